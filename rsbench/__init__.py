@@ -1,0 +1,10 @@
+"""rsbench: a plugin-based benchmarking harness for remote sensing."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rsbench.hookspecs import hookimpl
+
+__version__: Final = "0.1.0"
+__all__ = ["__version__", "hookimpl"]

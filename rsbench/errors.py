@@ -1,0 +1,43 @@
+"""Errors with a meaning to the user.
+
+The CLI prints a :class:`UserError` as one sentence and exits with 2; a :class:`RunError` ends one run and leaves a
+failure record.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """The user's mistake: one sentence that says what is wrong and what to do."""
+
+
+class UserErrors(UserError):
+    """Several mistakes found at once, so that they can be mended at once."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class NotPrepared(UserError):
+    """The dataset has not been turned into arrays yet."""
+
+
+class RunError(Exception):
+    """A run that cannot go on.  ``stage`` names where it stopped."""
+
+    def __init__(self, message: str, stage: str) -> None:
+        super().__init__(message)
+        self.stage = stage
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the nearest known names, or an empty string."""
+    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    if not close:
+        return ""
+    quoted = " or ".join(f"'{c}'" for c in close)
+    return f" Did you mean {quoted}?"

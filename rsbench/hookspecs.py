@@ -1,0 +1,94 @@
+"""What a plugin may implement.
+
+Every hook is optional.  A hook that returns specs may be a generator.  Observers are told of a run and never change
+a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import pluggy
+
+if TYPE_CHECKING:
+    from rsbench.specs import (
+        ClaimSet,
+        DatasetSpec,
+        LossSpec,
+        MetricSpec,
+        ModelSpec,
+        ProtocolSpec,
+        RecipeSpec,
+        TaskSpec,
+    )
+
+PROJECT: Final = "rsbench"
+
+hookspec: Final = pluggy.HookspecMarker(PROJECT)
+hookimpl: Final = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def rsbench_models() -> Iterable[ModelSpec]:  # type: ignore[empty-body]
+    """Models and model families (``name="family:*"`` with a resolver)."""
+
+
+@hookspec
+def rsbench_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
+    """Datasets and dataset families."""
+
+
+@hookspec
+def rsbench_losses() -> Iterable[LossSpec]:  # type: ignore[empty-body]
+    """Losses that a recipe may name."""
+
+
+@hookspec
+def rsbench_metrics() -> Iterable[MetricSpec]:  # type: ignore[empty-body]
+    """Metrics that a protocol may name."""
+
+
+@hookspec
+def rsbench_protocols() -> Iterable[ProtocolSpec]:  # type: ignore[empty-body]
+    """Protocols: what makes results on a dataset comparable."""
+
+
+@hookspec
+def rsbench_recipes() -> Iterable[RecipeSpec]:  # type: ignore[empty-body]
+    """Training recipes."""
+
+
+@hookspec
+def rsbench_tasks() -> Iterable[TaskSpec]:  # type: ignore[empty-body]
+    """Tasks beyond those of the core."""
+
+
+@hookspec
+def rsbench_claims() -> Iterable[ClaimSet]:  # type: ignore[empty-body]
+    """Numbers that papers report."""
+
+
+@hookspec
+def rsbench_commands(app: Any) -> None:
+    """Called once with the Typer app, after the core's own commands are there."""
+
+
+@hookspec
+def rsbench_environment() -> Mapping[str, Any]:  # type: ignore[empty-body]
+    """More facts for the ``env`` of each record; called in the worker process."""
+
+
+@hookspec
+def rsbench_run_start(plan: Any) -> None:
+    """Called in the worker process before a run builds anything."""
+
+
+@hookspec
+def rsbench_epoch_end(plan: Any, epoch: int, logs: Mapping[str, Any]) -> None:
+    """Called after each epoch (counted from 1) with its learning-curve entry."""
+
+
+@hookspec
+def rsbench_run_end(plan: Any, record: Mapping[str, Any]) -> None:
+    """Called once the record of a run is on disk, failed runs included."""

@@ -1,0 +1,48 @@
+"""The two-stage contract of metrics.
+
+``statistics`` turns predictions and references into one row of numbers per sample; ``reduce`` turns rows into the
+score.  Resampling rows is resampling samples, so one bootstrap serves every metric.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class MetricContext:
+    """What a metric may depend on besides predictions and references."""
+
+    task: str
+    classes: tuple[str, ...] = ()
+
+
+class Metric(ABC):
+    """A two-stage metric.
+
+    ``predictions`` and ``references`` are the task's own containers (for classification
+    ``rsbench.tasks.classification.Predictions`` and an int64 array of labels [N]).
+    """
+
+    @abstractmethod
+    def statistics(self, predictions: Any, references: Any) -> np.ndarray:
+        """Return float64 [N, k], one row per sample."""
+
+    @abstractmethod
+    def reduce(self, statistics: np.ndarray) -> float:
+        """Return the score of rows [N, k]; NaN where it is not defined."""
+
+
+class SumMetric(Metric):
+    """A metric that depends on its rows through their sum alone, which makes resampling a matrix product."""
+
+    @abstractmethod
+    def from_totals(self, totals: np.ndarray, n: np.ndarray | float) -> np.ndarray:
+        """Return scores [...] of summed rows ``totals`` [..., k] over ``n`` [...] samples."""
+
+    def reduce(self, statistics: np.ndarray) -> float:
+        return float(self.from_totals(statistics.sum(axis=0), float(len(statistics))))

@@ -1,0 +1,274 @@
+"""What a plugin declares.
+
+A spec is a frozen, JSON-able description.  It names its code as ``"module:attribute"`` and never imports it, so
+listing a thousand specs costs nothing.  This file uses the standard library only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+TASKS: Final = ("classification", "captioning", "vqa")
+UNITS: Final = ("uint8", "s2_dn", "reflectance", "float")
+NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+class SpecError(ValueError):
+    """A spec that contradicts itself; the message says which field and why."""
+
+
+def load_attribute(path: str) -> Any:
+    """Import ``"module:attribute"`` and return the attribute.
+
+    Raises:
+        SpecError: the path has no colon, or the module has no such attribute.
+        ImportError: the module cannot be imported.
+    """
+    module_name, colon, attribute = path.partition(":")
+    if not colon or not attribute:
+        raise SpecError(f"'{path}' is not of the form 'module:attribute'")
+    target: Any = importlib.import_module(module_name)
+    for part in attribute.split("."):
+        try:
+            target = getattr(target, part)
+        except AttributeError:
+            raise SpecError(f"module '{module_name}' has no attribute '{attribute}'") from None
+    return target
+
+
+def to_jsonable(value: Any) -> Any:
+    """Return *value* as plain dicts, lists and scalars, so that ``json.dumps`` accepts it."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_jsonable(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): to_jsonable(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [to_jsonable(v) for v in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise SpecError(f"{value!r} ({type(value).__name__}) cannot be written as JSON")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """What every spec has: a name to type and a sentence to read."""
+
+    name: str
+    summary: str
+    version: str = "1"
+
+    def __post_init__(self) -> None:
+        if not NAME_PATTERN.fullmatch(self.name.replace(":", "-", 1).removesuffix("*") or "-"):
+            raise SpecError(f"'{self.name}' is not a name: use letters, digits, '.', '_', '+' and '-'")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One setting of a model or loss that a user may change with ``--option NAME=VALUE``."""
+
+    default: Any
+    help: str
+    choices: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """One channel of a dataset.  Statistics are in *unit*; ``None`` means not known."""
+
+    name: str
+    unit: str = "uint8"
+    mean: float | None = None
+    std: float | None = None
+    min: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteFile:
+    """A file to download: mirrors in order of preference, checked by size and by sha256 or md5."""
+
+    name: str
+    urls: tuple[str, ...]
+    sha256: str | None = None
+    md5: str | None = None
+    bytes: int | None = None
+    extract: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepts:
+    """What a model takes.
+
+    channels: number of input channels it is built for, or ``None`` for any.
+    size: side of the square input in pixels, or ``None`` for any; ``min_size`` is the smallest that works.
+    unit: unit of the *stored* images it understands, or ``"any"``.
+    normalisation: what the engine does before ``forward``: ``"dataset"`` (minus mean, over standard deviation of the
+        training split), ``"imagenet"`` (uint8 RGB to [0, 1], ImageNet mean and std), ``"unit"`` (uint8 to [0, 1]),
+        ``"none"`` (cast only).
+    """
+
+    channels: int | None = None
+    size: int | None = None
+    min_size: int = 1
+    unit: str = "any"
+    normalisation: str = "dataset"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec(Spec):
+    """A model.  ``factory(context, **options)`` returns a ``torch.nn.Module``, or for ``kind="estimator"`` an object
+    with ``fit`` and ``predict`` (see ``rsbench.tasks.classification``).
+
+    A name that ends in ``:*`` is a family: ``resolver(member)`` gives the spec of one member or ``None``;
+    ``members(pattern)`` lists names.
+    """
+
+    factory: str
+    tasks: tuple[str, ...] = ("classification",)
+    kind: str = "network"  # network | estimator
+    accepts: Accepts = field(default_factory=Accepts)
+    options: Mapping[str, Option] = field(default_factory=dict)
+    recipes: tuple[str, ...] = ()  # open-division recipes of its authors, the first is the default of that division
+    params: int | None = None  # trainable parameters at 3 channels and 10 classes
+    pretrained_on: str | None = None
+    license: str = "MIT"
+    citation: str = ""
+    tags: tuple[str, ...] = ()  # e.g. "control", "reconstruction"
+    resolver: str | None = None
+    members: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSpec(Spec):
+    """A dataset.  ``source(root, spec)`` returns a ``rsbench.data.source.Source`` over raw files below *root*;
+    ``fake(root, spec, **sizes)`` writes a small fake set there in the true on-disk format."""
+
+    source: str
+    tasks: tuple[str, ...] = ("classification",)
+    classes: tuple[str, ...] = ()
+    bands: tuple[Band, ...] = ()
+    image_size: int = 64
+    samples: int | None = None
+    class_counts: tuple[int, ...] = ()
+    files: tuple[RemoteFile, ...] = ()
+    generated: bool = False  # True: `source` needs no raw files
+    cluster_key: str | None = None
+    fake: str | None = None
+    default_protocol: str | None = None
+    license: str = "unknown"
+    citation: str = ""
+    homepage: str = ""
+    resolver: str | None = None
+    members: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossSpec(Spec):
+    """A loss.  ``factory(context, **options)`` returns a callable ``(logits [B, K], targets [B]) -> scalar``."""
+
+    factory: str
+    tasks: tuple[str, ...] = ("classification",)
+    needs: tuple[str, ...] = ("logits",)  # logits | tokens | values | class_counts
+    options: Mapping[str, Option] = field(default_factory=dict)
+    citation: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSpec(Spec):
+    """A metric.  ``factory(context, **options)`` returns a ``rsbench.metrics.contract.Metric``."""
+
+    factory: str
+    tasks: tuple[str, ...] = ("classification",)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    higher_is_better: bool | None = True
+    range: tuple[float | None, float | None] = (0.0, 1.0)
+    unit: str = "fraction"
+    needs: tuple[str, ...] = ("label",)  # label | probabilities
+    citation: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """A stretch of training that overrides its recipe: the fields given replace the recipe's."""
+
+    epochs: int
+    train_only: str | None = None  # regular expression over parameter names; the others are frozen
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeSpec(Spec):
+    """How a model is trained.
+
+    optimizer: a name timm's ``create_optimizer_v2`` knows (``sgd``, ``adamw``, ...).
+    lr: learning rate per step; schedule: ``constant | cosine | linear | onecycle | cosine_restarts | plateau``.
+    warmup: epochs of linear warm-up.  weight_decay: decoupled for AdamW; no_decay: regular expressions of parameter
+    names that are exempt (``"norm_and_bias"`` is short for all one-dimensional ones).
+    augmentation: name -> strength, as in ``rsbench.engine.augment``.
+    patience: epochs without a better validation loss before training stops, or ``None``.
+    """
+
+    tasks: tuple[str, ...] = ("classification",)
+    optimizer: str = "adamw"
+    optimizer_options: Mapping[str, Any] = field(default_factory=dict)
+    lr: float = 1e-3
+    schedule: str = "cosine"
+    schedule_options: Mapping[str, Any] = field(default_factory=dict)
+    warmup: float = 0.0
+    weight_decay: float = 0.05
+    no_decay: tuple[str, ...] = ("norm_and_bias",)
+    batch: int = 64
+    epochs: int = 30
+    seconds: float | None = None
+    loss: str = "cross-entropy"
+    loss_options: Mapping[str, Any] = field(default_factory=dict)
+    augmentation: Mapping[str, Any] = field(default_factory=dict)
+    precision: str = "auto"  # auto | fp32 | bf16 | fp16
+    ema: float | None = None
+    clip_grad: float | None = None
+    patience: int | None = None
+    phases: tuple[Phase, ...] = ()
+    reconstruction: bool = False
+    citation: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolSpec(Spec):
+    """What makes results comparable.  ``split(ids, columns) -> {"train": [...], "val": [...], "test": [...]}`` gives
+    indices; its identity is the hash of the sample ids, so two routes to the same split are the same protocol."""
+
+    dataset: str
+    split: str
+    task: str = "classification"
+    split_options: Mapping[str, Any] = field(default_factory=dict)
+    bands: tuple[str, ...] | None = None
+    size: int | None = None
+    primary: str = "overall_accuracy"
+    metrics: tuple[str, ...] = ("overall_accuracy",)
+    selection: str = "last"  # last | best_val
+    seeds: tuple[int, ...] = (0, 1, 2)
+    recipe: str = "standard-classification"
+    targets: tuple[float, ...] = ()
+    citation: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSpec(Spec):
+    """A task.  ``module`` names the module in which its batch, model contract and predictions are defined."""
+
+    module: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimSet(Spec):
+    """Numbers that a paper reports: rows of ``{system, metric, value, rounding, n, table, note}``."""
+
+    paper: str
+    protocol: str
+    rows: tuple[Mapping[str, Any], ...]
+    left_open: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""What each task means: its batch, its model contract, its predictions."""

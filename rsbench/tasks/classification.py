@@ -1,0 +1,71 @@
+"""Scene classification: one label of K for each image.
+
+Network contract: ``forward(images: float32 [B, C, H, W]) -> logits float [B, K]``.
+Estimator contract (``ModelSpec.kind == "estimator"``): see :class:`Estimator`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ModelContext:
+    """What a model's factory is told about the run it is built for.
+
+    Attributes:
+        channels, size: shape of the images it will get, [channels, size, size].
+        classes: class names in label order; ``len(classes)`` logits are expected.
+        class_counts: training images per class, in the same order.
+        seed: seed of the run (already set on torch's and NumPy's global generators).
+        weights_dir: folder in which downloaded weights are cached.
+    """
+
+    task: str
+    channels: int
+    size: int
+    classes: tuple[str, ...]
+    class_counts: tuple[int, ...] = ()
+    seed: int = 0
+    weights_dir: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, K."""
+        return len(self.classes)
+
+
+class Estimator(Protocol):
+    """A model that is fitted in one go and not by gradient steps, such as a control.
+
+    Images come as stored (``uint8`` or ``uint16`` [N, C, H, W]), in blocks, so that a set need not fit in memory.
+    """
+
+    def fit(self, blocks: Iterable[np.ndarray], labels: np.ndarray) -> None:
+        """Fit to the training split: consecutive *blocks* of images whose lengths sum to ``len(labels)`` (int64)."""
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Return probabilities float64 [N, K] whose rows sum to 1."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a classifier predicted.
+
+    Attributes:
+        ids: sample ids, N of them, unique.
+        labels: int64 [N], the predicted class (arg-max before any rounding).
+        probabilities: float64 [N, K] with rows that sum to 1, or ``None`` where only labels are known.
+    """
+
+    ids: Sequence[str]
+    labels: np.ndarray
+    probabilities: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
