@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from rsbench.hookspecs import hookimpl
 
-__version__: Final = "0.1.0"
+__version__ = "0.1.0"
 __all__ = ["__version__", "hookimpl"]
