@@ -1,0 +1,198 @@
+"""Augmentation of whole batches, one draw per sample.
+
+Every draw is a pure function of (seed, epoch, sample), so resuming, batch size and world size change nothing.  Flips and
+quarter turns act on the stored integers, the rest on float images in stored units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from rsbench.errors import UserError, did_you_mean
+
+# One column of uniform draws per decision; the order is part of the format, so new ones go last.
+COLUMNS: Final = (
+    "hflip",
+    "vflip",
+    "quarter_turns",
+    "shift_x",
+    "shift_y",
+    "rotation",
+    "scale",
+    "brightness",
+    "contrast",
+    "saturation",
+    "hue",
+    "blur",
+    "erase",
+    "erase_x",
+    "erase_y",
+    "erase_size",
+)
+NAMES: Final = (
+    "hflip",
+    "vflip",
+    "quarter_turns",
+    "shift",
+    "rotation",
+    "scale",
+    "color_jitter",
+    "blur",
+    "erase",
+)
+_COLUMN: Final = {name: i for i, name in enumerate(COLUMNS)}
+
+
+def draw(seed: int, epoch: int, samples: int) -> np.ndarray:
+    """Return uniform draws float32 [samples, len(COLUMNS)] in [0, 1) for one epoch."""
+    stream = np.random.Philox(key=[seed & (2**64 - 1), epoch])
+    return np.random.Generator(stream).random((samples, len(COLUMNS)), dtype=np.float32)
+
+
+class Augmentation:
+    """The augmentation of a recipe.
+
+    Args:
+        settings: name -> strength: ``hflip`` and ``vflip`` (probability), ``quarter_turns`` (bool), ``shift`` (pixels,
+            reflected at the border), ``rotation`` (degrees, uniform in +-), ``scale`` ([low, high] zoom), ``color_jitter``
+            ([brightness, contrast, saturation, hue], RGB only), ``blur`` ([low, high] sigma of a 3x3 Gaussian),
+            ``erase`` (probability of blanking a rectangle of 2-20 % of the area).
+        top: the largest value of the stored unit (255 for uint8), to which colours are relative.
+
+    Raises:
+        UserError: a name is not one of these.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], top: float = 255.0) -> None:
+        for name in settings:
+            if name not in NAMES:
+                raise UserError(f"'{name}' is not an augmentation.{did_you_mean(name, NAMES)} Known: {', '.join(NAMES)}.")
+        self.settings = {k: v for k, v in settings.items() if v not in (None, False, 0)}
+        self.top = top
+        self.turns = bool({"hflip", "vflip", "quarter_turns"} & self.settings.keys())
+        self.geometric = bool({"rotation", "scale"} & self.settings.keys())
+
+    def turn_codes(self, draws: np.ndarray) -> np.ndarray:
+        """Return one of 8 codes per sample, int64 [B]: bit 0 transposes, bit 1 flips columns, bit 2 flips rows.
+
+        The three compose in that order; a quarter turn by 90 degrees is code 5 and equals ``torch.rot90``.
+        """
+        columns = (draws[:, _COLUMN["hflip"]] < float(self.settings.get("hflip", 0.0))).astype(np.int64)
+        rows = (draws[:, _COLUMN["vflip"]] < float(self.settings.get("vflip", 0.0))).astype(np.int64)
+        transpose = np.zeros_like(columns)
+        if self.settings.get("quarter_turns"):
+            quarter = (draws[:, _COLUMN["quarter_turns"]] * 4).astype(np.int64)
+            transpose = quarter & 1
+            columns ^= (quarter >> 1) & 1
+            rows ^= ((quarter + 1) >> 1) & 1
+        return transpose | columns << 1 | rows << 2
+
+    def on_floats(self, images: torch.Tensor, draws: np.ndarray) -> torch.Tensor:
+        """Apply everything but flips and turns to float32 ``images`` [B, C, H, W] in stored units."""
+        s = self.settings
+        if "shift" in s:
+            images = shift(images, draws[:, _COLUMN["shift_x"]], draws[:, _COLUMN["shift_y"]], int(s["shift"]))
+        if self.geometric:
+            images = rotate_and_scale(images, *self._angles_and_zooms(draws))
+        if "color_jitter" in s:
+            images = color_jitter(images, draws, s["color_jitter"], self.top)
+        if "blur" in s:
+            images = blur(images, draws[:, _COLUMN["blur"]], s["blur"])
+        if "erase" in s:
+            images = erase(images, draws, float(s["erase"]))
+        return images
+
+    @property
+    def acts_on_floats(self) -> bool:
+        """Whether anything is left to do after flips and turns."""
+        return bool(self.settings.keys() - {"hflip", "vflip", "quarter_turns"})
+
+    def _angles_and_zooms(self, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        degrees = float(self.settings.get("rotation", 0.0))
+        low, high = self.settings.get("scale", (1.0, 1.0))
+        angles = np.deg2rad((draws[:, _COLUMN["rotation"]] * 2 - 1) * degrees)
+        return angles, low + draws[:, _COLUMN["scale"]] * (high - low)
+
+
+def apply_turn(images: torch.Tensor, code: int) -> torch.Tensor:
+    """Return square ``images`` [..., S, S] turned by one code of :meth:`Augmentation.turn_codes`."""
+    if code & 1:
+        images = images.transpose(-1, -2)
+    dims = [d for d, bit in ((-1, 2), (-2, 4)) if code & bit]
+    return torch.flip(images, dims) if dims else images
+
+
+def shift(images: torch.Tensor, u: np.ndarray, v: np.ndarray, pixels: int) -> torch.Tensor:
+    """Move each image by up to +-``pixels`` in x (draw ``u``) and y (draw ``v``), reflecting at the border."""
+    b, _, height, width = images.shape
+    rows = _moved_index(v, pixels, height).to(images.device)
+    columns = _moved_index(u, pixels, width).to(images.device)
+    batch = torch.arange(b, device=images.device)[:, None, None]
+    return images.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _moved_index(draws: np.ndarray, pixels: int, length: int) -> torch.Tensor:
+    move = (draws * (2 * pixels + 1)).astype(np.int64) - pixels
+    index = np.abs(np.arange(length)[None, :] + move[:, None])
+    return torch.from_numpy(np.where(index >= length, 2 * (length - 1) - index, index))
+
+
+def rotate_and_scale(images: torch.Tensor, angles: np.ndarray, zooms: np.ndarray) -> torch.Tensor:
+    """Rotate by ``angles`` (radians, counter-clockwise) and enlarge by ``zooms`` about the centre; outside is 0."""
+    cos, sin = np.cos(angles) / zooms, np.sin(angles) / zooms
+    zero = np.zeros_like(cos)
+    theta = np.stack([np.stack([cos, -sin, zero], 1), np.stack([sin, cos, zero], 1)], 1).astype(np.float32)
+    matrices = torch.from_numpy(theta).to(images.device)
+    grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def color_jitter(images: torch.Tensor, draws: np.ndarray, strengths: Any, top: float) -> torch.Tensor:
+    """Brightness, contrast, saturation, hue in this order, each factor uniform as in torchvision's ColorJitter.
+
+    Raises:
+        UserError: the images are not RGB.
+    """
+    if images.shape[1] != 3:
+        raise UserError("color_jitter needs 3 bands (RGB): drop it from the recipe with --set augmentation.color_jitter=0")
+    from kornia import enhance
+
+    def factor(name: str, strength: float, centre: float) -> torch.Tensor:
+        values = centre + (draws[:, _COLUMN[name]] * 2 - 1) * strength
+        return torch.from_numpy(values.astype(np.float32)).to(images.device)
+
+    brightness, contrast, saturation, hue = (float(x) for x in strengths)
+    unit = images / top
+    unit = enhance.adjust_brightness_accumulative(unit, factor("brightness", brightness, 1.0))
+    unit = enhance.adjust_contrast_with_mean_subtraction(unit, factor("contrast", contrast, 1.0))
+    unit = enhance.adjust_saturation_with_gray_subtraction(unit, factor("saturation", saturation, 1.0))
+    if hue:
+        unit = enhance.adjust_hue(unit, factor("hue", hue * 2 * np.pi, 0.0))
+    return unit.clamp_(0, 1).mul_(top)
+
+
+def blur(images: torch.Tensor, draws: np.ndarray, sigmas: Any) -> torch.Tensor:
+    """Blur each image with a 3x3 Gaussian whose sigma is uniform in ``sigmas`` (pixels)."""
+    from kornia.filters import gaussian_blur2d
+
+    low, high = (float(x) for x in sigmas)
+    sigma = torch.from_numpy((low + draws * (high - low)).astype(np.float32)).to(images.device)
+    return gaussian_blur2d(images, (3, 3), sigma[:, None].expand(-1, 2), border_type="reflect")
+
+
+def erase(images: torch.Tensor, draws: np.ndarray, probability: float) -> torch.Tensor:
+    """Set a square of 2-20 % of the area to 0 in a share ``probability`` of the images (random erasing)."""
+    _, _, height, width = images.shape
+    hit = draws[:, _COLUMN["erase"]] < probability
+    side = np.sqrt(0.02 + 0.18 * draws[:, _COLUMN["erase_size"]])
+    x0, y0 = draws[:, _COLUMN["erase_x"]] * (1 - side), draws[:, _COLUMN["erase_y"]] * (1 - side)
+    ys, xs = (np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width
+    inside_y = (ys >= y0[:, None]) & (ys < (y0 + side)[:, None])
+    inside_x = (xs >= x0[:, None]) & (xs < (x0 + side)[:, None])
+    mask = hit[:, None, None] & inside_y[:, :, None] & inside_x[:, None, :]
+    return images.masked_fill(torch.from_numpy(mask)[:, None].to(images.device), 0.0)

@@ -1,0 +1,67 @@
+"""Devices, threads and precision of a run."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+import torch
+
+from rsbench.errors import UserError
+
+FABRIC_PRECISION: Final = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+def select_device(name: str) -> torch.device:
+    """Return the device for ``auto | cpu | cuda | cuda:N``.
+
+    Raises:
+        UserError: CUDA is asked for and not there.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda"):
+        count = torch.cuda.device_count()
+        number = int(name.partition(":")[2] or 0)
+        if number >= count:
+            raise UserError(f"Device '{name}' is not there: torch sees {count} CUDA device(s). Use --device cpu.")
+        return torch.device("cuda", number)
+    return torch.device(name)
+
+
+def select_precision(name: str, device: torch.device) -> str:
+    """Resolve ``auto`` and what the device lacks: bf16 where hardware has it, fp32 elsewhere; fp16 needs CUDA."""
+    if name == "auto":
+        name = "bf16" if has_bf16(device) else "fp32"
+    if name == "fp16" and device.type != "cuda":
+        name = "bf16" if has_bf16(device) else "fp32"
+    return name
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether bf16 arithmetic is done in hardware."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16")) if hasattr(torch.cpu, "get_capabilities") else False
+
+
+def usable_cores() -> int:
+    """Number of CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def pin_threads(threads: int) -> int:
+    """Set torch's thread count (0: all usable cores) and return it."""
+    count = threads or usable_cores()
+    torch.set_num_threads(count)
+    return count
+
+
+def make_fabric(device: torch.device, precision: str) -> Any:
+    """Return a Lightning Fabric for one device at *precision* (``fp32 | bf16 | fp16``)."""
+    from lightning_fabric import Fabric
+
+    devices: Any = [device.index or 0] if device.type == "cuda" else 1
+    fabric = Fabric(accelerator=device.type, devices=devices, precision=FABRIC_PRECISION[precision])  # type: ignore[arg-type]
+    fabric.launch()
+    return fabric

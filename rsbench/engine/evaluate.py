@@ -1,0 +1,75 @@
+"""Evaluation: every sample exactly once, in order, as float64 probabilities."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from rsbench.engine.loader import ArrayLoader
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Outputs on one split.
+
+    Attributes:
+        logits: float32 [N, K].
+        targets: int64 [N].
+        index: int64 [N], sample numbers in the store.
+        seconds: wall time of the whole pass.
+    """
+
+    logits: np.ndarray
+    targets: np.ndarray
+    index: np.ndarray
+    seconds: float
+
+    @property
+    def accuracy(self) -> float:
+        """Share of samples whose arg-max is the target."""
+        return float((self.logits.argmax(1) == self.targets).mean())
+
+    @property
+    def loss(self) -> float:
+        """Mean negative log-likelihood in nats, computed in float64."""
+        log_p = log_softmax(self.logits)
+        return float(-log_p[np.arange(len(self.targets)), self.targets].mean())
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Softmax float64 [N, K]."""
+        return np.exp(log_softmax(self.logits))
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Return log-softmax over the last axis in float64."""
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, loader: ArrayLoader, fabric: Any) -> Evaluation:
+    """Run *model* over *loader* once; leaves the model in the mode it was in."""
+    training = model.training
+    model.eval()
+    logits, targets, index = [], [], []
+    begin = time.perf_counter()
+    for batch in loader.in_order():
+        with fabric.autocast():
+            logits.append(model(batch.images).float())
+        targets.append(batch.targets)
+        index.append(batch.index)
+    result = Evaluation(
+        logits=torch.cat(logits).cpu().numpy(),
+        targets=torch.cat(targets).cpu().numpy(),
+        index=np.concatenate(index),
+        seconds=time.perf_counter() - begin,
+    )
+    model.train(training)
+    return result

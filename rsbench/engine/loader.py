@@ -1,0 +1,226 @@
+"""Batches from a prepared store: gathered, turned, cast and normalised as whole batches in reused buffers.
+
+Images live on the device when they fit there and are streamed through pinned memory when they do not.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from rsbench.engine.augment import Augmentation, apply_turn, draw
+
+IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
+IMAGENET_STD: Final = (0.229, 0.224, 0.225)
+RESIDENT_SHARE: Final = 0.5  # of the device's free memory
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """``(x - mean) / std`` per band, in stored units."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch.  ``images`` is a buffer that the next batch overwrites.
+
+    Attributes:
+        images: float32 [B, C, S, S], normalised.
+        targets: int64 [B].
+        index: int64 [B], sample numbers in the store, in the order of the images.
+    """
+
+    images: torch.Tensor
+    targets: torch.Tensor
+    index: np.ndarray
+
+
+def normalisation_for(kind: str, images: np.ndarray, samples: np.ndarray, bands: list[int]) -> Normalisation:
+    """Return what *kind* (``dataset | imagenet | unit | none``) means for a store's images.
+
+    ``imagenet`` holds for 3-band uint8 only; elsewhere the statistics of the training split *samples* are used.
+    """
+    rgb = images.dtype == np.uint8 and len(bands) == 3
+    if kind == "imagenet" and rgb:
+        return Normalisation(tuple(255 * m for m in IMAGENET_MEAN), tuple(255 * s for s in IMAGENET_STD))
+    if kind == "none":
+        return Normalisation((0.0,) * len(bands), (1.0,) * len(bands))
+    if kind == "unit":
+        top = float(np.iinfo(images.dtype).max) if images.dtype.kind in "ui" else 1.0
+        return Normalisation((0.0,) * len(bands), (top,) * len(bands))
+    mean, std = band_statistics(images, samples, bands)
+    return Normalisation(tuple(mean), tuple(std))
+
+
+def band_statistics(images: np.ndarray, samples: np.ndarray, bands: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return per-band mean and standard deviation float64 [C] over the given images, in stored units."""
+    total = np.zeros(len(bands))
+    squares = np.zeros(len(bands))
+    pixels = 0
+    for start in range(0, len(samples), 256):
+        block = images[np.sort(samples[start : start + 256])][:, bands].astype(np.float64)
+        total += block.sum(axis=(0, 2, 3))
+        squares += np.einsum("bchw,bchw->c", block, block)
+        pixels += block.shape[0] * block.shape[2] * block.shape[3]
+    mean = total / max(pixels, 1)
+    variance = np.maximum(squares / max(pixels, 1) - mean**2, 0)
+    return mean, np.where(variance > 0, np.sqrt(variance), 1.0)
+
+
+def as_tensor(images: np.ndarray) -> torch.Tensor:
+    """Wrap a (read-only) array without a copy; uint16 comes as int16 bits, which torch can index."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*not writable.*")
+        return torch.from_numpy(images.view(np.int16) if images.dtype == np.uint16 else images)
+
+
+class ArrayLoader:
+    """Iterates over samples of a store as normalised batches on a device.
+
+    Args:
+        images: [N, C, H, W] as stored.
+        image_index: int64 [M], the image of each sample.
+        labels: int64 [M].
+        samples: int64 [n], the samples to iterate over.
+        bands: which channels to take, in this order.
+        size: side of the batches in pixels; other stored sizes are resized bilinearly with antialiasing.
+        augmentation: applied in training epochs; ``None`` for evaluation.
+        resident: keep the images on the device: ``None`` decides by free memory.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        image_index: np.ndarray,
+        labels: np.ndarray,
+        samples: np.ndarray,
+        *,
+        batch: int,
+        device: torch.device,
+        normalisation: Normalisation,
+        bands: list[int],
+        size: int | None = None,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+        resident: bool | None = None,
+    ) -> None:
+        self.samples = np.asarray(samples, dtype=np.int64)
+        self.batch = min(batch, max(len(self.samples), 1))
+        self.device, self.augmentation, self.seed = device, augmentation, seed
+        self.image_index, self.labels = image_index, torch.from_numpy(np.ascontiguousarray(labels))
+        self.unsigned16 = images.dtype == np.uint16
+        self.bands = None if bands == list(range(images.shape[1])) else torch.tensor(bands)
+        self.size = None if size in (None, images.shape[-1]) else size
+        self.resident = fits(images, device) if resident is None else resident
+        store = as_tensor(images)
+        self.images = store.to(device) if self.resident and device.type != "cpu" else store
+        self.streams = self.images.device != device
+        shape = (self.batch, *images.shape[1:])
+        self._raw = [self._buffer(shape, self.images.dtype) for _ in range(2)]
+        self._floats = torch.empty((self.batch, len(bands), *images.shape[2:]), device=device)
+        mean = torch.tensor(normalisation.mean, dtype=torch.float32, device=device).view(1, -1, 1, 1)
+        std = torch.tensor(normalisation.std, dtype=torch.float32, device=device).view(1, -1, 1, 1)
+        self._scale, self._offset = 1 / std, -mean / std
+
+    def _buffer(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        if self.streams:
+            return torch.empty(shape, dtype=dtype, pin_memory=True)
+        return torch.empty(shape, dtype=dtype, device=self.images.device)
+
+    def __len__(self) -> int:
+        """Batches in a training epoch (the incomplete last one is left out)."""
+        return len(self.samples) // self.batch
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Return the sample order of an epoch: positions int64 [n] in ``samples``, from (seed, epoch) alone."""
+        stream = np.random.Philox(key=[self.seed & (2**64 - 1), epoch + 2**32])
+        return np.random.Generator(stream).permutation(len(self.samples))
+
+    def training_epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the shuffled, augmented batches of *epoch*, from batch number *start* on."""
+        order = self.order(epoch)
+        draws = None if self.augmentation is None else draw(self.seed, epoch, len(self.samples))
+        groups = []
+        for b in range(start, len(self)):
+            positions = order[b * self.batch : (b + 1) * self.batch]
+            groups.append(self._by_turn(positions, draws))
+        yield from self._produce(groups, draws)
+
+    def in_order(self) -> Iterator[Batch]:
+        """Yield every sample exactly once, as stored, without augmentation; the last batch may be smaller."""
+        positions = np.arange(len(self.samples))
+        chunks = [positions[i : i + self.batch] for i in range(0, len(positions), self.batch)]
+        yield from self._produce([(c, None) for c in chunks], None)
+
+    def _by_turn(self, positions: np.ndarray, draws: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """Sort a batch by its flips and turns, so that each code is one slice; order within a batch is free."""
+        if draws is None or self.augmentation is None or not self.augmentation.turns:
+            return positions, None
+        codes = self.augmentation.turn_codes(draws[positions])
+        order = np.argsort(codes, kind="stable")
+        return positions[order], np.bincount(codes, minlength=8)
+
+    def _produce(
+        self, groups: list[tuple[np.ndarray, np.ndarray | None]], draws: np.ndarray | None
+    ) -> Iterator[Batch]:
+        if not self.streams:
+            for positions, counts in groups:
+                raw = self._gather(positions, self._raw[0])
+                yield self._finish(raw, positions, counts, draws)
+            return
+        with ThreadPoolExecutor(1) as pool:
+            pending = None
+            for k, (positions, counts) in enumerate(groups):
+                raw = pending.result() if pending else self._gather(positions, self._raw[0])
+                on_device = raw.to(self.device, non_blocking=True)
+                if k + 1 < len(groups):
+                    torch.cuda.current_stream(self.device).synchronize()
+                    pending = pool.submit(self._gather, groups[k + 1][0], self._raw[(k + 1) % 2])
+                yield self._finish(on_device, positions, counts, draws)
+
+    def _gather(self, positions: np.ndarray, buffer: torch.Tensor) -> torch.Tensor:
+        index = torch.from_numpy(self.image_index[self.samples[positions]])
+        out = buffer[: len(positions)]
+        return torch.index_select(self.images, 0, index.to(self.images.device), out=out)
+
+    def _finish(
+        self, raw: torch.Tensor, positions: np.ndarray, counts: np.ndarray | None, draws: np.ndarray | None
+    ) -> Batch:
+        floats = self._floats[: len(positions)]
+        if self.bands is not None:
+            raw = raw.index_select(1, self.bands.to(raw.device))
+        self._cast_turned(raw, floats, counts)
+        if self.size is not None:
+            floats = F.interpolate(floats, size=(self.size, self.size), mode="bilinear", antialias=True)
+        if draws is not None and self.augmentation is not None and self.augmentation.acts_on_floats:
+            floats = self.augmentation.on_floats(floats, draws[positions])
+        floats.mul_(self._scale).add_(self._offset)
+        index = self.samples[positions]
+        return Batch(floats, self.labels[torch.from_numpy(index)].to(self.device, non_blocking=True), index)
+
+    def _cast_turned(self, raw: torch.Tensor, floats: torch.Tensor, counts: np.ndarray | None) -> None:
+        """Copy integers to floats, each slice turned by its code."""
+        start = 0
+        for code, count in enumerate(counts if counts is not None else [len(raw)]):
+            if count:
+                turned = apply_turn(raw[start : start + count], code)
+                floats[start : start + count].copy_(turned.view(torch.uint16) if self.unsigned16 else turned)
+                start += int(count)
+
+
+def fits(images: np.ndarray, device: torch.device) -> bool:
+    """Whether a store's images fit in the free memory that the loader may use on *device*."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return images.nbytes < RESIDENT_SHARE * free

@@ -1,0 +1,101 @@
+"""What is checked before the first step, on a copy of the model: shapes, values, units, loss and gradients.
+
+A model of the wrong shape stops here with one sentence instead of producing a row on a leaderboard.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from rsbench.engine.loader import Batch
+from rsbench.errors import RunError
+
+# A freshly initialised classifier predicts nearly uniformly; pretrained ones may start higher.
+LOSS_FACTOR: Final = 3.0
+# Normalised images lie within a few standard deviations; more means a wrong unit.
+PLAUSIBLE_MEAN: Final = 6.0
+
+
+def run(
+    model: nn.Module,
+    batch: Batch,
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    classes: int,
+    name: str,
+    fabric: Any,
+) -> tuple[list[dict[str, Any]], float]:
+    """Check *model* on one training batch and return the record's checks and the loss at the start.
+
+    Raises:
+        RunError: wrong shape, values that are not finite, or images whose values cannot be of the declared unit.
+    """
+    with torch.random.fork_rng(devices=[batch.images.device] if batch.images.is_cuda else []):
+        trial = copy.deepcopy(model).train()
+        check_values(batch.images)
+        with fabric.autocast():
+            logits = forward(trial, batch.images, name)
+            check_logits(logits, len(batch.targets), classes, name)
+            start = loss(logits, batch.targets)
+        if start.ndim or not torch.isfinite(start):
+            raise RunError(f"The loss of '{name}' on its first batch is {_short(start)}, not one finite number.", "preflight")
+        start.backward()
+    value = float(start.detach())
+    return [loss_check(value, classes), gradient_check(trial)], value
+
+
+def forward(model: nn.Module, images: torch.Tensor, name: str) -> torch.Tensor:
+    """Call the model and turn whatever it raises into a RunError that names it."""
+    try:
+        return model(images)
+    except Exception as error:
+        shape = list(images.shape)
+        raise RunError(f"Model '{name}' failed on images {shape}: {type(error).__name__}: {error}", "preflight") from error
+
+
+def check_logits(logits: Any, batch: int, classes: int, name: str) -> None:
+    """Raise unless *logits* is a finite float tensor [batch, classes]."""
+    if not isinstance(logits, torch.Tensor) or tuple(logits.shape) != (batch, classes):
+        found = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise RunError(f"Model '{name}' returned {found} where logits [{batch}, {classes}] are expected.", "preflight")
+    if not logits.is_floating_point() or not torch.isfinite(logits).all():
+        raise RunError(f"Model '{name}' returned values that are not finite floats on its first batch.", "preflight")
+
+
+def check_values(images: torch.Tensor) -> None:
+    """Raise when normalised images cannot have been in the unit that the dataset declares."""
+    if not torch.isfinite(images).all():
+        raise RunError("The images hold values that are not finite after normalisation.", "preflight")
+    mean, std = float(images.mean()), float(images.std())
+    if abs(mean) > PLAUSIBLE_MEAN or std == 0:
+        raise RunError(
+            f"Normalised images have mean {mean:.3g} and standard deviation {std:.3g}: the stored unit is not the one "
+            "that the model's normalisation is made for.",
+            "preflight",
+        )
+
+
+def loss_check(value: float, classes: int) -> dict[str, Any]:
+    """Whether the loss at the start is near that of a uniform guess, ln K."""
+    expected = math.log(max(classes, 2))
+    ok = value < LOSS_FACTOR * expected
+    return {"name": "preflight:initial-loss", "ok": ok, "detail": f"{value:.4f} at start, ln K = {expected:.4f}"}
+
+
+def gradient_check(model: nn.Module) -> dict[str, Any]:
+    """Whether a finite gradient reaches every trainable parameter."""
+    missing = [
+        n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not torch.isfinite(p.grad).all())
+    ]
+    shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    detail = f"no finite gradient reaches {shown}" if missing else "reach every trainable parameter"
+    return {"name": "preflight:gradients", "ok": not missing, "detail": detail}
+
+
+def _short(value: torch.Tensor) -> str:
+    return str(value.item()) if value.numel() == 1 else f"a tensor {list(value.shape)}"

@@ -1,0 +1,14 @@
+"""What the server that runs are forked from imports once.  It never runs an operation and never touches a device, so
+a fork of it may do both."""
+
+import contextlib
+
+import torch  # noqa: F401
+
+with contextlib.suppress(ImportError):
+    import timm  # noqa: F401
+with contextlib.suppress(ImportError):
+    import lightning_fabric  # noqa: F401
+with contextlib.suppress(ImportError):
+    import pyarrow.parquet  # noqa: F401
+    import scipy.stats  # noqa: F401

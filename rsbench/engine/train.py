@@ -1,0 +1,344 @@
+"""The training loop: epochs over an :class:`ArrayLoader`, phases, selection, early stop and exact resumption.
+
+Nothing in a step waits for the device: losses are summed there and fetched when progress is shown.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from rsbench.engine import checkpoint
+from rsbench.engine.evaluate import evaluate
+from rsbench.engine.loader import ArrayLoader
+from rsbench.engine.optim import Schedule, make_optimizer
+from rsbench.errors import RunError
+
+PROGRESS_SECONDS: Final = 0.5
+RESUME_SECONDS: Final = 60.0
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+class Interrupted(Exception):
+    """The user stopped the run; a state to resume from has been written."""
+
+
+@dataclass
+class Progress:
+    """What a resumed run has to know; all of it is JSON-able or tensors."""
+
+    epoch: int = 0  # epochs finished, over all phases
+    step: int = 0  # batches finished in the epoch under way
+    steps: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+    data_seconds: float = 0.0
+    loss_sum: float = 0.0
+    best_epoch: int = 0
+    best_score: float = -math.inf
+    best_loss: float = math.inf
+    stale: int = 0
+    stopped: bool = False
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    time_to: dict[str, float] = field(default_factory=dict)
+
+
+class Trainer:
+    """Trains one network by one recipe.
+
+    Args:
+        model: the network, on the device; trained in place.
+        recipe: resolved fields of a RecipeSpec.
+        loss: ``(logits [B, K], targets [B]) -> scalar``.
+        train, val: loaders; ``val`` may be ``None`` where the protocol has no validation split.
+        selection: ``last`` or ``best_val`` (highest validation accuracy, earliest epoch among equals).
+        targets: validation accuracies whose first epoch is noted in seconds of training.
+        resume_path: file for the state to resume from.
+        interrupted: asked after each step; true ends the run with :class:`Interrupted`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: Mapping[str, Any],
+        loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+        train: ArrayLoader,
+        val: ArrayLoader | None,
+        *,
+        fabric: Any,
+        selection: str,
+        targets: tuple[float, ...],
+        resume_path: Path,
+        identity: str,
+        emit: Emit,
+        on_epoch: Callable[[int, dict[str, Any]], None],
+        interrupted: Callable[[], bool],
+    ) -> None:
+        self.model, self.recipe, self.loss = model, dict(recipe), loss
+        self.train, self.val, self.fabric = train, val, fabric
+        self.selection = selection if val is not None else "last"
+        self.targets, self.resume_path, self.identity = targets, resume_path, identity
+        self.emit, self.on_epoch, self.interrupted = emit, on_epoch, interrupted
+        self.progress = Progress()
+        self.best_state: dict[str, torch.Tensor] | None = None
+        self.ema: AveragedModel | None = None
+        if recipe["ema"]:
+            self.ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe["ema"]), use_buffers=True)
+        self.phases = phases_of(self.recipe)
+        self.epochs = sum(p["epochs"] for p in self.phases)
+        self._last_save = self._last_emit = time.perf_counter()
+
+    def run(self) -> Progress:
+        """Train to the end and leave the selected weights in the model.
+
+        Raises:
+            RunError: the loss stopped being finite, or the training split is empty.
+            Interrupted: asked to stop; ``resume_path`` holds the state.
+        """
+        if not len(self.train):
+            raise RunError("The training split is empty.", "train")
+        saved = self._load()
+        first = 0
+        for recipe in self.phases:
+            if self.progress.epoch < first + recipe["epochs"] and not self.progress.stopped:
+                self._run_phase(recipe, first, saved)
+                saved = None
+            first += recipe["epochs"]
+        self._take_selected()
+        return self.progress
+
+    def _run_phase(self, recipe: dict[str, Any], first: int, saved: dict[str, Any] | None) -> None:
+        freeze(self.model, recipe["train_only"])
+        raw = make_optimizer(self.model, recipe)
+        schedule = Schedule(raw, recipe, recipe["epochs"], len(self.train))
+        model, optimizer = self.fabric.setup(self.model, raw)
+        if saved is not None:
+            optimizer.load_state_dict(saved["optimizer"])
+            schedule.load_state_dict(saved["schedule"])
+            checkpoint.set_random_state(saved["random"])
+        while self.progress.epoch < first + recipe["epochs"] and not self.progress.stopped:
+            self._run_epoch(model, optimizer, schedule, recipe)
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(True)
+
+    def _run_epoch(self, model: Any, optimizer: Any, schedule: Schedule, recipe: dict[str, Any]) -> None:
+        p, device = self.progress, self.train.device
+        set_training_mode(self.model)
+        total = torch.tensor(p.loss_sum, dtype=torch.float64, device=device)
+        begin = mark = time.perf_counter()
+        seconds, first_step = p.seconds, p.step
+        clip = recipe["clip_grad"]
+        batches = timed(self.train.training_epoch(p.epoch, p.step))
+        for waited, batch in batches:
+            loss = self._loss(model, batch.images, batch.targets)
+            self.fabric.backward(loss)
+            if clip:
+                self.fabric.clip_gradients(model, optimizer, max_norm=clip)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            schedule.step()
+            if self.ema is not None:
+                self.ema.update_parameters(self.model)
+            total += loss.detach()
+            p.step += 1
+            p.steps += 1
+            p.samples += len(batch.targets)
+            p.data_seconds += waited
+            now = time.perf_counter()
+            p.seconds = seconds + now - begin
+            if now - mark > PROGRESS_SECONDS:
+                mark = now
+                self._show(float(total), now - begin, p.step - first_step)
+                if self.interrupted():
+                    p.loss_sum = float(total)
+                    self._save(optimizer, schedule)
+                    raise Interrupted
+        mean = float(total) / len(self.train)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        p.seconds = seconds + time.perf_counter() - begin
+        self._finish_epoch(mean, schedule, p.seconds - seconds, optimizer)
+
+    def _loss(self, model: Any, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        with self.fabric.autocast():
+            logits = model(images)
+        return self.loss(logits.float(), targets)
+
+    def _finish_epoch(self, mean: float, schedule: Schedule, seconds: float, optimizer: Any) -> None:
+        p = self.progress
+        self._require_finite(mean)
+        p.epoch, p.step, p.loss_sum = p.epoch + 1, 0, 0.0
+        logs: dict[str, Any] = {"epoch": p.epoch, "train_loss": mean, "lr": schedule.lr, "seconds": seconds}
+        if self.val is not None:
+            logs |= self._validate()
+        if callable(getattr(self.model, "log_values", None)):
+            logs |= {k: float(v) for k, v in self.model.log_values().items()}  # type: ignore[operator]
+        p.curve.append(logs)
+        schedule.epoch_end(logs.get("val_loss", mean))
+        self._select(logs)
+        limit = self.recipe["seconds"]
+        p.stopped = p.stopped or (limit is not None and p.seconds >= limit)
+        self.on_epoch(p.epoch, logs)
+        self.emit({"type": "epoch", "epoch": p.epoch, "epochs": self.epochs, "logs": logs})
+        stop = self.interrupted()
+        if stop or time.perf_counter() - self._last_save > RESUME_SECONDS:
+            self._save(optimizer, schedule)
+        if stop:
+            raise Interrupted
+
+    def _validate(self) -> dict[str, float]:
+        assert self.val is not None
+        result = evaluate(self.evaluated, self.val, self.fabric)
+        return {"val_loss": result.loss, "val_accuracy": result.accuracy}
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The weights that are judged: the moving average where the recipe has one."""
+        return self.model if self.ema is None else self.ema.module
+
+    def _select(self, logs: dict[str, Any]) -> None:
+        """Note the best epoch, the targets reached, and whether patience has run out."""
+        p = self.progress
+        if "val_accuracy" not in logs:
+            p.best_epoch = p.epoch
+            return
+        for target in self.targets:
+            if logs["val_accuracy"] >= target:
+                p.time_to.setdefault(str(target), p.seconds)
+        p.stale = 0 if logs["val_loss"] < p.best_loss else p.stale + 1
+        p.best_loss = min(p.best_loss, logs["val_loss"])
+        if self.recipe["patience"] is not None and p.stale >= self.recipe["patience"]:
+            p.stopped = True
+        if self.selection == "last":
+            p.best_epoch = p.epoch
+        elif logs["val_accuracy"] > p.best_score:
+            p.best_score, p.best_epoch = logs["val_accuracy"], p.epoch
+            self.best_state = {k: v.detach().clone() for k, v in self.evaluated.state_dict().items()}
+
+    def _take_selected(self) -> None:
+        if self.best_state is not None:
+            self.model.load_state_dict(self.best_state)
+        elif self.ema is not None:
+            self.model.load_state_dict(self.ema.module.state_dict())
+
+    def _require_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            p = self.progress
+            raise RunError(
+                f"The loss became {loss} in epoch {p.epoch + 1}: lower the learning rate (--set lr=...) or clip "
+                "gradients (--set clip_grad=1).",
+                "train",
+            )
+
+    def _show(self, total: float, elapsed: float, steps: int) -> None:
+        """Send one progress event; ``steps`` were done in ``elapsed`` seconds of this process."""
+        p = self.progress
+        mean = total / max(p.step, 1)
+        self._require_finite(mean)
+        rate = steps / max(elapsed, 1e-9)
+        left = (self.epochs - p.epoch) * len(self.train) - p.step
+        self.emit(
+            {
+                "type": "progress",
+                "epoch": p.epoch + 1,
+                "epochs": self.epochs,
+                "step": p.step,
+                "steps": len(self.train),
+                "loss": mean,
+                "images_per_s": rate * self.train.batch,
+                "eta_s": left / max(rate, 1e-9),
+            }
+        )
+
+    def _save(self, optimizer: Any, schedule: Schedule) -> None:
+        state = {
+            "identity": self.identity,
+            "progress": copy.deepcopy(vars(self.progress)),
+            "model": self.model.state_dict(),
+            "ema": None if self.ema is None else self.ema.state_dict(),
+            "best": self.best_state,
+            "optimizer": optimizer.state_dict(),
+            "schedule": schedule.state_dict(),
+            "random": checkpoint.random_state(),
+        }
+        checkpoint.save_state(state, self.resume_path)
+        self._last_save = time.perf_counter()
+
+    def _load(self) -> dict[str, Any] | None:
+        """Take up the saved state of the same run, if there is one."""
+        state = checkpoint.load_state(self.resume_path)
+        if state is None or state.get("identity") != self.identity:
+            return None
+        self.progress = Progress(**state["progress"])
+        self.model.load_state_dict(state["model"])
+        if self.ema is not None and state["ema"] is not None:
+            self.ema.load_state_dict(state["ema"])
+        self.best_state = state["best"] and {k: v.to(self.train.device) for k, v in state["best"].items()}
+        if self.progress.step == 0 and self.progress.epoch in self._boundaries():
+            checkpoint.set_random_state(state["random"])
+            return None
+        return state
+
+    def _boundaries(self) -> set[int]:
+        """Epochs at which a new phase begins with a new optimizer."""
+        ends, total = set(), 0
+        for phase in self.phases:
+            total += phase["epochs"]
+            ends.add(total)
+        return ends
+
+
+def phases_of(recipe: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the recipe once for each of its phases, with the phase's overrides; one phase where it names none."""
+    if not recipe["phases"]:
+        return [{**recipe, "train_only": None}]
+    return [
+        {**recipe, **phase["overrides"], "epochs": phase["epochs"], "train_only": phase["train_only"]}
+        for phase in recipe["phases"]
+    ]
+
+
+def freeze(model: nn.Module, train_only: str | None) -> None:
+    """Let only parameters whose name matches *train_only* be trained; the modules of the others evaluate.
+
+    Raises:
+        RunError: no parameter matches.
+    """
+    matched = False
+    for name, parameter in model.named_parameters():
+        free = train_only is None or re.search(train_only, name) is not None
+        parameter.requires_grad_(free)
+        matched = matched or free
+    if not matched:
+        raise RunError(f"No parameter's name matches train_only='{train_only}'.", "train")
+
+
+def set_training_mode(model: nn.Module) -> None:
+    """Training mode, except for modules all of whose own parameters are frozen: their BatchNorm must not drift."""
+    model.train()
+    for module in model.modules():
+        own = list(module.parameters(recurse=False))
+        if own and not any(p.requires_grad for p in own):
+            module.eval()
+
+
+def timed(iterator: Iterator[Any]) -> Iterator[tuple[float, Any]]:
+    """Yield (seconds spent waiting, item)."""
+    while True:
+        begin = time.perf_counter()
+        try:
+            item = next(iterator)
+        except StopIteration:
+            return
+        yield time.perf_counter() - begin, item

@@ -1,0 +1,84 @@
+"""The child process of one run: takes a plan, sends events, writes the record."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+LOG: Final = "run.log"
+
+
+class _StopFlag:
+    """Set by SIGINT or SIGTERM; a second SIGINT ends the process at once.
+
+    SIGTERM does not count as the second: on Ctrl-C the terminal sends SIGINT and the parent SIGTERM.
+    """
+
+    def __init__(self) -> None:
+        self.set, self.interrupts = False, 0
+        signal.signal(signal.SIGINT, self._on_signal)
+        signal.signal(signal.SIGTERM, self._on_signal)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self.set and number == signal.SIGINT and self.interrupts:
+            os._exit(128 + number)
+        self.interrupts += number == signal.SIGINT
+        self.set = True
+
+    def __call__(self) -> bool:
+        return self.set
+
+
+def main(connection: Connection, plan_data: dict[str, Any], environment: dict[str, str]) -> None:
+    """Run one plan.  What the run prints goes to ``run.log`` in its folder; events go through *connection*."""
+    os.environ.update(environment)
+    stop = _StopFlag()
+    folder = Path(plan_data["out"]) / plan_data["run_id"]
+    folder.mkdir(parents=True, exist_ok=True)
+    _redirect_output(folder / LOG)
+
+    def emit(event: dict[str, Any]) -> None:
+        connection.send(event | {"run_id": plan_data["run_id"]})
+
+    from rsbench.engine.run import execute
+    from rsbench.engine.train import Interrupted
+    from rsbench.plan import RunPlan
+
+    try:
+        record = execute(RunPlan.from_dict(plan_data), emit, stop)
+    except Interrupted:
+        connection.send({"type": "result", "status": "interrupted"})
+        return
+    connection.send(
+        {
+            "type": "result",
+            "status": record["status"],
+            "record_path": record["path"],
+            "error": record["error"],
+            "primary": primary_of(record["metrics"]),
+            "seconds": record["timing"]["total"],
+        }
+    )
+
+
+def primary_of(metrics: dict[str, Any]) -> dict[str, Any] | None:
+    """Return ``{name, value, ci95}`` of the primary metric of a record's ``metrics``."""
+    for name, entry in metrics.items():
+        if entry.get("primary"):
+            return {"name": name, "value": entry["value"], "ci95": entry["ci95"]}
+    return None
+
+
+def _redirect_output(path: Path) -> None:
+    """Send stdout and stderr, those of C libraries too, to a file."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
