@@ -71,7 +71,9 @@ class Augmentation:
     def __init__(self, settings: Mapping[str, Any], top: float = 255.0) -> None:
         for name in settings:
             if name not in NAMES:
-                raise UserError(f"'{name}' is not an augmentation.{did_you_mean(name, NAMES)} Known: {', '.join(NAMES)}.")
+                raise UserError(
+                    f"'{name}' is not an augmentation.{did_you_mean(name, NAMES)} Known: {', '.join(NAMES)}."
+                )
         self.settings = {k: v for k, v in settings.items() if v not in (None, False, 0)}
         self.top = top
         self.turns = bool({"hflip", "vflip", "quarter_turns"} & self.settings.keys())
@@ -159,7 +161,9 @@ def color_jitter(images: torch.Tensor, draws: np.ndarray, strengths: Any, top: f
         UserError: the images are not RGB.
     """
     if images.shape[1] != 3:
-        raise UserError("color_jitter needs 3 bands (RGB): drop it from the recipe with --set augmentation.color_jitter=0")
+        raise UserError(
+            "color_jitter needs 3 bands (RGB): drop it from the recipe with --set augmentation.color_jitter=0"
+        )
     from kornia import enhance
 
     def factor(name: str, strength: float, centre: float) -> torch.Tensor:

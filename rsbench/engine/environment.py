@@ -15,7 +15,17 @@ import torch
 
 import rsbench
 
-PACKAGES: Final = ("numpy", "torch", "torchvision", "timm", "torchgeo", "lightning-fabric", "scipy", "simplejpeg", "kornia")
+PACKAGES: Final = (
+    "numpy",
+    "torch",
+    "torchvision",
+    "timm",
+    "torchgeo",
+    "lightning-fabric",
+    "scipy",
+    "simplejpeg",
+    "kornia",
+)
 
 
 def describe(device: torch.device, flags: Mapping[str, Any]) -> dict[str, Any]:

@@ -170,9 +170,7 @@ class ArrayLoader:
         order = np.argsort(codes, kind="stable")
         return positions[order], np.bincount(codes, minlength=8)
 
-    def _produce(
-        self, groups: list[tuple[np.ndarray, np.ndarray | None]], draws: np.ndarray | None
-    ) -> Iterator[Batch]:
+    def _produce(self, groups: list[tuple[np.ndarray, np.ndarray | None]], draws: np.ndarray | None) -> Iterator[Batch]:
         if not self.streams:
             for positions, counts in groups:
                 raw = self._gather(positions, self._raw[0])

@@ -70,7 +70,9 @@ class Schedule:
     ) -> None:
         name, options = recipe["schedule"], dict(recipe["schedule_options"])
         if name not in SCHEDULES:
-            raise UserError(f"'{name}' is not a schedule.{did_you_mean(name, SCHEDULES)} Known: {', '.join(SCHEDULES)}.")
+            raise UserError(
+                f"'{name}' is not a schedule.{did_you_mean(name, SCHEDULES)} Known: {', '.join(SCHEDULES)}."
+            )
         self.optimizer = optimizer
         self.plateau: lr_scheduler.ReduceLROnPlateau | None = None
         self.per_step: lr_scheduler.LambdaLR | None = None

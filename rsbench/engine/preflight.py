@@ -43,7 +43,9 @@ def run(
             check_logits(logits, len(batch.targets), classes, name)
             start = loss(logits, batch.targets)
         if start.ndim or not torch.isfinite(start):
-            raise RunError(f"The loss of '{name}' on its first batch is {_short(start)}, not one finite number.", "preflight")
+            raise RunError(
+                f"The loss of '{name}' on its first batch is {_short(start)}, not one finite number.", "preflight"
+            )
         start.backward()
     value = float(start.detach())
     return [loss_check(value, classes), gradient_check(trial)], value
@@ -55,7 +57,9 @@ def forward(model: nn.Module, images: torch.Tensor, name: str) -> torch.Tensor:
         return model(images)
     except Exception as error:
         shape = list(images.shape)
-        raise RunError(f"Model '{name}' failed on images {shape}: {type(error).__name__}: {error}", "preflight") from error
+        raise RunError(
+            f"Model '{name}' failed on images {shape}: {type(error).__name__}: {error}", "preflight"
+        ) from error
 
 
 def check_logits(logits: Any, batch: int, classes: int, name: str) -> None:
@@ -90,7 +94,9 @@ def loss_check(value: float, classes: int) -> dict[str, Any]:
 def gradient_check(model: nn.Module) -> dict[str, Any]:
     """Whether a finite gradient reaches every trainable parameter."""
     missing = [
-        n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not torch.isfinite(p.grad).all())
+        n
+        for n, p in model.named_parameters()
+        if p.requires_grad and (p.grad is None or not torch.isfinite(p.grad).all())
     ]
     shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     detail = f"no finite gradient reaches {shown}" if missing else "reach every trainable parameter"

@@ -175,7 +175,9 @@ def _run_network(
         np.random.seed(plan.seed % 2**32)
         model = setup.build_model(plan, setup.model_context(plan, data))
         if not isinstance(model, nn.Module):
-            raise RunError(f"The factory of '{plan.model['name']}' returned {type(model).__name__}, not a module.", "build")
+            raise RunError(
+                f"The factory of '{plan.model['name']}' returned {type(model).__name__}, not a module.", "build"
+            )
         model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         loss = setup.build_loss(plan, data).to(device)
         norm = setup.normalisation(plan, data)
@@ -237,7 +239,9 @@ def _run_estimator(
         elapsed = time.perf_counter() - begin
     expected = (len(data.test), len(data.classes))
     if probabilities.shape != expected:
-        raise RunError(f"'{plan.model['name']}' predicted {list(probabilities.shape)}, not {list(expected)}.", "evaluate")
+        raise RunError(
+            f"'{plan.model['name']}' predicted {list(probabilities.shape)}, not {list(expected)}.", "evaluate"
+        )
     with np.errstate(divide="ignore"):
         logits = np.maximum(np.log(probabilities), -1e4)
     progress = Progress(samples=len(data.train), seconds=seconds)

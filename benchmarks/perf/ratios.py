@@ -1,0 +1,26 @@
+"""Ratios of durations, measured alternately in one run, since these hold where a machine's speed drifts."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+
+def seconds(function: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    function()
+    return time.perf_counter() - begin
+
+
+def paired(ours: Callable[[], object], theirs: Callable[[], object], rounds: int = 5) -> dict[str, float]:
+    """Run both once unmeasured, then in turn; return medians in seconds and the median of ours / theirs."""
+    ours(), theirs()
+    pairs = [(seconds(ours), seconds(theirs)) for _ in range(rounds)]
+    return {
+        "ours_s": statistics.median(a for a, _ in pairs),
+        "theirs_s": statistics.median(b for _, b in pairs),
+        "ratio": statistics.median(a / b for a, b in pairs),
+        "ratio_min": min(a / b for a, b in pairs),
+        "ratio_max": max(a / b for a, b in pairs),
+    }

@@ -1,0 +1,151 @@
+"""Batches from the prepared store against the loaders that people use, with the same augmentation."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ratios import paired
+
+from rsbench.engine.augment import Augmentation
+from rsbench.engine.loader import ArrayLoader, normalisation_for
+
+BATCH = 64
+IMAGES = 2_000
+FLIPS = {"hflip": 0.5, "vflip": 0.5}
+
+
+def consume(batches: Iterator, limit: int = 10**9) -> int:
+    """Take whole batches and touch them; return the number of images."""
+    count = 0
+    for images in batches:
+        count += len(images)
+        if count >= limit:
+            break
+    return count
+
+
+@pytest.fixture(scope="module")
+def folder(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A class folder tree of real EuroSAT JPEGs: every 13th, so that all classes are there."""
+    target = tmp_path_factory.mktemp("eurosat")
+    with zipfile.ZipFile(real_data / "eurosat" / "EuroSAT.zip") as archive:
+        for name in archive.namelist()[::13][:IMAGES]:
+            archive.extract(name, target)
+    return target / "2750"
+
+
+@pytest.fixture(scope="module")
+def arrays(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    from torchvision.datasets import ImageFolder
+
+    samples = ImageFolder(str(folder)).samples
+    from PIL import Image
+
+    images = np.stack([np.asarray(Image.open(p)).transpose(2, 0, 1) for p, _ in samples])
+    return images, np.array([label for _, label in samples])
+
+
+@pytest.fixture(scope="module")
+def ours(arrays: tuple[np.ndarray, np.ndarray]) -> Callable[[], object]:
+    """Twenty epochs of our loader, so that a round lasts long enough to be timed."""
+    images, labels = arrays
+    samples = np.arange(len(images))
+    loader = ArrayLoader(
+        images,
+        samples,
+        labels,
+        samples,
+        batch=BATCH,
+        device=torch.device("cpu"),
+        normalisation=normalisation_for("imagenet", images, samples, [0, 1, 2]),
+        bands=[0, 1, 2],
+        augmentation=Augmentation(FLIPS),
+    )
+
+    def epochs() -> None:
+        for epoch in range(20):
+            consume(b.images for b in loader.training_epoch(epoch))
+
+    return epochs
+
+
+
+
+def speedup(ours: Callable[[], object], theirs: Callable[[], object], our_images: int, their_images: int) -> dict:
+    """Images per second of ours over theirs, from alternating rounds."""
+    result = paired(ours, theirs)
+    factor = our_images / their_images
+    return {
+        "images_per_s": our_images / result["ours_s"],
+        "theirs_images_per_s": their_images / result["theirs_s"],
+        "speedup": factor / result["ratio"],
+        "speedup_min": factor / result["ratio_max"],
+        "speedup_max": factor / result["ratio_min"],
+    }
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_against_image_folder(
+    benchmark, folder: Path, arrays: tuple[np.ndarray, np.ndarray], ours: Callable[[], object], workers: int
+) -> None:
+    from torch.utils.data import DataLoader
+    from torchvision.datasets import ImageFolder
+    from torchvision.transforms import v2
+
+    transform = v2.Compose(
+        [
+            v2.RandomHorizontalFlip(),
+            v2.RandomVerticalFlip(),
+            v2.ToImage(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ]
+    )
+    loader = DataLoader(ImageFolder(str(folder), transform), BATCH, shuffle=True, num_workers=workers, drop_last=True)
+    images = len(arrays[0]) // BATCH * BATCH
+    result = speedup(ours, lambda: consume(x for x, _ in loader), 20 * images, images)
+    benchmark.extra_info.update(result)
+    benchmark.pedantic(ours, rounds=3)
+    assert result["speedup"] >= 20
+
+
+def test_against_torchgeo_datamodule(
+    benchmark, real_data: Path, tmp_path: Path, arrays: tuple[np.ndarray, np.ndarray], ours: Callable[[], object]
+) -> None:
+    """torchgeo reads RGB from 13-band GeoTIFFs, its only format; its files here are copies of five real tiles."""
+    import kornia.augmentation as K
+    from torchgeo.datamodules import EuroSATDataModule
+
+    write_torchgeo_layout(real_data, tmp_path, copies=40)
+    module = EuroSATDataModule(root=str(tmp_path), batch_size=BATCH, num_workers=0, bands=("B04", "B03", "B02"))
+    module.setup("fit")
+    normalise = module.aug
+    flips = K.AugmentationSequential(K.RandomHorizontalFlip(), K.RandomVerticalFlip(), data_keys=None, keepdim=True)
+    loader = module.train_dataloader()
+    theirs = lambda: consume(flips(normalise(batch))["image"] for batch in loader)  # noqa: E731
+    images = len(arrays[0]) // BATCH * BATCH
+    result = speedup(ours, theirs, 20 * images, len(module.train_dataset) // BATCH * BATCH)
+    benchmark.extra_info.update(result)
+    benchmark.pedantic(ours, rounds=3)
+    assert result["speedup"] >= 20
+
+
+def write_torchgeo_layout(real_data: Path, target: Path, copies: int) -> None:
+    """Write the five real multispectral tiles under many names, with the split lists torchgeo asks for."""
+    with zipfile.ZipFile(real_data / "eurosat_ms" / "EuroSATallBands_5.zip") as archive:
+        names = archive.namelist()
+        tiles = [archive.read(n) for n in names]
+    folder = target / Path(names[0]).parent
+    folder.mkdir(parents=True)
+    written = []
+    for i in range(copies * len(tiles)):
+        name = f"AnnualCrop_{i + 1}"
+        (folder / f"{name}.tif").write_bytes(tiles[i % len(tiles)])
+        written.append(f"{name}.jpg")
+    for split in ("train", "val", "test"):
+        (target / f"eurosat-{split}.txt").write_text("\n".join(written))

@@ -1,0 +1,130 @@
+"""Records on disk: written whole or not at all, never overwritten once a run has succeeded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rsbench.errors import UserError
+from rsbench.records.upgrade import upgrade
+
+FILE: Final = "record.json"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRecord:
+    """A record and the file it came from; artifacts lie beside it."""
+
+    path: Path
+    record: dict[str, Any]
+
+    def artifact(self, name: str) -> Path | None:
+        """Path of an artifact, or ``None`` where the record has none of this name or the file is gone."""
+        entry = self.record["artifacts"].get(name)
+        path = self.path.parent / entry["path"] if entry else None
+        return path if path is not None and path.is_file() else None
+
+
+def save(record: dict[str, Any], directory: Path) -> Path:
+    """Validate *record* and write it as ``record.json`` in *directory*: temporary file, fsync, rename.
+
+    Raises:
+        UserError: a finished record is there already; it would be lost.
+    """
+    target = directory / FILE
+    if finished(directory):
+        raise UserError(f"{target} holds a finished record; records are never overwritten. Choose another --out.")
+    validate(record, str(target))
+    directory.mkdir(parents=True, exist_ok=True)
+    temporary = directory / f".{FILE}.{os.getpid()}"
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            json.dump(record, stream, indent=1, allow_nan=False)
+            stream.write("\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(directory)
+    return target
+
+
+def _sync_folder(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def validate(record: dict[str, Any], source: str) -> None:
+    """Check *record* against the schema.
+
+    Raises:
+        UserError: one sentence with the file and the first field that is wrong.
+    """
+    from pydantic import ValidationError
+
+    from rsbench.records.schema import Record
+
+    try:
+        Record.model_validate(record)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{source} is not a valid record: {where}: {first['msg']}.") from None
+
+
+def finished(directory: Path) -> bool:
+    """Whether *directory* holds the record of a run that succeeded."""
+    try:
+        return json.loads((directory / FILE).read_text(encoding="utf-8")).get("status") == "ok"
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a record (a file, or the folder that holds ``record.json``), upgraded and validated.
+
+    Raises:
+        UserError: there is none, or it is not a record.
+    """
+    file = path / FILE if path.is_dir() else path
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"There is no record at {file}.") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read as a record: {error}.") from None
+    if not isinstance(record, dict):
+        raise UserError(f"{file} is not an rsbench record: it holds a {type(record).__name__}.")
+    record = upgrade(record, str(file))
+    validate(record, str(file))
+    return record
+
+
+def load_all(paths: Iterable[Path]) -> list[LoadedRecord]:
+    """Load every record at or below *paths*, sorted by run id and path.
+
+    Raises:
+        UserError: a path is not there, or a record below it is not valid.
+    """
+    files: set[Path] = set()
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"There is no file or folder '{path}' to read records from.")
+        files |= set(path.rglob(FILE)) if path.is_dir() else {path}
+    loaded = [LoadedRecord(file, load(file)) for file in files]
+    return sorted(loaded, key=lambda r: (r.record["run_id"], str(r.path)))
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,31 @@
+"""Old records are read for ever: one pure function a schema number takes a record to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from rsbench.errors import UserError
+
+CURRENT: Final = 1
+PREFIX: Final = "rsbench.record/"
+
+# STEPS[n] takes a record of schema n to schema n + 1 and does not change its argument.
+STEPS: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+
+
+def upgrade(record: dict[str, Any], source: str) -> dict[str, Any]:
+    """Return *record* in the current schema.
+
+    Raises:
+        UserError: it is not a record, or one of a newer rsbench; *source* is named.
+    """
+    name = str(record.get("schema", ""))
+    number = name.removeprefix(PREFIX)
+    if not name.startswith(PREFIX) or not number.isdigit():
+        raise UserError(f"{source} is not an rsbench record: its schema is '{name or 'missing'}'.")
+    if int(number) > CURRENT:
+        raise UserError(f"{source} was written by a newer rsbench (schema {number}); upgrade rsbench to read it.")
+    for step in range(int(number), CURRENT):
+        record = STEPS[step](record)
+    return record
