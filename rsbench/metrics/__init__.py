@@ -1,1 +1,1 @@
-"""Part of rsbench."""
+"""Metrics in two stages, and the statistics that every metric shares."""

@@ -69,3 +69,65 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+@dataclass(frozen=True)
+class LossContext:
+    """What a loss's factory is told: classes in label order and training samples per class."""
+
+    num_classes: int
+    class_counts: tuple[int, ...] = ()
+    classes: tuple[str, ...] = ()
+
+
+def confusion_matrix(labels: np.ndarray, references: np.ndarray, classes: int) -> np.ndarray:
+    """Return int64 [K, K]: rows references, columns predictions."""
+    codes = references * classes + labels
+    return np.bincount(codes, minlength=classes**2).reshape(classes, classes)
+
+
+def breakdown(predictions: Predictions, references: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
+    """Return the record's ``by_group``: figures per class, the confusion matrix, and reliability bins.
+
+    ``class[name]`` holds n, correct, accuracy (recall), precision and f1; ``None`` where a denominator is 0.
+    """
+    matrix = confusion_matrix(predictions.labels, references, len(classes))
+    return {
+        "class": {name: _class_figures(matrix, k) for k, name in enumerate(classes)},
+        "confusion_matrix": matrix.tolist(),
+        "reliability": reliability(predictions, references),
+    }
+
+
+def _class_figures(matrix: np.ndarray, k: int) -> dict[str, Any]:
+    correct, support, predicted = int(matrix[k, k]), int(matrix[k].sum()), int(matrix[:, k].sum())
+    return {
+        "n": support,
+        "correct": correct,
+        "accuracy": correct / support if support else None,
+        "precision": correct / predicted if predicted else None,
+        "f1": 2 * correct / (support + predicted) if support + predicted else None,
+    }
+
+
+def reliability(predictions: Predictions, references: np.ndarray, bins: int = 15) -> list[dict[str, Any]] | None:
+    """Return right-closed confidence bins with count, accuracy and mean confidence; ``None`` without probabilities."""
+    if predictions.probabilities is None:
+        return None
+    confidence = predictions.probabilities[np.arange(len(references)), predictions.labels]
+    number = np.searchsorted(np.arange(1, bins) / bins, confidence, side="left")
+    correct = predictions.labels == references
+    table = []
+    for b in range(bins):
+        inside = number == b
+        count = int(inside.sum())
+        table.append(
+            {
+                "low": b / bins,
+                "high": (b + 1) / bins,
+                "count": count,
+                "accuracy": float(correct[inside].mean()) if count else None,
+                "confidence": float(confidence[inside].mean()) if count else None,
+            }
+        )
+    return table
