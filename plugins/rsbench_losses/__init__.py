@@ -1,1 +1,19 @@
-"""First-party plugin."""
+"""Losses of scene classification as a plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rsbench import hookimpl
+
+if TYPE_CHECKING:
+    from rsbench.specs import LossSpec
+
+
+@hookimpl
+def rsbench_losses() -> Iterator[LossSpec]:
+    """The losses of this plugin."""
+    from rsbench_losses.declared import LOSSES
+
+    yield from LOSSES
