@@ -1,1 +1,1 @@
-"""Part of rsbench."""
+"""Files become arrays: download, verify, extract, prepare, split."""

@@ -1,0 +1,148 @@
+"""Any classification dataset of torchgeo as ``torchgeo:<Name>``, by one adapter.
+
+torchgeo is imported only when a member is built.
+"""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatch
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from rsbench.data.source import SampleError
+from rsbench.errors import UserError
+from rsbench.specs import DatasetSpec
+
+PARTS: Final = ("train", "val", "test")
+_BASES: Final = {"NonGeoClassificationDataset"}
+
+
+@cache
+def _classification_classes() -> tuple[str, ...]:
+    """Names of torchgeo's classification datasets, read from its source text, since importing it takes seconds."""
+    spec = find_spec("torchgeo")
+    if spec is None or not spec.submodule_search_locations:
+        return ()
+    bases = {}
+    for path in (Path(spec.submodule_search_locations[0]) / "datasets").glob("*.py"):
+        for name, parents in re.findall(r"^class (\w+)\(([^)]*)\)", path.read_text(encoding="utf-8"), re.MULTILINE):
+            bases[name] = {p.strip() for p in parents.split(",")}
+    known = set(_BASES)
+    while more := {n for n, parents in bases.items() if parents & known} - known:
+        known |= more
+    return tuple(sorted(known - _BASES))
+
+
+def members(pattern: str = "*") -> list[str]:
+    """Names that match a shell pattern."""
+    return [n for n in _classification_classes() if fnmatch(n, pattern)]
+
+
+def resolve(member: str) -> DatasetSpec | None:
+    """Return the spec of one torchgeo dataset, or ``None`` where torchgeo has no classification dataset of the name."""
+    if member not in _classification_classes():
+        return None
+    return DatasetSpec(
+        name=f"torchgeo:{member}",
+        summary=f"{member} as torchgeo reads it.",
+        source="rsbench_eurosat.torchgeo_family:source",
+        default_protocol="official-split",
+        citation="see torchgeo's documentation of the dataset",
+        homepage="https://torchgeo.readthedocs.io",
+    )
+
+
+def source(root: Path, spec: DatasetSpec) -> TorchgeoSource:
+    """Return the source over torchgeo's own files at *root* (downloaded by torchgeo or by hand).
+
+    Raises:
+        UserError: torchgeo does not find its files there.
+    """
+    from torchgeo import datasets
+    from torchgeo.datasets import DatasetNotFoundError
+
+    cls = getattr(datasets, spec.name.partition(":")[2])
+    try:
+        parts = _open_parts(cls, root)
+    except (DatasetNotFoundError, FileNotFoundError, RuntimeError) as error:
+        text = " ".join(str(error).split())
+        raise UserError(f"torchgeo does not find {cls.__name__} in {root}: {text}") from None
+    return TorchgeoSource(parts)
+
+
+def _open_parts(cls: Any, root: Path) -> dict[str, Any]:
+    """Open the splits that the dataset has; one without splits is all training data."""
+    import inspect
+
+    if "split" not in inspect.signature(cls.__init__).parameters:
+        return {"train": cls(root=str(root))}
+    parts = {}
+    for part in PARTS:
+        try:
+            parts[part] = cls(root=str(root), split=part)
+        except AssertionError:  # torchgeo asserts that the split is one of the dataset's
+            continue
+    return parts
+
+
+class TorchgeoSource:
+    """Concatenates torchgeo's splits; images of other sizes than the commonest are resized to it bilinearly."""
+
+    def __init__(self, parts: dict[str, Any]) -> None:
+        self.parts = parts
+        first = next(iter(parts.values()))
+        self.classes: tuple[str, ...] = tuple(getattr(first, "classes", ()))
+        self.where = [(part, i) for part, data in parts.items() for i in range(len(data))]
+        image = _array(first[0]["image"])
+        whole = np.allclose(image, np.round(image)) and image.min() >= 0
+        self.dtype = ("uint8" if image.max() <= 255 else "uint16") if whole else "float32"
+        self.shape: tuple[int, int, int] = (image.shape[0], max(image.shape[1:]), max(image.shape[1:]))
+        self.image_ids = [self._id(part, i) for part, i in self.where]
+        self.columns: dict[str, list[Any]] = {
+            "id": self.image_ids,
+            "label": [self._label(part, i) for part, i in self.where],
+            "official_split": [part for part, _ in self.where],
+        }
+
+    def _id(self, part: str, i: int) -> str:
+        """The file's class and name where torchgeo has a folder dataset, else split and number."""
+        samples = getattr(self.parts[part], "samples", None)
+        if samples is None:
+            return f"{part}/{i}"
+        return "/".join(Path(samples[i][0]).parts[-2:])
+
+    def _label(self, part: str, i: int) -> int:
+        targets = getattr(self.parts[part], "targets", None)
+        return int(targets[i]) if targets is not None else int(self.parts[part][i]["label"])
+
+    def read(self, start: int, stop: int, out: np.ndarray) -> None:
+        """Read images into ``out`` [n, C, H, W].
+
+        Raises:
+            SampleError: torchgeo cannot read a file, or it has another number of bands.
+        """
+        import torch
+        import torch.nn.functional as F
+
+        for k, (part, i) in enumerate(self.where[start:stop]):
+            try:
+                image = _array(self.parts[part][i]["image"])
+            except (OSError, ValueError, RuntimeError) as error:
+                raise SampleError(f"{self.image_ids[start + k]} cannot be read ({error})") from None
+            if image.shape[0] != self.shape[0]:
+                raise SampleError(f"{self.image_ids[start + k]} has {image.shape[0]} bands, not {self.shape[0]}")
+            if image.shape != self.shape:
+                batch = torch.from_numpy(image.astype(np.float32))[None]
+                image = F.interpolate(batch, size=self.shape[1:], mode="bilinear", antialias=True)[0].numpy()
+            low, high = (np.iinfo(out.dtype).min, np.iinfo(out.dtype).max) if out.dtype.kind in "ui" else (-np.inf, np.inf)
+            out[k] = np.clip(np.round(image) if out.dtype.kind in "ui" else image, low, high)
+
+
+def _array(image: Any) -> np.ndarray:
+    array = np.asarray(image)
+    return array if array.ndim == 3 else array[None]

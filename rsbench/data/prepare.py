@@ -1,0 +1,296 @@
+"""Turns a dataset's files into memory-mapped arrays, once.
+
+All cores decode blocks of images straight into the array file.  A journal of finished blocks lets a killed
+preparation go on; a lock keeps two from colliding; the folder gets its name and its ``complete`` marker last.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from filelock import FileLock
+
+from rsbench.data import manifest as manifest_files
+from rsbench.data.source import SampleError, Source
+from rsbench.data.store import PreparedStore, fingerprint, store_path
+from rsbench.errors import UserError
+from rsbench.specs import Band, DatasetSpec, load_attribute
+
+BLOCK: Final = 512
+JOURNAL: Final = "journal.jsonl"
+IDENTITY: Final = "identity.json"
+SPARE_BYTES: Final = 64 << 20
+SHOWN_ERRORS: Final = 5
+SMALL: Final = 2 * BLOCK  # fewer images than this are not worth starting processes for
+
+OnProgress = Callable[[int, int], None]
+
+
+def prepare(
+    spec: DatasetSpec,
+    raw: Path | None,
+    root: Path,
+    *,
+    workers: int | None = None,
+    force: bool = False,
+    on_progress: OnProgress | None = None,
+) -> PreparedStore:
+    """Prepare *spec* from its files at *raw* (the fetched ones if ``None``) into the data root.
+
+    Args:
+        workers: processes; all usable cores if ``None``.
+        force: prepare again where it has been done.
+        on_progress: called with (images done, images in all).
+
+    Raises:
+        UserError: files are missing or cannot be decoded (named), or the disk is full.  Nothing is left that looks
+            complete.
+    """
+    target = store_path(root, spec)
+    if manifest_files.is_complete(target) and not force:
+        return PreparedStore(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(f".{target.name}.lock")):
+            if manifest_files.is_complete(target) and not force:
+                return PreparedStore(target)
+            source = open_source(spec, raw, root)
+            return _Preparation(spec, source, target, workers, on_progress or (lambda done, total: None)).run()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(f"The disk of {root} is full: free some space, or choose another --data-root.") from None
+        raise UserError(f"'{spec.name}' cannot be prepared under {root}: {error}.") from None
+
+
+def open_source(spec: DatasetSpec, raw: Path | None, root: Path) -> Source:
+    """Build the plugin's source over *raw*, or over the fetched files."""
+    from rsbench.data.location import raw_folder
+
+    folder = raw if raw is not None else raw_folder(root, spec.name)
+    if not spec.generated and not folder.exists():
+        hint = f"type rsbench data fetch {spec.name}, or give" if spec.files else "give"
+        raise UserError(f"There are no files of '{spec.name}' at {folder}: {hint} --source PATH.")
+    source = load_attribute(spec.source)(folder, spec)
+    check_columns(source, spec.name)
+    return source
+
+
+def check_columns(source: Source, name: str) -> None:
+    """Check ids and labels of a source.
+
+    Raises:
+        UserError: ids repeat, a column has another length, a label is out of range, or a class is empty.
+    """
+    ids = list(source.columns["id"])
+    if not ids:
+        raise UserError(f"No samples of '{name}' were found.")
+    if len(set(ids)) != len(ids):
+        raise UserError(f"'{name}' has sample ids that occur twice.")
+    for column, values in source.columns.items():
+        if len(values) != len(ids):
+            raise UserError(f"Column '{column}' of '{name}' has {len(values)} values for {len(ids)} samples.")
+    if source.classes:
+        counts = np.bincount(np.asarray(source.columns["label"]), minlength=len(source.classes))
+        if len(counts) > len(source.classes):
+            raise UserError(f"'{name}' has label {len(counts) - 1}, but only {len(source.classes)} classes.")
+        empty = [c for c, n in zip(source.classes, counts, strict=True) if n == 0]
+        if empty:
+            raise UserError(f"'{name}' has no image of class {', '.join(empty)}: its files are incomplete.")
+
+
+class _Preparation:
+    def __init__(
+        self, spec: DatasetSpec, source: Source, target: Path, workers: int | None, on_progress: OnProgress
+    ) -> None:
+        self.spec, self.source, self.target, self.on_progress = spec, source, target, on_progress
+        self.partial = target.with_name(f".{target.name}.partial")
+        self.total = len(source.image_ids)
+        self.shape = (self.total, *source.shape)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.workers = workers or cores
+        columns = {name: _plain(values) for name, values in source.columns.items()}
+        self.samples = {"image_ids": list(source.image_ids), "columns": columns}
+
+    def run(self) -> PreparedStore:
+        done = self._resume() or self._start()
+        try:
+            self._decode(done)
+        except UserError:
+            shutil.rmtree(self.partial)
+            raise
+        return self._finish([done[start] for start, _ in self._blocks()])
+
+    def _blocks(self) -> Iterator[tuple[int, int]]:
+        for start in range(0, self.total, BLOCK):
+            yield start, min(start + BLOCK, self.total)
+
+    def _identity(self) -> dict[str, Any]:
+        samples = hashlib.sha256(json.dumps(self.samples, sort_keys=True).encode()).hexdigest()
+        return {"version": self.spec.version, "shape": list(self.shape), "dtype": self.source.dtype, "samples": samples}
+
+    def _start(self) -> dict[int, str]:
+        """Begin anew: reserve the whole array on disk, so that a full disk shows now and not as a crash later."""
+        shutil.rmtree(self.partial, ignore_errors=True)
+        self.partial.mkdir(parents=True)
+        need = int(np.prod(self.shape)) * np.dtype(self.source.dtype).itemsize
+        free = shutil.disk_usage(self.partial).free
+        if free < need + SPARE_BYTES:
+            shutil.rmtree(self.partial)
+            raise UserError(
+                f"Preparing '{self.spec.name}' needs {need / 1e9:.2f} GB, but {self.target.parent} has {free / 1e9:.2f} GB "
+                "free: free some space, or choose another --data-root."
+            )
+        path = self.partial / manifest_files.IMAGES
+        try:
+            np.lib.format.open_memmap(path, mode="w+", dtype=self.source.dtype, shape=self.shape)
+            with path.open("r+b") as stream:
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+            (self.partial / IDENTITY).write_text(json.dumps(self._identity()))
+        except OSError:
+            shutil.rmtree(self.partial, ignore_errors=True)
+            raise
+        return {}
+
+    def _resume(self) -> dict[int, str] | None:
+        """Return start -> hash of the blocks that a killed preparation finished, each checked on disk."""
+        try:
+            if json.loads((self.partial / IDENTITY).read_text()) != self._identity():
+                return None
+            lines = (self.partial / JOURNAL).read_text().splitlines()
+            images = np.load(self.partial / manifest_files.IMAGES, mmap_mode="r")
+        except (OSError, ValueError):
+            return None
+        done = {}
+        for line in lines:
+            try:
+                entry = json.loads(line)
+            except ValueError:  # the line that was being written
+                continue
+            block = images[entry["start"] : entry["stop"]]
+            if hashlib.sha256(block).hexdigest() == entry["sha256"]:
+                done[entry["start"]] = entry["sha256"]
+        return done or None
+
+    def _decode(self, done: dict[int, str]) -> None:
+        """Decode what is missing and add it to *done*."""
+        todo = [b for b in self._blocks() if b[0] not in done]
+        finished = sum(min(start + BLOCK, self.total) - start for start in done)
+        self.on_progress(finished, self.total)
+        errors: list[str] = []
+        with (self.partial / JOURNAL).open("a") as journal:
+            for start, stop, digest, failed in self._results(todo):
+                errors += failed
+                if not failed:
+                    done[start] = digest
+                    journal.write(json.dumps({"start": start, "stop": stop, "sha256": digest}) + "\n")
+                    journal.flush()
+                finished += stop - start
+                self.on_progress(finished, self.total)
+        if errors:
+            shown = "; ".join(errors[:SHOWN_ERRORS]) + (f"; and {len(errors) - SHOWN_ERRORS} more" if errors[SHOWN_ERRORS:] else "")
+            count = "1 image" if len(errors) == 1 else f"{len(errors)} images"
+            raise UserError(f"{count} of '{self.spec.name}' cannot be read: {shown}.")
+
+    def _results(self, todo: list[tuple[int, int]]) -> Iterator[tuple[int, int, str, list[str]]]:
+        path = str(self.partial / manifest_files.IMAGES)
+        workers = min(self.workers, len(todo))
+        if workers <= 1 or self.total < SMALL:
+            yield from (_read_block(self.source, path, start, stop) for start, stop in todo)
+            return
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, context, _start_worker, (self.source, path)) as pool:
+            futures = [pool.submit(_work, start, stop) for start, stop in todo]
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def _finish(self, hashes: list[str]) -> PreparedStore:
+        manifest = {
+            "schema": manifest_files.SCHEMA,
+            "name": self.spec.name,
+            "version": self.spec.version,
+            "shape": list(self.source.shape),
+            "dtype": self.source.dtype,
+            "classes": list(self.source.classes),
+            "bands": [asdict(b) for b in self.spec.bands or default_bands(self.source)],
+            "images": self.total,
+            "samples": len(self.samples["columns"]["id"]),
+            "block": BLOCK,
+            "hashes": hashes,
+        }
+        manifest["fingerprint"] = fingerprint(manifest, self.samples)
+        _write(self.partial / manifest_files.SAMPLES, json.dumps(self.samples))
+        _write(self.partial / manifest_files.MANIFEST, json.dumps(manifest, indent=1))
+        for name in (JOURNAL, IDENTITY):
+            (self.partial / name).unlink(missing_ok=True)
+        _write(self.partial / manifest_files.COMPLETE, manifest["fingerprint"])
+        shutil.rmtree(self.target, ignore_errors=True)
+        self.partial.rename(self.target)
+        return PreparedStore(self.target)
+
+
+def default_bands(source: Source) -> list[Band]:
+    """Bands of a source whose spec names none: RGB for three, numbered otherwise."""
+    count = source.shape[0]
+    names = ["red", "green", "blue"] if count == 3 else [f"band{i + 1}" for i in range(count)]
+    return [Band(name=n, unit="uint8" if source.dtype == "uint8" else "float") for n in names]
+
+
+def _plain(values: Any) -> list[Any]:
+    return values.tolist() if isinstance(values, np.ndarray) else list(values)
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+_worker: tuple[Source, str] | None = None
+
+
+def _start_worker(source: Source, path: str) -> None:
+    global _worker
+    _worker = (source, path)
+
+
+def _work(start: int, stop: int) -> tuple[int, int, str, list[str]]:
+    assert _worker is not None
+    return _read_block(*_worker, start, stop)
+
+
+def _read_block(source: Source, path: str, start: int, stop: int) -> tuple[int, int, str, list[str]]:
+    """Decode one block into the array file; return (start, stop, sha256, errors)."""
+    out = np.load(path, mmap_mode="r+")[start:stop]
+    try:
+        source.read(start, stop, out)
+    except SampleError:
+        return start, stop, "", _find_errors(source, start, stop, out)
+    return start, stop, hashlib.sha256(out).hexdigest(), []
+
+
+def _find_errors(source: Source, start: int, stop: int, out: np.ndarray) -> list[str]:
+    """Read a failed block image by image, to name every image that is at fault."""
+    errors = []
+    for i in range(start, stop):
+        try:
+            source.read(i, i + 1, out[i - start : i - start + 1])
+        except SampleError as error:
+            errors.append(str(error))
+    return errors

@@ -1,0 +1,135 @@
+"""Splits: which samples are for training, validation and test, and a hash that says so."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from rsbench.data.store import PreparedStore
+from rsbench.errors import UserError
+from rsbench.specs import ProtocolSpec, load_attribute, to_jsonable
+
+PARTS: Final = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Sample numbers int64 of each part; ``val`` may be empty."""
+
+    train: np.ndarray
+    val: np.ndarray
+    test: np.ndarray
+    sha256: dict[str, str]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Samples in each part."""
+        return {part: len(getattr(self, part)) for part in PARTS}
+
+
+def stratified(
+    ids: Sequence[str], columns: dict[str, np.ndarray], *, fractions: Sequence[float], seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Split each class by ``fractions`` (train, val, test), rounding to whole samples, test taking the rest.
+
+    Samples are ordered within their class by SHA-256 of (seed, id): the split depends on ids alone, on no generator.
+    """
+    labels = columns["label"]
+    keys = np.array([hashlib.sha256(f"{seed}:{i}".encode()).hexdigest() for i in ids])
+    parts: dict[str, list[np.ndarray]] = {part: [] for part in PARTS}
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        members = members[np.argsort(keys[members])]
+        first = round(fractions[0] * len(members))
+        second = first + round(fractions[1] * len(members))
+        for part, chosen in zip(PARTS, np.split(members, [first, second]), strict=True):
+            parts[part].append(chosen)
+    return {part: np.sort(np.concatenate(chosen)) for part, chosen in parts.items()}
+
+
+def from_column(
+    ids: Sequence[str], columns: dict[str, np.ndarray], *, column: str = "official_split"
+) -> dict[str, np.ndarray]:
+    """Take the parts that a column names ``train``, ``val`` and ``test``; other samples belong to none.
+
+    Raises:
+        UserError: the column is missing or names no training or test samples.
+    """
+    del ids
+    values = columns.get(column)
+    parts = {part: np.flatnonzero(values == part) if values is not None else np.empty(0, int) for part in PARTS}
+    if not len(parts["train"]) or not len(parts["test"]):
+        raise UserError(
+            "The prepared data do not say which samples are for training and test: the split lists were missing when "
+            "they were prepared. Put them beside the images and prepare again with --force."
+        )
+    return parts
+
+
+def resolve(store: PreparedStore, protocol: ProtocolSpec) -> Split:
+    """Return the split of *protocol* on a store, computed once and kept beside it.
+
+    Raises:
+        UserError: the protocol's split function finds that it cannot be made, or its parts overlap.
+    """
+    path = _path(store.path, protocol)
+    key = _key(store.manifest["fingerprint"], protocol)
+    if (found := _read(path, key)) is not None:
+        numbers = np.load(path.with_suffix(".npy"))
+        return Split(*np.split(numbers, np.cumsum([found["sizes"][p] for p in PARTS])[:-1]), found["sha256"])
+    columns = {name: store.column(name) for name in store.columns if name != "id"}
+    parts = load_attribute(protocol.split)(store.ids, columns, **protocol.split_options)
+    arrays = [np.asarray(parts.get(part, ()), dtype=np.int64) for part in PARTS]
+    split = Split(*arrays, _hashes(store.ids, arrays))
+    together = np.concatenate(arrays)
+    if len(np.unique(together)) != len(together):
+        raise UserError(f"The parts of protocol '{protocol.name}' overlap or repeat samples.")
+    _keep(path, key, split)
+    return split
+
+
+def summary(path: Path, fingerprint: str, protocol: ProtocolSpec) -> dict[str, Any] | None:
+    """Return ``{"sizes", "sha256"}`` of a split that has been computed before, else ``None``."""
+    return _read(_path(path, protocol), _key(fingerprint, protocol))
+
+
+def _hashes(ids: Sequence[str], arrays: Sequence[np.ndarray]) -> dict[str, str]:
+    """SHA-256 over the sorted, newline-joined ids of each part: two routes to the same samples are the same split."""
+    joined = ("\n".join(sorted(ids[i] for i in part)) for part in arrays)
+    return {part: hashlib.sha256(text.encode()).hexdigest() for part, text in zip(PARTS, joined, strict=True)}
+
+
+def _path(store: Path, protocol: ProtocolSpec) -> Path:
+    return store / "splits" / f"{protocol.name}.json"
+
+
+def _key(fingerprint: str, protocol: ProtocolSpec) -> list[Any]:
+    return [fingerprint, protocol.name, protocol.version, protocol.split, to_jsonable(protocol.split_options)]
+
+
+def _read(path: Path, key: list[Any]) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return found if found.get("key") == key and path.with_suffix(".npy").exists() else None
+
+
+def _keep(path: Path, key: list[Any], split: Split) -> None:
+    try:
+        path.parent.mkdir(exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.npy")
+        np.save(temporary, np.concatenate([split.train, split.val, split.test]))
+        temporary.replace(path.with_suffix(".npy"))
+        text = temporary.with_suffix(".json")
+        text.write_text(json.dumps({"key": key, "sizes": split.sizes, "sha256": split.sha256}))
+        text.replace(path)
+    except OSError:
+        pass  # a read-only store: the split is computed again next time

@@ -1,0 +1,108 @@
+"""A prepared dataset: one memory-mapped array of images, and columns of its samples."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rsbench.data import manifest as manifest_files
+from rsbench.data.manifest import store_path
+from rsbench.errors import NotPrepared
+from rsbench.specs import DatasetSpec
+
+__all__ = ["PreparedStore", "find", "store_path", "verify"]
+
+
+class PreparedStore:
+    """Read access to a prepared dataset.
+
+    Attributes:
+        path: its folder.
+        manifest: name, version, fingerprint, shape [C, H, W], dtype, classes, bands, images, samples, block, hashes.
+        images: read-only memory map [N, C, H, W].
+        ids: sample ids.
+        labels: class index of each sample, int64 [M].
+        image_index: image of each sample, int64 [M].
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest: dict[str, Any] = manifest_files.read(path)
+        self._samples = json.loads((path / manifest_files.SAMPLES).read_text(encoding="utf-8"))
+
+    @classmethod
+    def open(cls, path: Path) -> PreparedStore:
+        """Open a finished preparation.
+
+        Raises:
+            NotPrepared: *path* is not one.
+        """
+        if not manifest_files.is_complete(path):
+            raise NotPrepared(f"{path} does not hold a prepared dataset; run: rsbench data prepare NAME.")
+        return cls(path)
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        """Images as stored."""
+        return np.load(self.path / manifest_files.IMAGES, mmap_mode="r")
+
+    @property
+    def ids(self) -> list[str]:
+        """Sample ids, in order."""
+        return self._samples["columns"]["id"]
+
+    @property
+    def columns(self) -> dict[str, list[Any]]:
+        """All sample columns."""
+        return self._samples["columns"]
+
+    def column(self, name: str) -> np.ndarray:
+        """Return one sample column as an array [M]."""
+        return np.array(self._samples["columns"][name])
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Class index of each sample."""
+        return self.column("label").astype(np.int64)
+
+    @cached_property
+    def image_index(self) -> np.ndarray:
+        """Image number of each sample."""
+        if "image" in self._samples["columns"]:
+            return self.column("image").astype(np.int64)
+        return np.arange(len(self.ids), dtype=np.int64)
+
+
+def find(root: Path, spec: DatasetSpec) -> PreparedStore:
+    """Open the prepared arrays of *spec* below the data root.
+
+    Raises:
+        NotPrepared: they are not there.
+    """
+    manifest_files.require(root, spec)
+    return PreparedStore(store_path(root, spec))
+
+
+def verify(store: PreparedStore) -> list[str]:
+    """Recompute the hashes of a store; return what does not match, block by block."""
+    size, wrong = store.manifest["block"], []
+    for number, expected in enumerate(store.manifest["hashes"]):
+        start = number * size
+        block = np.ascontiguousarray(store.images[start : start + size])
+        if hashlib.sha256(block).hexdigest() != expected:
+            wrong.append(f"images {start} to {start + len(block) - 1} are not what was prepared")
+    if fingerprint(store.manifest, store._samples) != store.manifest["fingerprint"]:
+        wrong.append("sample ids, labels or hashes are not what was prepared")
+    return wrong
+
+
+def fingerprint(manifest: dict[str, Any], samples: dict[str, Any]) -> str:
+    """SHA-256 over the block hashes, shape, dtype, classes and all sample columns."""
+    facts = {key: manifest[key] for key in ("hashes", "block", "shape", "dtype", "classes")}
+    text = json.dumps([facts, samples], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
