@@ -1,0 +1,127 @@
+"""The 12-layer network with balanced attention."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from timm.layers import SEModule
+from timm.layers.coord_attn import CoordAttn
+from torch import nn
+
+from rsbench.tasks.classification import ModelContext
+from rsbench_convnets.dropblock import AuthorDropBlock
+from rsbench_convnets.init import initialise
+
+# (residual blocks, channels, stride of the first block, DropBlock probability)
+STAGES: Final = ((3, 64, 1, 0.05), (3, 128, 2, 0.10), (3, 256, 2, 0.15), (2, 512, 2, 0.20))
+BLOCK: Final = 7
+
+
+class BalancedAttention(nn.Module):
+    """s * CoordinateAttention(X) + (1 - s) * SqueezeExcitation(X) with one learned s = sigmoid(alpha)."""
+
+    def __init__(self, channels: int, alpha_init: float) -> None:
+        super().__init__()
+        self.coordinate = CoordAttn(channels, rd_channels=channels // 8, act_layer=nn.ReLU)
+        self.squeeze = SEModule(channels, rd_channels=channels // 16, bias=False)
+        self.alpha = nn.Parameter(torch.tensor(float(alpha_init)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Mix both attended versions of [B, C, H, W]."""
+        share = torch.sigmoid(self.alpha)
+        return share * self.coordinate(x) + (1 - share) * self.squeeze(x)
+
+
+class ResidualBlock(nn.Module):
+    """conv, BN, ReLU, DropBlock, conv, BN, balanced attention, shortcut, ReLU."""
+
+    def __init__(self, channels: int, width: int, stride: int, drop: nn.Module, alpha_init: float) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.drop = drop
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.attention = BalancedAttention(width, alpha_init)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or channels != width:
+            self.shortcut = nn.Sequential(nn.Conv2d(channels, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map [B, C, H, W] to [B, width, H / stride, W / stride]."""
+        y = self.drop(F.relu(self.bn1(self.conv1(x)), inplace=True))
+        y = self.attention(self.bn2(self.conv2(y)))
+        return F.relu(y + self.shortcut(x), inplace=True)
+
+
+class BMTA(nn.Module):
+    """Stem and 11 residual blocks, global average pooling, dropout .5, linear classifier.
+
+    Args:
+        channels, classes: of the input images and the output logits.
+        alpha_init: raw value of the 11 alphas at the start.
+        alpha_decay: leave the alphas to weight decay; without, they are named in :meth:`no_weight_decay`.
+        dropblock: ``author`` or ``paper``.
+    """
+
+    def __init__(
+        self, channels: int, classes: int, alpha_init: float = 0.5, alpha_decay: bool = True, dropblock: str = "author"
+    ) -> None:
+        super().__init__()
+        self.alpha_decay = alpha_decay
+        self.stem = nn.Sequential(nn.Conv2d(channels, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True))
+        blocks, width = [], 64
+        for count, out, stride, p in STAGES:
+            for i in range(count):
+                drop = make_dropblock(dropblock, p)
+                blocks.append(ResidualBlock(width, out, stride if i == 0 else 1, drop, alpha_init))
+                width = out
+        self.blocks = nn.Sequential(*blocks)
+        self.dropout = nn.Dropout(0.5)
+        self.classifier = nn.Linear(width, classes)
+        initialise(self)
+        for block in self.attention_blocks():  # timm's modules squeeze with 1x1 convolutions, the author's with linear ones
+            for convolution in (block.squeeze.fc1, block.squeeze.fc2):
+                nn.init.normal_(convolution.weight, 0.0, 0.01)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map images [B, C, S, S] to logits [B, K]."""
+        x = self.blocks(self.stem(x))
+        return self.classifier(self.dropout(x.mean((2, 3))))
+
+    def attention_blocks(self) -> list[BalancedAttention]:
+        """The 11 attention modules, in order."""
+        return [m for m in self.modules() if isinstance(m, BalancedAttention)]
+
+    def no_weight_decay(self) -> set[str]:
+        """Names of parameters that weight decay leaves alone."""
+        return set() if self.alpha_decay else {n for n, _ in self.named_parameters() if n.endswith("attention.alpha")}
+
+    def log_values(self) -> dict[str, float]:
+        """sigmoid(alpha) of each block and their mean, for the learning curve."""
+        shares = [float(torch.sigmoid(a.alpha.detach())) for a in self.attention_blocks()]
+        named = {f"alpha_{i:02d}": s for i, s in enumerate(shares, start=1)}
+        return named | {"alpha_mean": sum(shares) / len(shares)}
+
+
+def make_dropblock(kind: str, p: float) -> nn.Module:
+    """Return the author's DropBlock or that of Ghiasi et al. 2018 (torchvision's), block size 7."""
+    if kind == "author":
+        return AuthorDropBlock(p, BLOCK)
+    from torchvision.ops import DropBlock2d
+
+    return DropBlock2d(p, BLOCK)
+
+
+def bmta(
+    context: ModelContext, alpha_init: float = 0.5, alpha_decay: bool = True, dropblock: str = "author"
+) -> BMTA:
+    """Build BMTA as coded."""
+    return BMTA(context.channels, context.num_classes, alpha_init, alpha_decay, dropblock)
+
+
+def bmta_paper_dropblock(context: ModelContext, alpha_init: float = 0.5, alpha_decay: bool = True) -> BMTA:
+    """Build BMTA with the DropBlock of its paper's reference."""
+    return BMTA(context.channels, context.num_classes, alpha_init, alpha_decay, "paper")

@@ -1,0 +1,138 @@
+"""What the networks and their author's recipes are, without importing torch.
+
+Facts are from the author's public repository (virAditya/satellite-image-classification-eurosat, commit a01ffe4), whose
+code does not run as published: initialisation is repaired here, and augmentation really applied.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from rsbench.specs import Accepts, ModelSpec, Option, RecipeSpec
+
+_VIR: Final = "Vir 2025, arXiv 2510.15527"
+_RGB: Final = Accepts(channels=3, unit="uint8", min_size=8, normalisation="imagenet")
+_ATTENTION: Final = {
+    "alpha_init": Option(default=0.5, help="raw value of each alpha at the start; its sigmoid is the weight"),
+    "alpha_decay": Option(default=True, help="weight decay on the alphas, as in the author's code", choices=(True, False)),
+}
+_DROPBLOCK: Final = Option(
+    default="author", help="author: seeds anywhere, one mask for all channels; paper: Ghiasi 2018", choices=("author", "paper")
+)
+
+MODELS: Final = (
+    ModelSpec(
+        name="baseline-cnn",
+        summary="Three convolutions and two linear layers: the paper's baseline.",
+        factory="rsbench_convnets.baseline:baseline_cnn",
+        accepts=Accepts(channels=3, unit="uint8", size=64, normalisation="imagenet"),
+        recipes=("baseline-cnn-author",),
+        params=4_293_642,
+        citation=_VIR,
+    ),
+    ModelSpec(
+        name="cbam-cnn",
+        summary="Seven convolutional units with channel and spatial attention (CBAM).",
+        factory="rsbench_convnets.cbam:cbam_cnn",
+        accepts=_RGB,
+        recipes=("cbam-cnn-author",),
+        params=9_912_212,
+        citation=_VIR,
+    ),
+    ModelSpec(
+        name="bmta",
+        summary="Balanced multi-task attention, 12 layers, as the author coded it.",
+        factory="rsbench_convnets.bmta:bmta",
+        accepts=_RGB,
+        options={**_ATTENTION, "dropblock": _DROPBLOCK},
+        recipes=("bmta-author", "bmta-author-erase", "bmta-author-plain"),
+        params=13_115_813,
+        citation=_VIR,
+    ),
+    ModelSpec(
+        name="bmta-paper-dropblock",
+        summary="BMTA with DropBlock as its own paper defines it (torchvision's).",
+        factory="rsbench_convnets.bmta:bmta_paper_dropblock",
+        accepts=_RGB,
+        options=_ATTENTION,
+        recipes=("bmta-author",),
+        params=13_115_813,
+        citation=f"{_VIR}; DropBlock: Ghiasi et al. 2018",
+        tags=("reconstruction",),
+    ),
+)
+
+_AUGMENTATION: Final[dict[str, Any]] = {
+    "hflip": 0.5,
+    "vflip": 0.5,
+    "rotation": 90,
+    "color_jitter": [0.3, 0.3, 0.3, 0.1],
+    "blur": [0.1, 2.0],
+}
+_BMTA: Final[dict[str, Any]] = {
+    "optimizer": "adamw",
+    "lr": 1e-3,
+    "weight_decay": 0.05,
+    "no_decay": (),
+    "schedule": "cosine_restarts",
+    "schedule_options": {"first": 15, "multiply": 2},
+    "batch": 64,
+    "epochs": 80,
+    "patience": 15,
+    "precision": "fp16",
+    "citation": _VIR,
+}
+_WEIGHTED: Final = {"class_weights": "bmta-author"}
+
+RECIPES: Final = (
+    RecipeSpec(
+        name="baseline-cnn-author",
+        summary="30 epochs of AdamW with a plateau schedule; the optimizer is the repository's general one.",
+        optimizer="adamw",
+        lr=1e-3,
+        weight_decay=1e-4,
+        no_decay=(),
+        schedule="plateau",
+        schedule_options={"patience": 3, "factor": 0.5},
+        batch=64,
+        epochs=30,
+        patience=10,
+        augmentation=_AUGMENTATION,
+        citation=_VIR,
+    ),
+    RecipeSpec(
+        name="cbam-cnn-author",
+        summary="40 epochs of AdamW with cosine annealing.",
+        optimizer="adamw",
+        lr=1e-3,
+        weight_decay=1e-4,
+        no_decay=(),
+        schedule="cosine",
+        batch=64,
+        epochs=40,
+        patience=12,
+        augmentation=_AUGMENTATION,
+        citation=_VIR,
+    ),
+    RecipeSpec(
+        name="bmta-author",
+        summary="80 epochs, cosine with warm restarts, hand-set class weights, augmentation as the paper means it.",
+        loss_options=_WEIGHTED,
+        augmentation=_AUGMENTATION,
+        **_BMTA,
+    ),
+    RecipeSpec(
+        name="bmta-author-erase",
+        summary="bmta-author with random erasing, which a third-party reproduction ascribes to the paper.",
+        loss_options=_WEIGHTED,
+        augmentation={**_AUGMENTATION, "erase": 0.5},
+        reconstruction=True,
+        **_BMTA,
+    ),
+    RecipeSpec(
+        name="bmta-author-plain",
+        summary="bmta-author without augmentation, as the published loader really trains.",
+        loss_options=_WEIGHTED,
+        **_BMTA,
+    ),
+)
