@@ -1,0 +1,194 @@
+"""What the models and their recipes are, without importing torch or timm."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatch
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from rsbench.specs import Accepts, ModelSpec, Option, Phase, RecipeSpec
+
+# Statistics of ImageNet hold for 3-band uint8 images; the engine takes those of the training split for others.
+_ANY: Final = Accepts(normalisation="imagenet", min_size=16)
+_WIGHTMAN: Final = "Wightman 2019, PyTorch Image Models"
+
+
+def _weights(default: str) -> Option:
+    return Option(default=default, help="none | imagenet (downloaded) | a local .safetensors, .npz, .pt or .pth file")
+
+
+def _size() -> Option:
+    return Option(default=0, help="side to which images are upsampled inside the model, in pixels; 0 leaves them")
+
+
+def _family(kind: str, summary: str) -> ModelSpec:
+    return ModelSpec(
+        name=f"{kind}:*",
+        summary=summary,
+        factory=f"rsbench_timm.backbones:{kind}_backbone",
+        accepts=_ANY,
+        resolver=f"rsbench_timm.declared:resolve_{kind}",
+        members=f"rsbench_timm.declared:{kind}_names",
+    )
+
+
+def _member(kind: str, name: str, known: tuple[str, ...]) -> ModelSpec | None:
+    if name.partition(".")[0] not in known:
+        return None
+    return ModelSpec(
+        name=f"{kind}:{name}",
+        summary=f"{name} of {kind} with a new classifier.",
+        factory=f"rsbench_timm.backbones:{kind}_backbone",
+        accepts=_ANY,
+        options={
+            "architecture": Option(default=name, help="set by the name", choices=(name,)),
+            "weights": _weights("none"),
+            "drop_rate": Option(default=0.0, help="dropout before the classifier, in [0, 1)"),
+            "input_size": _size(),
+        },
+        recipes=("finetune",),
+        citation=_WIGHTMAN if kind == "timm" else "torchvision",
+    )
+
+
+@cache
+def _names(package: str, pattern: str) -> tuple[str, ...]:
+    """Names of registered models, read from the installed source text, since importing it takes seconds."""
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return ()
+    found: set[str] = set()
+    for path in Path(spec.submodule_search_locations[0]).joinpath("models").glob("*.py"):
+        found |= set(re.findall(pattern, path.read_text(encoding="utf-8")))
+    return tuple(sorted(found))
+
+
+def _timm() -> tuple[str, ...]:
+    return _names("timm", r"@register_model\s+def (\w+)\(")
+
+
+def _torchvision() -> tuple[str, ...]:
+    return _names("torchvision", r"@register_model\(\)[\s\S]{0,200}?def (\w+)\(")
+
+
+def timm_names(pattern: str = "*") -> list[str]:
+    """timm architectures that match a shell pattern."""
+    return [n for n in _timm() if fnmatch(n, pattern)]
+
+
+def torchvision_names(pattern: str = "*") -> list[str]:
+    """torchvision classification architectures that match a shell pattern."""
+    return [n for n in _torchvision() if fnmatch(n, pattern)]
+
+
+def resolve_timm(name: str) -> ModelSpec | None:
+    """Spec of ``timm:<architecture>[.<pretrained tag>]``."""
+    return _member("timm", name, _timm())
+
+
+def resolve_torchvision(name: str) -> ModelSpec | None:
+    """Spec of ``torchvision:<architecture>``."""
+    return _member("torchvision", name, _torchvision())
+
+
+_HEAD: Final = r"(^|\.)(fc|classifier|head)\."
+
+MODELS: Final = (
+    _family("timm", "Any backbone of timm with a new classifier, such as timm:resnet18."),
+    _family("torchvision", "Any classification network of torchvision, such as torchvision:squeezenet1_0."),
+    ModelSpec(
+        name="resnet18-class-focal",
+        summary="ImageNet ResNet-18 with dropout .25, made for Class Focal Loss.",
+        factory="rsbench_timm.backbones:resnet18_class_focal",
+        accepts=_ANY,
+        options={"weights": _weights("imagenet"), "input_size": _size()},
+        recipes=("class-focal", "class-focal-exponent", "class-focal-cross-entropy"),
+        params=11_181_642,
+        pretrained_on="ImageNet-1k",
+        citation="ResNet-18 with Class Focal Loss on EuroSAT; optimiser, epochs and split are not in the paper",
+        tags=("reconstruction",),
+    ),
+    ModelSpec(
+        name="resnet50-finetuned",
+        summary="ImageNet ResNet-50, classifier first, then the whole network.",
+        factory="rsbench_timm.backbones:resnet50_finetuned",
+        accepts=_ANY,
+        options={"weights": _weights("imagenet"), "input_size": _size()},
+        recipes=("resnet50-finetune",),
+        params=23_528_522,
+        pretrained_on="ImageNet-1k",
+        citation="Helber et al. 2019; epochs, batch and augmentation are not in the paper",
+        tags=("reconstruction",),
+    ),
+)
+
+_FOCAL: Final[dict[str, Any]] = {
+    "optimizer": "adam",
+    "lr": 6e-4,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "batch": 64,
+    "epochs": 30,
+    "augmentation": {"rotation": 20, "scale": [0.9, 1.1]},
+    "reconstruction": True,
+    "citation": "ResNet-18 with Class Focal Loss: batch 64, lr 6e-4, gamma .5, rotation and scaling as stated",
+}
+
+RECIPES: Final = (
+    RecipeSpec(
+        name="class-focal",
+        summary="Adam 6e-4 with Class Focal Loss, beta as a factor.",
+        loss="class-focal",
+        loss_options={"gamma": 0.5, "variant": "multiplicative"},
+        **_FOCAL,
+    ),
+    RecipeSpec(
+        name="class-focal-exponent",
+        summary="Adam 6e-4 with Class Focal Loss, beta in the exponent.",
+        loss="class-focal",
+        loss_options={"gamma": 0.5, "variant": "exponent"},
+        **_FOCAL,
+    ),
+    RecipeSpec(name="class-focal-cross-entropy", summary="The same with cross entropy.", **_FOCAL),
+    RecipeSpec(
+        name="resnet50-finetune",
+        summary="Classifier for 5 epochs at .01, then everything for 30 epochs from 1e-3 to 1e-4.",
+        optimizer="sgd",
+        optimizer_options={"momentum": 0.9},
+        lr=1e-3,
+        weight_decay=1e-4,
+        schedule="cosine",
+        schedule_options={"min_ratio": 0.1},
+        batch=64,
+        epochs=35,
+        augmentation={"hflip": 0.5, "vflip": 0.5},
+        phases=(
+            Phase(
+                epochs=5,
+                train_only=_HEAD,
+                overrides={"lr": 0.01, "schedule": "constant", "schedule_options": {}},
+            ),
+            Phase(epochs=30),
+        ),
+        reconstruction=True,
+        citation="Helber et al. 2019: last layer at .01, then all layers between .001 and .0001",
+    ),
+    RecipeSpec(
+        name="finetune",
+        summary="Fine-tuning of pretrained weights: classifier for 1 epoch, then everything for 5 at a low rate.",
+        optimizer="adamw",
+        lr=3e-4,
+        weight_decay=0.01,
+        schedule="cosine",
+        batch=64,
+        epochs=6,
+        augmentation={"hflip": 0.5, "vflip": 0.5, "quarter_turns": True},
+        phases=(
+            Phase(epochs=1, train_only=_HEAD, overrides={"lr": 1e-3, "schedule": "constant"}),
+            Phase(epochs=5),
+        ),
+    ),
+)
