@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import hashlib
+import importlib.util
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final
+
+from rsbench.data import manifest
+from rsbench.data.location import data_root
+from rsbench.errors import UserError, UserErrors, did_you_mean
+from rsbench.registry import registry
+from rsbench.specs import DatasetSpec, ModelSpec, Option, ProtocolSpec, to_jsonable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,3 +55,420 @@ class RunPlan:
     def from_dict(cls, data: Mapping[str, Any]) -> RunPlan:
         """Inverse of :meth:`to_dict`."""
         return cls(**data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What the user asked for; names are not yet resolved.
+
+    models: (name, options) pairs.  changes: dotted recipe fields to values (``--set``).
+    """
+
+    models: tuple[tuple[str, Mapping[str, Any]], ...]
+    dataset: str
+    protocol: str | None = None
+    recipe: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    seeds: tuple[int, ...] | None = None
+    device: str = "auto"
+    precision: str | None = None
+    threads: int = 0
+    overfit: int | None = None
+    out: str = "rsbench-results"
+    data_root: Path | None = None
+    command: str = ""
+
+
+def expand(request: RunRequest) -> list[RunPlan]:
+    """Return one plan for each model and seed.
+
+    Raises:
+        UserErrors: every problem of the request at once.
+    """
+    problems: list[str] = []
+    setting = _setting(request, problems)
+    plans: list[RunPlan] = []
+    for name, options in request.models:
+        model = _attempt(problems, lambda n=name: registry().get("model", n))
+        if model is None or setting is None:
+            continue
+        found: list[str] = []
+        values = resolve_options(model.options, options, f"model '{name}'", found)
+        recipe, closed = _recipe(request, setting.protocol, model, found)
+        found += _mismatches(model, setting, recipe)
+        if not found:
+            plans += _plans(request, setting, model, values, recipe, closed)
+        problems += [p for p in found if p not in problems]
+    if problems:
+        raise UserErrors(problems)
+    return plans
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What all runs of a request share."""
+
+    dataset: DatasetSpec
+    protocol: ProtocolSpec
+    store: Path
+    manifest: Mapping[str, Any]
+    block: dict[str, Any]
+
+
+def _attempt(problems: list[str], action: Callable[[], Any]) -> Any:
+    """Run *action*; note a user's mistake and return ``None``."""
+    try:
+        return action()
+    except UserErrors as error:
+        problems.extend(error.problems)
+    except UserError as error:
+        problems.append(str(error))
+    return None
+
+
+def _setting(request: RunRequest, problems: list[str]) -> _Setting | None:
+    dataset = _attempt(problems, lambda: registry().get("dataset", request.dataset))
+    if dataset is None:
+        return None
+    protocol = _attempt(problems, lambda: choose_protocol(dataset, request.protocol))
+    root = data_root(request.data_root)
+    stored = _attempt(problems, lambda: manifest.require(root, dataset))
+    if protocol is None or stored is None:
+        return None
+    store = manifest.store_path(root, dataset)
+    block = _attempt(problems, lambda: protocol_block(store, stored, protocol, request.overfit))
+    return None if block is None else _Setting(dataset, protocol, store, stored, block)
+
+
+def choose_protocol(dataset: DatasetSpec, name: str | None) -> ProtocolSpec:
+    """Return the named protocol, or the dataset's default.
+
+    Raises:
+        UserError: there is none, or it is made for another dataset.
+    """
+    fitting = {n: p for n, p in registry().specs("protocol").items() if fnmatchcase(dataset.name, p.dataset)}
+    name = name or dataset.default_protocol or (next(iter(fitting)) if len(fitting) == 1 else None)
+    if name is None:
+        raise UserError(
+            f"Choose one of the protocols of '{dataset.name}' with --protocol: {', '.join(sorted(fitting))}."
+        )
+    if name not in fitting:
+        other = registry().get("protocol", name)
+        raise UserError(
+            f"Protocol '{name}' is for '{other.dataset}', not for '{dataset.name}': {', '.join(sorted(fitting))}."
+        )
+    return fitting[name]
+
+
+def protocol_block(
+    store: Path, stored: Mapping[str, Any], protocol: ProtocolSpec, overfit: int | None = None
+) -> dict[str, Any]:
+    """Return a plan's ``protocol`` with its fingerprint: SHA-256 over what makes results comparable.
+
+    That is task, dataset version and content, sample ids of the split, bands, size, metrics and their versions, and
+    how the checkpoint is chosen; not the recipe.
+    """
+    found = splits_summary(store, stored, protocol)
+    sizes = found["sizes"]
+    if overfit is not None and not 0 < overfit <= sizes["train"]:
+        raise UserError(f"--overfit {overfit} must lie between 1 and the {sizes['train']} training images.")
+    versions = {name: registry().get("metric", name).version for name in protocol.metrics}
+    facts: dict[str, Any] = {
+        "task": protocol.task,
+        "dataset": [stored["name"], stored["version"], stored["fingerprint"]],
+        "split_sha256": found["sha256"],
+        "bands": list(protocol.bands) if protocol.bands else None,
+        "size": protocol.size,
+        "primary": protocol.primary,
+        "metrics": versions,
+        "selection": protocol.selection,
+    }
+    if overfit is not None:
+        facts["overfit"] = overfit
+        sizes = {"train": overfit, "val": 0, "test": overfit}
+    return {
+        "name": protocol.name if overfit is None else f"{protocol.name}+overfit{overfit}",
+        "version": protocol.version,
+        "fingerprint": digest(facts),
+        "task": protocol.task,
+        "split_sizes": sizes,
+        "split_sha256": found["sha256"],
+        "bands": facts["bands"],
+        "size": protocol.size,
+        "primary": protocol.primary,
+        "metrics": list(protocol.metrics),
+        "selection": protocol.selection,
+        "targets": list(protocol.targets),
+    }
+
+
+def splits_summary(store: Path, stored: Mapping[str, Any], protocol: ProtocolSpec) -> Mapping[str, Any]:
+    """Return sizes and hashes of a split, computing it where that has not been done."""
+    cached = manifest.split_summary(store, stored["fingerprint"], protocol)
+    if cached is not None:
+        return cached
+    from rsbench.data import splits
+    from rsbench.data.store import PreparedStore
+
+    split = splits.resolve(PreparedStore(store), protocol)
+    return {"sizes": split.sizes, "sha256": split.sha256}
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of canonical JSON."""
+    text = json.dumps(to_jsonable(value), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def resolve_options(
+    declared: Mapping[str, Option], given: Mapping[str, Any], owner: str, problems: list[str]
+) -> dict[str, Any]:
+    """Return every declared option with its value; note unknown names and values that cannot be."""
+    values = {name: option.default for name, option in declared.items()}
+    for name, value in given.items():
+        if name not in declared:
+            known = ", ".join(declared) or "none"
+            problems.append(f"The {owner} has no option '{name}'.{did_you_mean(name, declared)} Options: {known}.")
+            continue
+        option = declared[name]
+        value = _like(value, option.default)
+        if option.choices is not None and value not in option.choices:
+            choices = ", ".join(str(c) for c in option.choices)
+            problems.append(f"Option '{name}' of {owner} is one of {choices}; '{value}' is not.")
+        values[name] = value
+    return values
+
+
+def _like(value: Any, default: Any) -> Any:
+    """Turn the text of a whole number into a float, and a number into text, where the default says so."""
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(default, str) and isinstance(value, (int, float, bool)):
+        return str(value)
+    return value
+
+
+def _recipe(
+    request: RunRequest, protocol: ProtocolSpec, model: ModelSpec, problems: list[str]
+) -> tuple[dict[str, Any], bool]:
+    """Return the resolved recipe and whether it is the protocol's standard one, unchanged."""
+    name = request.recipe or protocol.recipe
+    if name == "author":
+        if not model.recipes:
+            problems.append(f"Model '{model.name}' ships no recipe of its authors; leave --recipe out.")
+            return {}, False
+        name = model.recipes[0]
+    spec = _attempt(problems, lambda: registry().get("recipe", name))
+    if spec is None:
+        return {}, False
+    recipe = to_jsonable(spec)
+    changes = dict(request.changes)
+    if request.precision:
+        changes["precision"] = request.precision
+    for key, value in changes.items():
+        _change(recipe, key, value, problems)
+    loss = _attempt(problems, lambda: registry().get("loss", recipe["loss"]))
+    if loss is not None:
+        recipe["loss_options"] = resolve_options(loss.options, recipe["loss_options"], f"loss '{loss.name}'", problems)
+        if protocol.task not in loss.tasks:
+            problems.append(f"Loss '{loss.name}' is for {', '.join(loss.tasks)}, not for {protocol.task}.")
+    return recipe, name == protocol.recipe and not changes
+
+
+_FIXED: Final = ("name", "summary", "version", "tasks", "citation", "reconstruction")
+
+
+def _change(recipe: dict[str, Any], key: str, value: Any, problems: list[str]) -> None:
+    """Set a (dotted) field of a recipe."""
+    first, dot, rest = key.partition(".")
+    fields = [f for f in recipe if f not in _FIXED]
+    if first not in fields:
+        problems.append(f"A recipe has no field '{first}'.{did_you_mean(first, fields)} Fields: {', '.join(fields)}.")
+    elif dot and not isinstance(recipe[first], dict):
+        problems.append(f"Recipe field '{first}' has no parts: set it with --set {first}=VALUE.")
+    elif dot:
+        recipe[first][rest] = value
+    elif not _fits(value, RECIPE_TYPES[first]):
+        problems.append(f"Recipe field '{first}' is {RECIPE_TYPES[first][1]}; '{value}' is not.")
+    else:
+        recipe[first] = value
+        if first == "epochs" and recipe["phases"]:
+            problems.append("This recipe has phases of fixed lengths: set phases=[] as well to change its epochs.")
+
+
+# Field -> (types, what they are called); a whole number may stand for a float.
+_NUMBER: Final = ((int, float), "a number")
+_OPTIONAL: Final = ((int, float, type(None)), "a number or none")
+RECIPE_TYPES: Final[dict[str, tuple[tuple[type, ...], str]]] = {
+    "optimizer": ((str,), "a name"),
+    "optimizer_options": ((dict,), "a mapping"),
+    "lr": _NUMBER,
+    "schedule": ((str,), "a name"),
+    "schedule_options": ((dict,), "a mapping"),
+    "warmup": _NUMBER,
+    "weight_decay": _NUMBER,
+    "no_decay": ((list,), "a list of patterns"),
+    "batch": ((int,), "a whole number"),
+    "epochs": ((int,), "a whole number"),
+    "seconds": _OPTIONAL,
+    "loss": ((str,), "a name"),
+    "loss_options": ((dict,), "a mapping"),
+    "augmentation": ((dict,), "a mapping"),
+    "precision": ((str,), "auto, fp32, bf16 or fp16"),
+    "ema": _OPTIONAL,
+    "clip_grad": _OPTIONAL,
+    "patience": ((int, type(None)), "a whole number or none"),
+    "phases": ((list,), "a list"),
+}
+
+
+def _fits(value: Any, expected: tuple[tuple[type, ...], str]) -> bool:
+    """Whether a value has one of the types; numbers are not negative, and whole ones (batch, epochs) are positive."""
+    types, _ = expected
+    if isinstance(value, bool) or not isinstance(value, types):
+        return False
+    if isinstance(value, (int, float)):
+        return value > 0 or (value == 0 and float in types)
+    return True
+
+
+def _mismatches(model: ModelSpec, setting: _Setting, recipe: Mapping[str, Any]) -> list[str]:
+    """What the model cannot do with this protocol."""
+    protocol, accepts, found = setting.protocol, model.accepts, []
+    if protocol.task not in model.tasks:
+        found.append(
+            f"Model '{model.name}' is for {', '.join(model.tasks)}; protocol '{protocol.name}' is {protocol.task}."
+        )
+    names = [b["name"] for b in setting.manifest["bands"]]
+    bands = protocol.bands or names
+    unknown = [b for b in bands if b not in names]
+    if unknown:
+        found.append(f"Protocol '{protocol.name}' asks for bands {', '.join(unknown)}, which the data do not have.")
+    if accepts.channels not in (None, len(bands)):
+        found.append(
+            f"Model '{model.name}' takes {accepts.channels} bands; protocol '{protocol.name}' has {len(bands)}."
+        )
+    units = {b["unit"] for b in setting.manifest["bands"]}
+    if accepts.unit != "any" and units != {accepts.unit}:
+        found.append(
+            f"Model '{model.name}' takes images in {accepts.unit}; '{setting.dataset.name}' is in {', '.join(units)}."
+        )
+    size = protocol.size or setting.manifest["shape"][-1]
+    if accepts.size not in (None, size) or size < accepts.min_size:
+        wanted = accepts.size or f"at least {accepts.min_size}"
+        found.append(f"Model '{model.name}' takes images of {wanted} pixels; protocol '{protocol.name}' has {size}.")
+    precision = recipe.get("precision", "auto")
+    if precision not in ("auto", "fp32", "bf16", "fp16"):
+        found.append(f"Precision '{precision}' is not one of auto, fp32, bf16, fp16.")
+    return found
+
+
+def _plans(
+    request: RunRequest,
+    setting: _Setting,
+    model: ModelSpec,
+    options: dict[str, Any],
+    recipe: dict[str, Any],
+    closed: bool,
+) -> list[RunPlan]:
+    division = "debug" if request.overfit is not None else "closed" if closed else "open"
+    block = model_block(model, options)
+    estimator = model.kind == "estimator"
+    seeds = request.seeds or setting.protocol.seeds
+    common: dict[str, Any] = {
+        "task": setting.protocol.task,
+        "division": division,
+        "model": block,
+        "dataset": dataset_block(setting.store, setting.manifest),
+        "protocol": setting.block,
+        "recipe": recipe,
+        "device": request.device,
+        "overfit": request.overfit,
+    }
+    return [
+        RunPlan(
+            run_id=run_id(common, seed),
+            seed=seed,
+            command=request.command,
+            threads=request.threads,
+            out=str(request.out),
+            data_root=str(data_root(request.data_root)),
+            **common,
+        )
+        for seed in (seeds[:1] if estimator else seeds)
+    ]
+
+
+def run_id(common: Mapping[str, Any], seed: int) -> str:
+    """Return ``dataset-model-protocol-s<seed>-<sha8>``: a file name that changes with what may change results."""
+    dataset = {k: v for k, v in common["dataset"].items() if k != "store"}
+    sha = digest({**common, "dataset": dataset, "seed": seed})[:8]
+    words = (common["dataset"]["name"], common["model"]["name"], common["protocol"]["name"], f"s{seed}", sha)
+    return "-".join(re.sub(r"[^A-Za-z0-9._+-]+", "-", w) for w in words)
+
+
+def dataset_block(store: Path, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a plan's ``dataset``."""
+    return {
+        "name": stored["name"],
+        "version": stored["version"],
+        "fingerprint": stored["fingerprint"],
+        "store": str(store),
+        "image_shape": stored["shape"],
+        "dtype": stored["dtype"],
+        "classes": stored["classes"],
+        "bands": [b["name"] for b in stored["bands"]],
+        "units": [b["unit"] for b in stored["bands"]],
+    }
+
+
+def model_block(model: ModelSpec, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a plan's ``model``: the spec, its options, and hashes of its code and of a local weights file."""
+    origin = registry().origin("model", model.name)
+    changed = {k: v for k, v in options.items() if v != model.options[k].default}
+    weights = options.get("weights")
+    local = Path(str(weights)) if weights not in (None, "none", "imagenet") else None
+    shown = {k: (local.name if k == "weights" and local else v) for k, v in changed.items()}
+    label = model.name + (f" ({', '.join(f'{k}={v}' for k, v in sorted(shown.items()))})" if shown else "")
+    return {
+        "name": model.name,
+        "version": model.version,
+        "label": label,
+        "options": dict(options),
+        "kind": model.kind,
+        "factory": model.factory,
+        "accepts": to_jsonable(model.accepts),
+        "params": model.params,
+        "tags": list(model.tags),
+        "plugin": origin.plugin,
+        "distribution": origin.distribution,
+        "distribution_version": origin.version,
+        "source_sha256": source_sha256(model.factory),
+        "weights_sha256": _file_sha256(local) if local else None,
+    }
+
+
+def source_sha256(factory: str) -> str | None:
+    """Hash the Python files of the package that holds a factory (its one file if it is a top-level module).
+
+    The module is found, not imported; ``None`` where it has no source file.
+    """
+    module = factory.partition(":")[0]
+    try:
+        spec = importlib.util.find_spec(module)
+    except ImportError:
+        return None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    files = sorted(Path(spec.origin).parent.glob("*.py")) if "." in module else [Path(spec.origin)]
+    sha = hashlib.sha256()
+    for file in files:
+        sha.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return sha.hexdigest()
+
+
+def _file_sha256(path: Path) -> str | None:
+    if not path.is_file():
+        raise UserError(f"There is no weights file '{path}'; use none, imagenet or the path of a file.")
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

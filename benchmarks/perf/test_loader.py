@@ -74,8 +74,6 @@ def ours(arrays: tuple[np.ndarray, np.ndarray]) -> Callable[[], object]:
     return epochs
 
 
-
-
 def speedup(ours: Callable[[], object], theirs: Callable[[], object], our_images: int, their_images: int) -> dict:
     """Images per second of ours over theirs, from alternating rounds."""
     result = paired(ours, theirs)

@@ -71,7 +71,9 @@ class BMTA(nn.Module):
     ) -> None:
         super().__init__()
         self.alpha_decay = alpha_decay
-        self.stem = nn.Sequential(nn.Conv2d(channels, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True))
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True)
+        )
         blocks, width = [], 64
         for count, out, stride, p in STAGES:
             for i in range(count):
@@ -82,7 +84,9 @@ class BMTA(nn.Module):
         self.dropout = nn.Dropout(0.5)
         self.classifier = nn.Linear(width, classes)
         initialise(self)
-        for block in self.attention_blocks():  # timm's modules squeeze with 1x1 convolutions, the author's with linear ones
+        for (
+            block
+        ) in self.attention_blocks():  # timm's modules squeeze with 1x1 convolutions, the author's with linear ones
             for convolution in (block.squeeze.fc1, block.squeeze.fc2):
                 nn.init.normal_(convolution.weight, 0.0, 0.01)
 
@@ -115,9 +119,7 @@ def make_dropblock(kind: str, p: float) -> nn.Module:
     return DropBlock2d(p, BLOCK)
 
 
-def bmta(
-    context: ModelContext, alpha_init: float = 0.5, alpha_decay: bool = True, dropblock: str = "author"
-) -> BMTA:
+def bmta(context: ModelContext, alpha_init: float = 0.5, alpha_decay: bool = True, dropblock: str = "author") -> BMTA:
     """Build BMTA as coded."""
     return BMTA(context.channels, context.num_classes, alpha_init, alpha_decay, dropblock)
 

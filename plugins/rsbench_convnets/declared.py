@@ -14,10 +14,14 @@ _VIR: Final = "Vir 2025, arXiv 2510.15527"
 _RGB: Final = Accepts(channels=3, unit="uint8", min_size=8, normalisation="imagenet")
 _ATTENTION: Final = {
     "alpha_init": Option(default=0.5, help="raw value of each alpha at the start; its sigmoid is the weight"),
-    "alpha_decay": Option(default=True, help="weight decay on the alphas, as in the author's code", choices=(True, False)),
+    "alpha_decay": Option(
+        default=True, help="weight decay on the alphas, as in the author's code", choices=(True, False)
+    ),
 }
 _DROPBLOCK: Final = Option(
-    default="author", help="author: seeds anywhere, one mask for all channels; paper: Ghiasi 2018", choices=("author", "paper")
+    default="author",
+    help="author: seeds anywhere, one mask for all channels; paper: Ghiasi 2018",
+    choices=("author", "paper"),
 )
 
 MODELS: Final = (

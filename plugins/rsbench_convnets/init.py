@@ -6,7 +6,7 @@ from torch import nn
 
 
 def initialise(network: nn.Module) -> None:
-    """Convolutions Kaiming-normal (fan out, ReLU), BatchNorm 1/0, linear layers N(0, 0.01); biases 0 where they exist."""
+    """Convolutions Kaiming-normal (fan out, ReLU), BatchNorm 1/0, linear layers N(0, 0.01), biases 0."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -28,7 +28,11 @@ def source(root: Path, spec: DatasetSpec) -> GeoTiffSource:
     present = [c for c in spec.classes if (folder / c).is_dir() and any((folder / c).glob("*.tif"))]
     if not present:
         raise UserError(f"No EuroSAT GeoTIFFs ({EuroSAT.base_dir}/<Class>/*.tif) were found in {root}.")
-    files = [(label, str(p.relative_to(folder))) for label, c in enumerate(present) for p in sorted((folder / c).glob("*.tif"))]
+    files = [
+        (label, str(p.relative_to(folder)))
+        for label, c in enumerate(present)
+        for p in sorted((folder / c).glob("*.tif"))
+    ]
     return GeoTiffSource(folder, files, tuple(present), official_split(root, [n for _, n in files]))
 
 

@@ -32,7 +32,9 @@ _STRATIFIED: Final = "rsbench.data.splits:stratified"
 _LISTS: Final = "rsbench.data.splits:from_column"
 
 
-def author_split(ids: Sequence[str], columns: dict[str, Any], *, sizes: Sequence[int], seed: int) -> dict[str, np.ndarray]:
+def author_split(
+    ids: Sequence[str], columns: dict[str, Any], *, sizes: Sequence[int], seed: int
+) -> dict[str, np.ndarray]:
     """Split as ``torch.utils.data.random_split`` does over ImageFolder order with a seeded generator.
 
     Raises:
@@ -43,7 +45,9 @@ def author_split(ids: Sequence[str], columns: dict[str, Any], *, sizes: Sequence
     from rsbench.errors import UserError
 
     if sum(sizes) != len(ids):
-        raise UserError(f"This split is of {sum(sizes)} samples, but {len(ids)} are prepared: the dataset is incomplete.")
+        raise UserError(
+            f"This split is of {sum(sizes)} samples, but {len(ids)} are prepared: the dataset is incomplete."
+        )
     order = torch.randperm(len(ids), generator=torch.Generator().manual_seed(seed)).numpy()
     first, second = sizes[0], sizes[0] + sizes[1]
     return {"train": order[:first], "val": order[first:second], "test": order[second:]}

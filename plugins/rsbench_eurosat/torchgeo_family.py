@@ -139,7 +139,9 @@ class TorchgeoSource:
             if image.shape != self.shape:
                 batch = torch.from_numpy(image.astype(np.float32))[None]
                 image = F.interpolate(batch, size=self.shape[1:], mode="bilinear", antialias=True)[0].numpy()
-            low, high = (np.iinfo(out.dtype).min, np.iinfo(out.dtype).max) if out.dtype.kind in "ui" else (-np.inf, np.inf)
+            low, high = (
+                (np.iinfo(out.dtype).min, np.iinfo(out.dtype).max) if out.dtype.kind in "ui" else (-np.inf, np.inf)
+            )
             out[k] = np.clip(np.round(image) if out.dtype.kind in "ui" else image, low, high)
 
 

@@ -49,7 +49,10 @@ class FocalLoss(nn.Module):
 
 
 def cross_entropy(
-    context: LossContext, class_weights: str | Sequence[float] = "none", label_smoothing: float = 0.0, beta: float = 0.9999
+    context: LossContext,
+    class_weights: str | Sequence[float] = "none",
+    label_smoothing: float = 0.0,
+    beta: float = 0.9999,
 ) -> nn.Module:
     """Cross entropy; with class weights the mean is weighted, as in ``torch.nn.CrossEntropyLoss``.
 
@@ -85,7 +88,9 @@ def weight_tensor(context: LossContext, kind: str | Sequence[float], beta: float
 def class_counts(context: LossContext) -> torch.Tensor:
     """Training samples per class, float64 [K]."""
     if len(context.class_counts) != context.num_classes:
-        raise UserError("This loss needs the number of training samples of each class, which the dataset does not give.")
+        raise UserError(
+            "This loss needs the number of training samples of each class, which the dataset does not give."
+        )
     return torch.tensor(context.class_counts, dtype=torch.float64)
 
 

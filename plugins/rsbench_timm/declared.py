@@ -49,7 +49,7 @@ def _member(kind: str, name: str, known: tuple[str, ...]) -> ModelSpec | None:
             "drop_rate": Option(default=0.0, help="dropout before the classifier, in [0, 1)"),
             "input_size": _size(),
         },
-        recipes=("finetune",),
+        recipes=("finetune", "finetune-short"),
         citation=_WIGHTMAN if kind == "timm" else "torchvision",
     )
 
@@ -189,6 +189,21 @@ RECIPES: Final = (
         phases=(
             Phase(epochs=1, train_only=_HEAD, overrides={"lr": 1e-3, "schedule": "constant"}),
             Phase(epochs=5),
+        ),
+    ),
+    RecipeSpec(
+        name="finetune-short",
+        summary="Fine-tuning in minutes on two CPU cores: classifier for 1 epoch, then everything for 1.",
+        optimizer="adamw",
+        lr=3e-4,
+        weight_decay=0.01,
+        schedule="cosine",
+        batch=64,
+        epochs=2,
+        augmentation={"hflip": 0.5, "vflip": 0.5, "quarter_turns": True},
+        phases=(
+            Phase(epochs=1, train_only=_HEAD, overrides={"lr": 1e-3, "schedule": "constant"}),
+            Phase(epochs=1),
         ),
     ),
 )

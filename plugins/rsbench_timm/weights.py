@@ -34,7 +34,8 @@ def load_file(network: nn.Module, source: str | Mapping[str, torch.Tensor], clas
     if missing or unexpected or wrong:
         raise UserError(
             f"{where} does not fit this model: {_some('missing', missing)}{_some('unexpected', unexpected)}"
-            f"{_some('of another shape', wrong)}".rstrip("; ") + "."
+            f"{_some('of another shape', wrong)}".rstrip("; ")
+            + "."
         )
     fitting = {k: v for k, v in state.items() if k not in classifier}
     network.load_state_dict(fitting, strict=False)

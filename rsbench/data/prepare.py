@@ -148,8 +148,8 @@ class _Preparation:
         if free < need + SPARE_BYTES:
             shutil.rmtree(self.partial)
             raise UserError(
-                f"Preparing '{self.spec.name}' needs {need / 1e9:.2f} GB, but {self.target.parent} has {free / 1e9:.2f} GB "
-                "free: free some space, or choose another --data-root."
+                f"Preparing '{self.spec.name}' needs {need / 1e9:.2f} GB, but {self.target.parent} has "
+                f"{free / 1e9:.2f} GB free: make room, or choose another --data-root."
             )
         path = self.partial / manifest_files.IMAGES
         try:
@@ -199,7 +199,9 @@ class _Preparation:
                 finished += stop - start
                 self.on_progress(finished, self.total)
         if errors:
-            shown = "; ".join(errors[:SHOWN_ERRORS]) + (f"; and {len(errors) - SHOWN_ERRORS} more" if errors[SHOWN_ERRORS:] else "")
+            shown = "; ".join(errors[:SHOWN_ERRORS]) + (
+                f"; and {len(errors) - SHOWN_ERRORS} more" if errors[SHOWN_ERRORS:] else ""
+            )
             count = "1 image" if len(errors) == 1 else f"{len(errors)} images"
             raise UserError(f"{count} of '{self.spec.name}' cannot be read: {shown}.")
 

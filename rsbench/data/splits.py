@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from rsbench.data import manifest
 from rsbench.data.store import PreparedStore
 from rsbench.errors import UserError
-from rsbench.specs import ProtocolSpec, load_attribute, to_jsonable
+from rsbench.specs import ProtocolSpec, load_attribute
 
 PARTS: Final = ("train", "val", "test")
 
@@ -79,9 +80,9 @@ def resolve(store: PreparedStore, protocol: ProtocolSpec) -> Split:
     Raises:
         UserError: the protocol's split function finds that it cannot be made, or its parts overlap.
     """
-    path = _path(store.path, protocol)
-    key = _key(store.manifest["fingerprint"], protocol)
-    if (found := _read(path, key)) is not None:
+    path = manifest.split_path(store.path, protocol)
+    key = manifest.split_key(store.manifest["fingerprint"], protocol)
+    if (found := manifest.read_split(path, key)) is not None:
         numbers = np.load(path.with_suffix(".npy"))
         return Split(*np.split(numbers, np.cumsum([found["sizes"][p] for p in PARTS])[:-1]), found["sha256"])
     columns = {name: store.column(name) for name in store.columns if name != "id"}
@@ -95,31 +96,10 @@ def resolve(store: PreparedStore, protocol: ProtocolSpec) -> Split:
     return split
 
 
-def summary(path: Path, fingerprint: str, protocol: ProtocolSpec) -> dict[str, Any] | None:
-    """Return ``{"sizes", "sha256"}`` of a split that has been computed before, else ``None``."""
-    return _read(_path(path, protocol), _key(fingerprint, protocol))
-
-
 def _hashes(ids: Sequence[str], arrays: Sequence[np.ndarray]) -> dict[str, str]:
     """SHA-256 over the sorted, newline-joined ids of each part: two routes to the same samples are the same split."""
     joined = ("\n".join(sorted(ids[i] for i in part)) for part in arrays)
     return {part: hashlib.sha256(text.encode()).hexdigest() for part, text in zip(PARTS, joined, strict=True)}
-
-
-def _path(store: Path, protocol: ProtocolSpec) -> Path:
-    return store / "splits" / f"{protocol.name}.json"
-
-
-def _key(fingerprint: str, protocol: ProtocolSpec) -> list[Any]:
-    return [fingerprint, protocol.name, protocol.version, protocol.split, to_jsonable(protocol.split_options)]
-
-
-def _read(path: Path, key: list[Any]) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return found if found.get("key") == key and path.with_suffix(".npy").exists() else None
 
 
 def _keep(path: Path, key: list[Any], split: Split) -> None:

@@ -1,4 +1,4 @@
-"""Smell gates: signs that a result is not what it claims to be.  A row that fails one is shown, flagged and unranked."""
+"""Smell gates: signs that a result is not what it claims to be.  A row that fails one is flagged and unranked."""
 
 from __future__ import annotations
 

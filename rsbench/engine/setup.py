@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ def open_data(plan: RunPlan) -> RunData:
     if plan.overfit:
         train = test = train[: plan.overfit]
         val = val[:0]
-    names = [b["name"] if isinstance(b, Mapping) else b for b in plan.dataset["bands"]]
+    names = list(plan.dataset["bands"])
     wanted = plan.protocol["bands"] or names
     return RunData(
         store=store,

@@ -45,4 +45,5 @@ class SumMetric(Metric):
         """Return scores [...] of summed rows ``totals`` [..., k] over ``n`` [...] samples."""
 
     def reduce(self, statistics: np.ndarray) -> float:
+        """Return the score of the summed rows."""
         return float(self.from_totals(statistics.sum(axis=0), float(len(statistics))))

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rsbench_metrics.declared import METRICS
+from rsbench_metrics.probability import ExpectedCalibrationError, MaximumCalibrationError
 
 from rsbench.metrics.contract import MetricContext
 from rsbench.metrics.evaluate import build
 from rsbench.metrics.intervals import holm, mcnemar_exact, t_interval, wilson
 from rsbench.tasks.classification import Predictions, breakdown
-from rsbench_metrics.declared import METRICS
-from rsbench_metrics.probability import ExpectedCalibrationError, MaximumCalibrationError
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 CASES = json.loads((GOLDEN / "classification.json").read_text())["cases"]
@@ -59,7 +59,10 @@ def test_metric_equals_reference(case: str, name: str) -> None:
 @pytest.mark.parametrize("bins", [10, 20])
 def test_other_bin_numbers(case: str, bins: int) -> None:
     predictions, targets, context = load(CASES[case])
-    for metric, name in ((ExpectedCalibrationError(context, bins), "ece"), (MaximumCalibrationError(context, bins), "mce")):
+    for metric, name in (
+        (ExpectedCalibrationError(context, bins), "ece"),
+        (MaximumCalibrationError(context, bins), "mce"),
+    ):
         value = metric.reduce(metric.statistics(predictions, targets))
         assert value == pytest.approx(CASES[case]["expected"][f"{name}_{bins}"], abs=1e-9)
 
@@ -111,8 +114,9 @@ def test_holm() -> None:
 
 def test_paired_bootstrap_of_the_reference_generator() -> None:
     """The reference draws indices itself; the interval of its differences must be ours to within resampling noise."""
-    from rsbench.metrics.resample import paired_bootstrap
     from rsbench_metrics.confusion import OverallAccuracy
+
+    from rsbench.metrics.resample import paired_bootstrap
 
     row = STATISTICS["paired_bootstrap"]
     a, b = (np.array(row[k], dtype=np.float64)[:, None] for k in "ab")
