@@ -28,7 +28,7 @@ class RunPlan:
         factory, accepts, params, plugin, distribution, distribution_version, source_sha256, weights_sha256, tags.
     dataset: name, version, fingerprint, store (path), image_shape, dtype, classes, bands.
     protocol: name, version, fingerprint, task, split_sizes, split_sha256, bands, size, primary, metrics, selection,
-        targets.  With ``overfit`` set, training and test split are the same first images.
+        targets.  With ``overfit`` set, training and test split are the same images, evenly spaced over the set.
     recipe: every field of the RecipeSpec, after ``--set``.
     """
 

@@ -60,7 +60,8 @@ class Augmentation:
     Args:
         settings: name -> strength: ``hflip`` and ``vflip`` (probability), ``quarter_turns`` (bool), ``shift`` (pixels,
             reflected at the border), ``rotation`` (degrees, uniform in +-), ``scale`` ([low, high] zoom),
-            ``color_jitter`` ([brightness, contrast, saturation, hue], RGB only), ``blur`` ([low, high] sigma of a 3x3 Gaussian),
+            ``color_jitter`` ([brightness, contrast, saturation, hue], RGB only), ``blur`` ([low, high] sigma of a
+            3x3 Gaussian),
             ``erase`` (probability of blanking a rectangle of 2-20 % of the area).
         top: the largest value of the stored unit (255 for uint8), to which colours are relative.
 

@@ -59,7 +59,7 @@ def open_data(plan: RunPlan) -> RunData:
     split = splits.resolve(store, registry().get("protocol", plan.protocol["name"].partition("+")[0]))
     train, val, test = split.train, split.val, split.test
     if plan.overfit:
-        train = test = train[: plan.overfit]
+        train = test = evenly(train, plan.overfit)
         val = val[:0]
     names = list(plan.dataset["bands"])
     wanted = plan.protocol["bands"] or names
@@ -72,6 +72,12 @@ def open_data(plan: RunPlan) -> RunData:
         size=int(plan.protocol["size"] or store.images.shape[-1]),
         classes=tuple(plan.dataset["classes"]),
     )
+
+
+def evenly(samples: np.ndarray, count: int) -> np.ndarray:
+    """Return ``count`` of the sample numbers, evenly spaced in stored order, so that every class is among them."""
+    ordered = np.sort(samples)
+    return ordered[np.linspace(0, len(ordered) - 1, count).round().astype(np.int64)]
 
 
 def model_context(plan: RunPlan, data: RunData) -> ModelContext:
