@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
+from rsbench import __version__
 from rsbench.data import manifest
 from rsbench.data.location import data_root
 from rsbench.errors import UserError, UserErrors, did_you_mean
@@ -402,7 +403,7 @@ def _plans(
 def run_id(common: Mapping[str, Any], seed: int) -> str:
     """Return ``dataset-model-protocol-s<seed>-<sha8>``: a file name that changes with what may change results."""
     dataset = {k: v for k, v in common["dataset"].items() if k != "store"}
-    sha = digest({**common, "dataset": dataset, "seed": seed})[:8]
+    sha = digest({**common, "dataset": dataset, "seed": seed, "rsbench": __version__})[:8]
     words = (common["dataset"]["name"], common["model"]["name"], common["protocol"]["name"], f"s{seed}", sha)
     return "-".join(re.sub(r"[^A-Za-z0-9._+-]+", "-", w) for w in words)
 

@@ -120,7 +120,7 @@ class Registry:
         if members:
             prefix = name.partition(":")[0]
             known = [f"{prefix}:{m}" for m in load_attribute(members)("*")]
-        text = f"There is no {kind} '{name}'.{did_you_mean(name, known)} See: rsbench list {kind}s."
+        text = f"There is no {kind} '{name}'.{did_you_mean(name, known)} See: rsbench list {kind}."
         broken = [str(p) for p in self.problems if p.fatal]
         if broken:
             text += " It may come from a plugin that could not be loaded: " + "; ".join(broken) + "."

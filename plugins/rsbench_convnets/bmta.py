@@ -10,8 +10,9 @@ from timm.layers import SEModule
 from timm.layers.coord_attn import CoordAttn
 from torch import nn
 
+from rsbench.errors import UserError
 from rsbench.tasks.classification import ModelContext
-from rsbench_convnets.dropblock import AuthorDropBlock
+from rsbench_convnets.dropblock import AuthorDropBlock, guard
 from rsbench_convnets.init import initialise
 
 # (residual blocks, channels, stride of the first block, DropBlock probability)
@@ -119,11 +120,33 @@ def make_dropblock(kind: str, p: float) -> nn.Module:
     return DropBlock2d(p, BLOCK)
 
 
+def check_dropblock(kind: str, size: int) -> None:
+    """Refuse a DropBlock that cannot work, or drops far more than it says, on the maps of images of *size* pixels.
+
+    Raises:
+        UserError: torchvision's needs maps of at least 7 pixels, or of an odd side.
+        ValueError: see :func:`rsbench_convnets.dropblock.guard`.
+    """
+    for _, _, stride, p in STAGES:
+        size = -(-size // stride)
+        if kind == "paper" and size < BLOCK and size % 2 == 0:
+            raise UserError(
+                f"The paper's DropBlock cannot work on the {size}x{size} maps of these images: "
+                "use images of at least 49 pixels, or dropblock=author."
+            )
+        guard(make_dropblock(kind, p), p, size)
+
+
 def bmta(context: ModelContext, alpha_init: float = 0.5, alpha_decay: bool = True, dropblock: str = "author") -> BMTA:
-    """Build BMTA as coded."""
+    """Build BMTA as coded.
+
+    Raises:
+        UserError: the images are too small for the DropBlock asked for.
+    """
+    check_dropblock(dropblock, context.size)
     return BMTA(context.channels, context.num_classes, alpha_init, alpha_decay, dropblock)
 
 
 def bmta_paper_dropblock(context: ModelContext, alpha_init: float = 0.5, alpha_decay: bool = True) -> BMTA:
     """Build BMTA with the DropBlock of its paper's reference."""
-    return BMTA(context.channels, context.num_classes, alpha_init, alpha_decay, "paper")
+    return bmta(context, alpha_init, alpha_decay, "paper")

@@ -11,11 +11,10 @@ from typing import Any, Final
 from rsbench.specs import Accepts, ModelSpec, Option, RecipeSpec
 
 _VIR: Final = "Vir 2025, arXiv 2510.15527"
-_RGB: Final = Accepts(channels=3, unit="uint8", min_size=8, normalisation="imagenet")
 _ATTENTION: Final = {
     "alpha_init": Option(default=0.5, help="raw value of each alpha at the start; its sigmoid is the weight"),
     "alpha_decay": Option(
-        default=True, help="weight decay on the alphas, as in the author's code", choices=(True, False)
+        default=True, help="leave the alphas to the recipe's weight decay, as the author does", choices=(True, False)
     ),
 }
 _DROPBLOCK: Final = Option(
@@ -24,12 +23,17 @@ _DROPBLOCK: Final = Option(
     choices=("author", "paper"),
 )
 
+
+def _rgb(size: int | None = None, min_size: int = 1) -> Accepts:
+    return Accepts(channels=3, unit="uint8", size=size, min_size=min_size, normalisation="imagenet")
+
+
 MODELS: Final = (
     ModelSpec(
         name="baseline-cnn",
         summary="Three convolutions and two linear layers: the paper's baseline.",
         factory="rsbench_convnets.baseline:baseline_cnn",
-        accepts=Accepts(channels=3, unit="uint8", size=64, normalisation="imagenet"),
+        accepts=_rgb(size=64),
         recipes=("baseline-cnn-author",),
         params=4_293_642,
         citation=_VIR,
@@ -38,7 +42,7 @@ MODELS: Final = (
         name="cbam-cnn",
         summary="Seven convolutional units with channel and spatial attention (CBAM).",
         factory="rsbench_convnets.cbam:cbam_cnn",
-        accepts=_RGB,
+        accepts=_rgb(min_size=64),  # six poolings by 2
         recipes=("cbam-cnn-author",),
         params=9_912_212,
         citation=_VIR,
@@ -47,7 +51,7 @@ MODELS: Final = (
         name="bmta",
         summary="Balanced multi-task attention, 12 layers, as the author coded it.",
         factory="rsbench_convnets.bmta:bmta",
-        accepts=_RGB,
+        accepts=_rgb(min_size=8),
         options={**_ATTENTION, "dropblock": _DROPBLOCK},
         recipes=("bmta-author", "bmta-author-erase", "bmta-author-plain"),
         params=13_115_813,
@@ -57,7 +61,7 @@ MODELS: Final = (
         name="bmta-paper-dropblock",
         summary="BMTA with DropBlock as its own paper defines it (torchvision's).",
         factory="rsbench_convnets.bmta:bmta_paper_dropblock",
-        accepts=_RGB,
+        accepts=_rgb(min_size=49),  # below, torchvision's DropBlock meets maps it cannot take
         options=_ATTENTION,
         recipes=("bmta-author",),
         params=13_115_813,

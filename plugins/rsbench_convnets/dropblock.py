@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 EXCESS: Final = 1.5
+MAPS: Final = 500
 
 
 class AuthorDropBlock(nn.Module):
@@ -29,15 +30,19 @@ class AuthorDropBlock(nn.Module):
         shape = (x.shape[0], 1, *x.shape[2:])
         seeds = (torch.rand(shape, device=x.device) < self.p / self.block**2).to(x.dtype)
         keep = 1 - F.max_pool2d(seeds, self.block, stride=1, padding=self.block // 2)
-        return x * keep * (keep.numel() / keep.sum().clamp_min(1))
+        kept = keep.mean(dtype=torch.float32).clamp_min(1 / keep.numel())  # a sum would overflow half precision
+        return x * (keep / kept).to(x.dtype)
 
     def extra_repr(self) -> str:
         """Show both settings."""
         return f"p={self.p}, block={self.block}"
 
 
-def effective_rate(module: nn.Module, size: int, maps: int = 2000) -> float:
-    """Return the share of activations that *module* zeroes on ``size`` x ``size`` maps in training, by sampling."""
+def effective_rate(module: nn.Module, size: int, maps: int = MAPS) -> float:
+    """Return the share of activations that *module* zeroes on ``size`` x ``size`` maps in training, by sampling.
+
+    The global random state is left as it was.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return float((module.train()(torch.ones(maps, 1, size, size)) == 0).float().mean())

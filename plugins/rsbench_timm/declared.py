@@ -17,7 +17,10 @@ _WIGHTMAN: Final = "Wightman 2019, PyTorch Image Models"
 
 
 def _weights(default: str) -> Option:
-    return Option(default=default, help="none | imagenet (downloaded) | a local .safetensors, .npz, .pt or .pth file")
+    return Option(
+        default=default,
+        help="none | imagenet (downloaded) | a local .safetensors, .npz, .pt or .pth file, for ImageNet mean and std",
+    )
 
 
 def _size() -> Option:
@@ -35,20 +38,25 @@ def _family(kind: str, summary: str) -> ModelSpec:
     )
 
 
-def _member(kind: str, name: str, known: tuple[str, ...]) -> ModelSpec | None:
-    if name.partition(".")[0] not in known:
+def _member(kind: str, architecture: str, base: str, known: tuple[str, ...]) -> ModelSpec | None:
+    if base not in known:
         return None
+    options = {
+        "architecture": Option(default=architecture, help="set by the name", choices=(architecture,)),
+        "weights": _weights("none"),
+        "drop_rate": Option(default=None, help="dropout before the classifier, in [0, 1); none: as the network has it"),
+        "input_size": _size(),
+    }
+    if kind == "timm":
+        options["drop_path_rate"] = Option(
+            default=None, help="stochastic depth, in [0, 1); none: as the network has it"
+        )
     return ModelSpec(
-        name=f"{kind}:{name}",
-        summary=f"{name} of {kind} with a new classifier.",
+        name=f"{kind}:{architecture}",
+        summary=f"{architecture} of {kind} with a new classifier.",
         factory=f"rsbench_timm.backbones:{kind}_backbone",
         accepts=_ANY,
-        options={
-            "architecture": Option(default=name, help="set by the name", choices=(name,)),
-            "weights": _weights("none"),
-            "drop_rate": Option(default=0.0, help="dropout before the classifier, in [0, 1)"),
-            "input_size": _size(),
-        },
+        options=options,
         recipes=("finetune", "finetune-short"),
         citation=_WIGHTMAN if kind == "timm" else "torchvision",
     )
@@ -86,15 +94,16 @@ def torchvision_names(pattern: str = "*") -> list[str]:
 
 def resolve_timm(name: str) -> ModelSpec | None:
     """Spec of ``timm:<architecture>[.<pretrained tag>]``."""
-    return _member("timm", name, _timm())
+    return _member("timm", name, name.partition(".")[0], _timm())
 
 
 def resolve_torchvision(name: str) -> ModelSpec | None:
     """Spec of ``torchvision:<architecture>``."""
-    return _member("torchvision", name, _torchvision())
+    return _member("torchvision", name, name, _torchvision())
 
 
-_HEAD: Final = r"(^|\.)(fc|classifier|head)\."
+# Every name that timm and torchvision give their classifiers.
+_HEAD: Final = r"(^|\.)(fc|classifier|classif|last_linear|heads?|heads?_dist|aux_head)\."
 
 MODELS: Final = (
     _family("timm", "Any backbone of timm with a new classifier, such as timm:resnet18."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -11,35 +12,37 @@ from torch import nn
 
 from rsbench.errors import UserError
 
-WRAPPERS = ("state_dict", "model", "state_dict_ema")
+WRAPPERS: Final = ("state_dict", "model", "state_dict_ema")
+PREFIXES: Final = ("module.", "network.")
 
 
-def load_file(network: nn.Module, source: str | Mapping[str, torch.Tensor], classes: int) -> list[str]:
-    """Load weights into *network*; return the names of the classifier's tensors, which keep their fresh values.
+def load_weights(
+    network: nn.Module, source: str | Mapping[str, torch.Tensor], classifier: tuple[str, ...]
+) -> list[str]:
+    """Load weights into *network*, from a file or a state dict; return the names of tensors that keep fresh values.
 
-    A tensor is left out only where its first dimension is the number of classes here and another one in the file.
+    Those can only be tensors of the *classifier* modules that the source lacks or has for another number of classes;
+    all others have to be there in the right shape, and nothing else may be.
 
     Raises:
-        UserError: the file cannot be read, or does not fit apart from the classifier.
+        UserError: the file cannot be read, or does not fit.
     """
     state = read(Path(source)) if isinstance(source, str) else dict(source)
-    where = source if isinstance(source, str) else "the downloaded weights"
     own = network.state_dict()
-    classifier = [k for k, v in state.items() if k in own and _is_other_classifier(v, own[k], classes)]
-    missing = [k for k in own if k not in state]
+    heads = tuple(f"{name}." for name in classifier)
+    fresh = [k for k in own if k.startswith(heads) and (k not in state or state[k].shape != own[k].shape)]
+    missing = [k for k in own if k not in state and k not in fresh and not k.endswith("num_batches_tracked")]
     unexpected = [k for k in state if k not in own]
-    wrong = [k for k in state if k in own and k not in classifier and state[k].shape != own[k].shape]
-    missing_classifier = [k for k in missing if own[k].ndim and own[k].shape[0] == classes]
-    missing = [k for k in missing if k not in missing_classifier and not k.endswith("num_batches_tracked")]
+    wrong = [k for k in own if k in state and k not in fresh and state[k].shape != own[k].shape]
     if missing or unexpected or wrong:
+        parts = [_some("missing", missing), _some("unexpected", unexpected), _some("of another shape", wrong)]
+        where = Path(source).name if isinstance(source, str) else "The downloaded state"
         raise UserError(
-            f"{where} does not fit this model: {_some('missing', missing)}{_some('unexpected', unexpected)}"
-            f"{_some('of another shape', wrong)}".rstrip("; ")
-            + "."
+            f"{where} does not fit {type(network).__name__}: {'; '.join(p for p in parts if p)}. "
+            "Use weights of the same architecture, bands and input size."
         )
-    fitting = {k: v for k, v in state.items() if k not in classifier}
-    network.load_state_dict(fitting, strict=False)
-    return classifier + missing_classifier
+    network.load_state_dict({k: v for k, v in state.items() if k not in fresh}, strict=False)
+    return fresh
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
@@ -54,12 +57,12 @@ def read(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file as load_safetensors
 
-            return load_safetensors(path)
+            return _bare(load_safetensors(path))
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as archive:
-                return {k: torch.from_numpy(archive[k]) for k in archive.files}
+                return _bare({k: torch.from_numpy(archive[k]) for k in archive.files})
         if path.suffix in (".pt", ".pth"):
-            return _unwrap(torch.load(path, map_location="cpu", weights_only=True))
+            return _bare(_unwrap(torch.load(path, map_location="cpu", weights_only=True)))
     except Exception as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(f"{path} cannot be read as weights ({type(error).__name__}: {reason}).") from None
@@ -74,19 +77,22 @@ def _unwrap(content: object) -> dict[str, torch.Tensor]:
         if isinstance(content.get(key), dict):
             content = content[key]
             break
-    tensors = {k.removeprefix("module."): v for k, v in content.items() if isinstance(v, torch.Tensor)}
+    tensors = {k: v for k, v in content.items() if isinstance(v, torch.Tensor)}
     if not tensors:
         raise ValueError("it holds no tensors")
     return tensors
 
 
-def _is_other_classifier(theirs: torch.Tensor, ours: torch.Tensor, classes: int) -> bool:
-    same_rest = theirs.ndim == ours.ndim and theirs.shape[1:] == ours.shape[1:]
-    return same_rest and theirs.ndim > 0 and ours.shape[0] == classes != theirs.shape[0]
+def _bare(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Take off a prefix that DataParallel or :class:`rsbench_timm.backbones.Adapted` has put before every name."""
+    for prefix in PREFIXES:
+        if state and all(k.startswith(prefix) for k in state):
+            state = {k.removeprefix(prefix): v for k, v in state.items()}
+    return state
 
 
 def _some(what: str, names: list[str]) -> str:
     if not names:
         return ""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{what} {', '.join(names[:3])}{more}; "
+    return f"{what} {', '.join(names[:3])}{more}"

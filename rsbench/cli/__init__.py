@@ -1,1 +1,37 @@
-"""Part of rsbench."""
+"""The command line.  A command's own imports happen when it is called, so that ``--help`` imports nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import sys
+from itertools import pairwise
+
+
+def main() -> None:
+    """Entry point of the console script: 0 fine, 1 a run failed, 2 the user's mistake, 130 interrupted."""
+    from rsbench.errors import UserError
+
+    block_plugins(sys.argv[1:])
+    from rsbench.cli.app import build
+
+    try:
+        build()()
+    except UserError as error:
+        if "--debug" in sys.argv:
+            raise
+        for line in str(error).splitlines():
+            print(f"rsbench: {line}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def block_plugins(arguments: list[str]) -> None:
+    """Put the names of ``-p no:NAME`` into the environment, before any plugin is loaded; workers inherit it."""
+    from rsbench.registry import BLOCK_VARIABLE
+
+    names = [b for a, b in pairwise(arguments) if a == "-p"]
+    names += [a[2:] for a in arguments if a.startswith("-pno:")]
+    blocked = [n.removeprefix("no:") for n in names if n.startswith("no:")]
+    if blocked:
+        os.environ[BLOCK_VARIABLE] = ",".join([*filter(None, [os.environ.get(BLOCK_VARIABLE)]), *blocked])

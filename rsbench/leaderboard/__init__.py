@@ -1,1 +1,1 @@
-"""Part of rsbench."""
+"""Leaderboards as a pure function of records."""

@@ -1,0 +1,49 @@
+"""The Typer app: global options, and the commands of one file each."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from rsbench import __version__
+from rsbench.cli import data, doctor, leaderboard, listing, run, verify
+from rsbench.registry import registry
+
+HELP = """Train and evaluate remote-sensing models under fixed protocols, and rank them honestly.
+
+Examples:
+
+  rsbench run                                      the demo: a few small models on generated scenes
+  rsbench list models                              what can be run
+  rsbench data prepare eurosat --source DIR        files become arrays, once
+  rsbench run timm:resnet18 eurosat --seeds 0-2    train and evaluate three seeds
+  rsbench leaderboard rsbench-results              what the records say
+"""
+
+
+def build() -> typer.Typer:
+    """Return the app with the core's commands and those of plugins."""
+    app = typer.Typer(name="rsbench", help=HELP, no_args_is_help=True, pretty_exceptions_enable=False)
+    app.callback()(globals_)
+    for module in (run, listing, data, leaderboard, verify, doctor):
+        module.register(app)
+    registry().add_commands(app)
+    return app
+
+
+def globals_(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and stop.", is_eager=True)] = False,
+    plugin: Annotated[
+        list[str] | None, typer.Option("-p", metavar="no:NAME", help="Do not import plugin NAME. May be repeated.")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of mistakes.")] = False,
+) -> None:
+    """Handle the options that all commands share."""
+    del plugin, debug  # both are read from the arguments before plugins are loaded
+    for problem in registry().problems:
+        print(f"rsbench: {problem}", file=sys.stderr)
+    if version:
+        typer.echo(f"rsbench {__version__}")
+        raise typer.Exit

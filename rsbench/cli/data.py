@@ -1,0 +1,102 @@
+"""``data``: files become arrays."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rsbench.cli import complete
+from rsbench.registry import registry
+
+Name = Annotated[str, typer.Argument(help="Dataset.", autocompletion=complete.names("dataset"))]
+Root = Annotated[
+    Path | None, typer.Option(help="Data root. Default: RSBENCH_DATA, else the platform's user data folder.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Download, prepare and verify datasets.", no_args_is_help=True)
+    group.command()(fetch)
+    group.command()(prepare)
+    group.command()(verify)
+    app.add_typer(group, name="data")
+
+
+@contextmanager
+def bar(label: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    column = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
+    columns = ("{task.description}", BarColumn(), column, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total or None)
+
+
+def fetch(name: Name, data_root: Root = None) -> None:
+    """Download a dataset's files, resuming and checking each.
+
+    Example: rsbench data fetch eurosat
+    """
+    from rsbench.data import location
+    from rsbench.data.fetch import fetch as fetch_files
+
+    spec = registry().get("dataset", name)
+    with bar(f"Fetching {name}", "bytes") as on_progress:
+        folder = fetch_files(spec, location.data_root(data_root), on_progress=on_progress)
+    typer.echo(f"Fetched {name} into {folder}. Next: rsbench data prepare {name}")
+
+
+def prepare(
+    name: Name,
+    source: Annotated[
+        Path | None, typer.Option(help="Folder or archive of its files. Default: the fetched ones.")
+    ] = None,
+    data_root: Root = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: all usable cores.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Prepare again.")] = False,
+) -> None:
+    """Turn a dataset's files into memory-mapped arrays, once.
+
+    Example: rsbench data prepare eurosat --source ~/eurosat
+    """
+    from rsbench.data import location
+    from rsbench.data.prepare import prepare as prepare_arrays
+
+    spec = registry().get("dataset", name)
+    with bar(f"Preparing {name}", "images") as on_progress:
+        store = prepare_arrays(
+            spec, source, location.data_root(data_root), workers=workers, force=force, on_progress=on_progress
+        )
+    shape = "x".join(str(n) for n in store.manifest["shape"])
+    typer.echo(
+        f"Prepared {name}: {store.manifest['images']} images of {shape} {store.manifest['dtype']} in {store.path}"
+    )
+
+
+def verify(name: Name, data_root: Root = None) -> None:
+    """Check a prepared dataset against the hashes taken when it was prepared.
+
+    Example: rsbench data verify eurosat
+    """
+    from rsbench.data import location
+    from rsbench.data import store as stores
+
+    found = stores.find(location.data_root(data_root), registry().get("dataset", name))
+    wrong = stores.verify(found)
+    for line in wrong:
+        typer.echo(f"{name}: {line}", err=True)
+    if wrong:
+        raise typer.Exit(1)
+    typer.echo(f"{name}: {found.manifest['images']} images are as prepared ({found.manifest['fingerprint'][:16]})")

@@ -1,0 +1,98 @@
+"""Live progress of runs: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rsbench.plan import RunPlan
+
+OnEvent = Callable[[dict[str, Any]], None]
+
+
+@contextmanager
+def reporter(plans: Sequence[RunPlan], quiet: bool) -> Iterator[OnEvent]:
+    """Yield the receiver of the workers' events."""
+    if quiet:
+        yield lambda event: None
+    elif sys.stderr.isatty():
+        with _bars(plans) as on_event:
+            yield on_event
+    else:
+        yield _Lines(plans)
+
+
+def summary(event: dict[str, Any]) -> str:
+    """One line about a finished run."""
+    if event["status"] == "failed":
+        return f"failed: {event['error']}"
+    if event["status"] == "interrupted":
+        return "interrupted"
+    primary = event["primary"]
+    if primary is None or primary["value"] is None:
+        return event["status"]
+    interval = f" [{100 * primary['ci95'][0]:.2f}, {100 * primary['ci95'][1]:.2f}]" if primary["ci95"] else ""
+    when = "as before" if event["status"] == "cached" else f"in {event['seconds']:.0f} s"
+    return f"{primary['name']} {100 * primary['value']:.2f} %{interval} {when}"
+
+
+class _Lines:
+    """One line an epoch and one a run."""
+
+    def __init__(self, plans: Sequence[RunPlan]) -> None:
+        self.number = {p.run_id: i for i, p in enumerate(plans, start=1)}
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        place = f"[{self.number[event['run_id']]}/{len(self.number)}] {event['run_id']}"
+        if event["type"] == "epoch":
+            print(
+                f"{place} epoch {event['epoch']}/{event['epochs']} {_logs(event['logs'])}", file=sys.stderr, flush=True
+            )
+        elif event["type"] == "done":
+            print(f"{place} {summary(event)}", file=sys.stderr, flush=True)
+        elif event["type"] == "warning":
+            print(f"{place} warning: {event['text']}", file=sys.stderr, flush=True)
+
+
+def _logs(logs: dict[str, Any]) -> str:
+    text = f"loss {logs['train_loss']:.4f}"
+    if "val_accuracy" in logs:
+        text += f", val {100 * logs['val_accuracy']:.2f} %"
+    return f"{text}, {logs['seconds']:.1f} s"
+
+
+@contextmanager
+def _bars(plans: Sequence[RunPlan]) -> Iterator[OnEvent]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    number = {p.run_id: i for i, p in enumerate(plans, start=1)}
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=1.0, state="starting")
+
+        def on_event(event: dict[str, Any]) -> None:
+            label = f"[{number[event['run_id']]}/{len(number)}] {event['run_id']}".replace("[", "\\[")
+            if event["type"] == "stage":
+                progress.update(task, description=label, state=event["stage"])
+            elif event["type"] == "progress":
+                done = (event["epoch"] - 1 + event["step"] / event["steps"]) / event["epochs"]
+                progress.update(task, description=label, completed=done, state=_state(event))
+            elif event["type"] == "done":
+                progress.console.print(f"{label} {summary(event)}", highlight=False, soft_wrap=True)
+                progress.update(task, completed=0.0, state="")
+            elif event["type"] == "warning":
+                progress.console.print(f"{label} warning: {event['text']}", highlight=False)
+
+        yield on_event
+
+
+def _state(event: dict[str, Any]) -> str:
+    minutes, seconds = divmod(int(event["eta_s"]), 60)
+    return (
+        f"epoch {event['epoch']}/{event['epochs']}  loss {event['loss']:.4f}  {event['images_per_s']:.0f} img/s  "
+        f"{minutes}:{seconds:02d} left"
+    )

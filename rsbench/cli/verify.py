@@ -1,0 +1,32 @@
+"""``verify``: do the records say what their predictions say?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(verify)
+
+
+def verify(records: Annotated[list[Path], typer.Argument(help="Records or folders of them.")]) -> None:
+    """Recompute every metric and interval of records from their stored predictions.
+
+    Example: rsbench verify benchmarks/records
+    """
+    from rsbench.records.store import load_all
+    from rsbench.records.verify import verify as verify_one
+
+    failed = False
+    loaded = load_all(records)
+    for one in loaded:
+        for line in verify_one(one):
+            typer.echo(f"{one.record['run_id']}: {line}", err=True)
+            failed = True
+    if failed:
+        raise typer.Exit(1)
+    typer.echo(f"{len(loaded)} records are what their predictions say.")

@@ -1,0 +1,196 @@
+"""Records become rows: one row a configuration, over its seeds.
+
+Seeds and test sample are two sources of variation and are shown apart: the standard deviation is over seeds; the
+interval is that of the test sample, from the bootstrap of per-sample statistics averaged over seeds.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from rsbench.metrics.contract import Metric, MetricContext
+from rsbench.metrics.evaluate import build
+from rsbench.metrics.resample import bootstrap_interval
+from rsbench.records.store import LoadedRecord
+from rsbench.registry import registry
+from rsbench.tasks import predictions as prediction_files
+
+GATE: Final = "gate:"
+# Metrics whose per-sample rows may be averaged over seeds: their score is the mean of one column.
+MEANS: Final = ("overall_accuracy", "top3_accuracy", "top5_accuracy", "nll", "brier")
+
+
+@dataclass
+class Row:
+    """One configuration under one protocol.
+
+    Attributes:
+        mean, deviation: of the primary metric over seeds; the deviation (ddof 1) is ``None`` for one seed.
+        interval: 95 % of the test sample.
+        rank: shared where neighbours cannot be told apart; ``None`` for controls and flagged rows.
+        flags: why a row is not ranked, or what is missing.
+        samples: per-sample rows [N, k] averaged over seeds, for comparisons; ``None`` without predictions.
+    """
+
+    system: str
+    recipe: str
+    division: str
+    seeds: tuple[int, ...]
+    mean: float
+    deviation: float | None
+    interval: tuple[float, float] | None
+    metrics: dict[str, float | None]
+    params: int | None
+    train_seconds: float | None
+    eval_samples_per_s: float | None
+    control: bool
+    flags: list[str]
+    run_ids: tuple[str, ...]
+    rank: int | None = None
+    samples: np.ndarray | None = field(default=None, repr=False)
+
+
+@dataclass
+class Table:
+    """The rows of one protocol fingerprint."""
+
+    task: str
+    dataset: str
+    protocol: str
+    fingerprint: str
+    primary: str
+    higher_is_better: bool
+    unit: str
+    metric: Metric
+    rows: list[Row]
+    test_samples: int
+
+
+def group(records: Sequence[LoadedRecord]) -> list[Table]:
+    """Return a table for each protocol fingerprint, sorted by dataset and protocol; only finished, ranked divisions."""
+    tables: dict[str, list[LoadedRecord]] = {}
+    for loaded in records:
+        record = loaded.record
+        if record["status"] == "ok" and record["plan"]["division"] != "debug":
+            tables.setdefault(record["plan"]["protocol"]["fingerprint"], []).append(loaded)
+    made = [_table(fingerprint, members) for fingerprint, members in tables.items()]
+    return sorted(made, key=lambda t: (t.task, t.dataset, t.protocol, t.fingerprint))
+
+
+def _table(fingerprint: str, members: list[LoadedRecord]) -> Table:
+    plan = members[0].record["plan"]
+    protocol = plan["protocol"]
+    spec = registry().get("metric", protocol["primary"])
+    metric = build(spec, MetricContext(plan["task"], tuple(plan["dataset"]["classes"])))
+    configurations: dict[str, list[LoadedRecord]] = {}
+    for loaded in members:
+        configurations.setdefault(configuration(loaded.record["plan"]), []).append(loaded)
+    rows = [_row(group, metric, spec.name) for group in configurations.values()]
+    _flag_identical(configurations, rows)
+    return Table(
+        task=plan["task"],
+        dataset=plan["dataset"]["name"],
+        protocol=protocol["name"],
+        fingerprint=fingerprint,
+        primary=spec.name,
+        higher_is_better=spec.higher_is_better is not False,
+        unit=spec.unit,
+        metric=metric,
+        rows=rows,
+        test_samples=protocol["split_sizes"]["test"],
+    )
+
+
+def configuration(plan: dict[str, Any]) -> str:
+    """What makes two runs seeds of the same thing: model, its code and options, recipe and division."""
+    model = {k: plan["model"].get(k) for k in ("name", "version", "options", "source_sha256", "weights_sha256")}
+    if model["options"] and plan["model"].get("weights_sha256"):
+        model["options"] = {k: v for k, v in model["options"].items() if k != "weights"}  # the file, not its place
+    return json.dumps([model, plan["recipe"], plan["division"]], sort_keys=True)
+
+
+def _row(group: list[LoadedRecord], metric: Metric, primary: str) -> Row:
+    unique = {r.record["plan"]["seed"]: r for r in group}  # the same seed from two folders counts once
+    group = [unique[seed] for seed in sorted(unique)]
+    records = [r.record for r in group]
+    plan = records[0]["plan"]
+    values = [r["metrics"][primary]["value"] for r in records]
+    flags = sorted({_flag(c) for r in records for c in r["checks"] if c["name"].startswith(GATE) and not c["ok"]})
+    samples = _samples(group, metric, primary)
+    if samples is None:
+        flags.append("no predictions at hand")
+    return Row(
+        system=plan["model"]["label"],
+        recipe=plan["recipe"].get("name", ""),
+        division=plan["division"],
+        seeds=tuple(unique),
+        mean=statistics.fmean(values),
+        deviation=statistics.stdev(values) if len(values) > 1 else None,
+        interval=_interval(records, metric, samples, primary),
+        metrics={
+            name: _mean([r["metrics"].get(name, {}).get("value") for r in records]) for name in records[0]["metrics"]
+        },
+        params=(records[0]["perf"] or {}).get("params"),
+        train_seconds=_mean([(r["train"] or {}).get("seconds") for r in records]),
+        eval_samples_per_s=_mean([(r["perf"] or {}).get("eval_samples_per_s") for r in records]),
+        control="control" in plan["model"].get("tags", ()),
+        flags=flags,
+        run_ids=tuple(r["run_id"] for r in records),
+        samples=samples,
+    )
+
+
+def _flag(check: dict[str, Any]) -> str:
+    return f"{check['name'].removeprefix(GATE)}: {check['detail']}"
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return statistics.fmean(known) if known else None
+
+
+def _samples(group: list[LoadedRecord], metric: Metric, primary: str) -> np.ndarray | None:
+    """Per-sample rows in id order, averaged over seeds where that keeps their meaning, else of the middle seed."""
+    paths = [r.artifact("predictions") for r in group]
+    found = [p for p in paths if p is not None]
+    if len(found) < len(group):
+        return None
+    if primary not in MEANS:
+        order = sorted(range(len(group)), key=lambda i: group[i].record["metrics"][primary]["value"])
+        found = [found[order[len(order) // 2]]]
+    return np.mean([_rows(path, metric) for path in found], axis=0)
+
+
+def _rows(path: Path, metric: Metric) -> np.ndarray:
+    predictions, references = prediction_files.read(path)
+    order = np.argsort(np.array(predictions.ids))
+    return metric.statistics(predictions, references)[order]
+
+
+def _interval(
+    records: list[dict[str, Any]], metric: Metric, samples: np.ndarray | None, primary: str
+) -> tuple[float, float] | None:
+    """One seed: the record's own interval; several: the bootstrap over samples of the averaged rows."""
+    if len(records) == 1 or samples is None:
+        stored = records[0]["metrics"][primary]["ci95"]
+        return tuple(stored) if stored else None
+    return bootstrap_interval(metric, samples)
+
+
+def _flag_identical(configurations: dict[str, list[LoadedRecord]], rows: list[Row]) -> None:
+    """Two configurations with bit-identical predictions: an option has had no effect."""
+    seen: dict[str, Row] = {}
+    for members, row in zip(configurations.values(), rows, strict=True):
+        for loaded in members:
+            sha = loaded.record["artifacts"].get("predictions", {}).get("sha256")
+            other = seen.setdefault(sha, row) if sha else row
+            if other is not row and not row.control:
+                row.flags.append(f"predictions identical to those of {other.system} ({other.recipe})")
+                break

@@ -1,0 +1,1 @@
+"""Boards for terminals, pages and programs; the same board gives the same bytes."""

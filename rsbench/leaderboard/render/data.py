@@ -1,0 +1,60 @@
+"""Boards for programs: JSON, and CSV through pandas."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from rsbench.leaderboard.board import Board
+
+# A cell that starts with one of these is a formula to a spreadsheet.
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def rows(board: Board) -> list[dict[str, Any]]:
+    """Return one flat mapping a row; scores are raw values, unknown ones ``None``."""
+    return [
+        {
+            "task": table.task,
+            "dataset": table.dataset,
+            "protocol": table.protocol,
+            "fingerprint": table.fingerprint,
+            "rank": row.rank,
+            "system": row.system,
+            "recipe": row.recipe,
+            "division": row.division,
+            "control": row.control,
+            "seeds": len(row.seeds),
+            "primary": table.primary,
+            "mean": row.mean,
+            "deviation": row.deviation,
+            "low": row.interval[0] if row.interval else None,
+            "high": row.interval[1] if row.interval else None,
+            **row.metrics,
+            "params": row.params,
+            "train_seconds": row.train_seconds,
+            "eval_samples_per_s": row.eval_samples_per_s,
+            "flags": "; ".join(row.flags),
+            "run_ids": " ".join(row.run_ids),
+        }
+        for table in board.tables
+        for row in table.rows
+    ]
+
+
+def render_json(board: Board) -> str:
+    """Return the rows as a JSON list."""
+    return json.dumps(rows(board), indent=1, allow_nan=False) + "\n"
+
+
+def render_csv(board: Board) -> str:
+    """Return the rows as CSV; text that a spreadsheet would run as a formula is quoted with an apostrophe."""
+    import pandas as pd
+
+    safe = [{k: _guard(v) for k, v in row.items()} for row in rows(board)]
+    frame = pd.DataFrame(safe).convert_dtypes()
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def _guard(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

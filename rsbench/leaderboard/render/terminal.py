@@ -1,0 +1,38 @@
+"""Boards in the terminal."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rsbench.leaderboard.board import Board
+from rsbench.leaderboard.render.cells import COLUMNS, NOTE, cells, title
+
+WIDE: Final = 110
+DROPPED: Final = ("division", "params", "train s")  # in narrow terminals; the other formats have them
+
+
+def render(board: Board, width: int | None = None) -> str:
+    """Return the board as text with tables drawn by rich; *width* columns, the terminal's if ``None``."""
+    from io import StringIO
+
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    stream = StringIO()
+    console = Console(file=stream, width=width or max(Console().width, 80), highlight=False)
+    for table in board.tables:
+        rows = [cells(row, table) for row in table.rows]
+        used = [i for i, _ in enumerate(COLUMNS) if any(r[i] not in ("", "-") for r in rows)]
+        if console.width < WIDE:
+            used = [i for i in used if COLUMNS[i] not in DROPPED]
+        drawn = RichTable(title=title(table), title_justify="left")
+        for i in used:
+            right = COLUMNS[i] in ("seeds", "score", "params", "train s")
+            wraps = COLUMNS[i] in ("system", "note")
+            drawn.add_column(COLUMNS[i], justify="right" if right else "left", overflow="fold", no_wrap=not wraps)
+        for texts in rows:
+            drawn.add_row(*(Text(texts[i]) for i in used))
+        console.print(drawn)
+    console.print(NOTE if board.tables else "No finished runs to rank.")
+    return stream.getvalue()

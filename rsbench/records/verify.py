@@ -1,0 +1,54 @@
+"""Recomputes a record's numbers from its stored predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from rsbench.metrics.contract import MetricContext
+from rsbench.metrics.evaluate import evaluate
+from rsbench.records.store import LoadedRecord, sha256_file
+from rsbench.registry import registry
+from rsbench.tasks import predictions as prediction_files
+
+TOLERANCE: Final = 1e-9
+
+
+def verify(loaded: LoadedRecord) -> list[str]:
+    """Return what does not match: a changed or missing file, a metric or an interval that comes out differently."""
+    record = loaded.record
+    if record["status"] != "ok":
+        return []
+    path = loaded.artifact("predictions")
+    if path is None:
+        return ["its predictions are not at hand"]
+    wrong = _check_file(path, record["artifacts"]["predictions"])
+    if wrong:
+        return wrong
+    predictions, references = prediction_files.read(path)
+    specs = [registry().get("metric", name) for name in record["metrics"]]
+    plan = record["plan"]
+    context = MetricContext(plan["task"], tuple(plan["dataset"]["classes"]))
+    again = evaluate(specs, predictions, references, context, primary=plan["protocol"]["primary"])
+    for name, stored in record["metrics"].items():
+        if stored["version"] != again[name]["version"]:
+            wrong.append(f"{name}: computed by version {stored['version']}, installed is {again[name]['version']}")
+        elif not _close(stored["value"], again[name]["value"]):
+            wrong.append(f"{name}: {stored['value']} is stored, {again[name]['value']} comes out")
+        elif not _close(stored["ci95"], again[name]["ci95"]):
+            wrong.append(f"{name}: interval {stored['ci95']} is stored, {again[name]['ci95']} comes out")
+    return wrong
+
+
+def _check_file(path: Path, artifact: dict[str, Any]) -> list[str]:
+    if path.stat().st_size != artifact["bytes"] or sha256_file(path) != artifact["sha256"]:
+        return [f"{path.name} is not the file that the record was made from"]
+    return []
+
+
+def _close(a: Any, b: Any) -> bool:
+    if a is None or b is None:
+        return a is b
+    if isinstance(a, (list, tuple)):
+        return all(_close(x, y) for x, y in zip(a, b, strict=True))
+    return abs(a - b) <= TOLERANCE
