@@ -26,6 +26,9 @@ class Adapted(nn.Module):
         mean, std: per-band statistics that the network expects of images in [0, 1], where they are not ImageNet's.
     """
 
+    scale: torch.Tensor
+    shift: torch.Tensor
+
     def __init__(
         self, network: nn.Module, size: int = 0, mean: tuple[float, ...] = (), std: tuple[float, ...] = ()
     ) -> None:
@@ -192,7 +195,7 @@ def _adapted(
 
 def _classifier(network: nn.Module) -> tuple[str, ...]:
     """Names of the modules that give the logits: timm declares them, in torchvision it is the last layer."""
-    declared = getattr(network, "pretrained_cfg", {}).get("classifier")  # type: ignore[union-attr]
+    declared = getattr(network, "pretrained_cfg", {}).get("classifier")
     if declared:
         return (declared,) if isinstance(declared, str) else tuple(declared)
     layers = [name for name, module in network.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))]

@@ -73,11 +73,8 @@ def _unwrap(content: object) -> dict[str, torch.Tensor]:
     """Take the state dict out of a training checkpoint."""
     if not isinstance(content, dict):
         raise ValueError(f"it holds a {type(content).__name__}, not a state dict")
-    for key in WRAPPERS:
-        if isinstance(content.get(key), dict):
-            content = content[key]
-            break
-    tensors = {k: v for k, v in content.items() if isinstance(v, torch.Tensor)}
+    inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), dict)), content)
+    tensors = {k: v for k, v in inner.items() if isinstance(v, torch.Tensor)}
     if not tensors:
         raise ValueError("it holds no tensors")
     return tensors
