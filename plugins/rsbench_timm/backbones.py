@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from textwrap import shorten
 from typing import Any, Final
 
 import torch
@@ -167,7 +168,7 @@ def _build(name: str, size: int, build: Callable[[], Any]) -> Any:
     try:
         return build()
     except Exception as error:  # constructors raise many kinds
-        reason = " ".join(str(error).split())[:160]
+        reason = shorten(str(error), 160, placeholder=" ...")
         raise UserError(
             f"{name} does not work for images of {size} pixels with these options "
             f"({type(error).__name__}: {reason}): try another input_size, such as 224, or fewer options."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from textwrap import shorten
 from typing import Final
 
 import torch
@@ -31,7 +32,7 @@ def downloading(name: str) -> Iterator[None]:
         logger.setLevel(logging.ERROR)
         yield
     except Exception as error:
-        reason = " ".join(str(error).split())[:160]
+        reason = shorten(str(error), 160, placeholder=" ...")
         raise UserError(
             f"The ImageNet weights of {name} cannot be downloaded ({type(error).__name__}: {reason}): "
             "give the path of a local file as the option weights, or weights=none."

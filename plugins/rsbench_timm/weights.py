@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import shorten
 from typing import Final
 
 import numpy as np
@@ -64,7 +65,7 @@ def read(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix in (".pt", ".pth"):
             return _bare(_unwrap(torch.load(path, map_location="cpu", weights_only=True)))
     except Exception as error:
-        reason = " ".join(str(error).split())[:160]
+        reason = shorten(str(error), 160, placeholder=" ...")
         raise UserError(f"{path} cannot be read as weights ({type(error).__name__}: {reason}).") from None
     raise UserError(f"{path} is not a weights file: use .safetensors, .npz, .pt or .pth.")
 
