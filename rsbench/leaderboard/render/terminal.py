@@ -8,7 +8,7 @@ from rsbench.leaderboard.board import Board
 from rsbench.leaderboard.render.cells import COLUMNS, NOTE, cells, title
 
 WIDE: Final = 110
-DROPPED: Final = ("division", "params", "train s")  # in narrow terminals; the other formats have them
+DROPPED: Final = ("recipe", "division", "params", "train s")  # in narrow terminals; the other formats have them
 
 
 def render(board: Board, width: int | None = None) -> str:

@@ -1,0 +1,106 @@
+"""``score``: metrics of predictions made elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rsbench.cli import complete
+from rsbench.errors import UserError
+from rsbench.registry import registry
+
+TASKS = ("classification",)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(score)
+
+
+def score(
+    dataset: Annotated[
+        str | None,
+        typer.Argument(
+            help="Take the references from this prepared dataset.", autocompletion=complete.names("dataset")
+        ),
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help='JSON: [{"id", "probabilities": [...]} or {"id", "label"}].')
+    ] = None,
+    references: Annotated[Path | None, typer.Option(help='JSON: [{"id", "label"}].')] = None,
+    task: Annotated[str, typer.Option(help="classification")] = "classification",
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="Whose test split. Default: the dataset's.", autocompletion=complete.names("protocol")),
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Class names with commas, in the order of the probabilities.")
+    ] = None,
+    save: Annotated[Path | None, typer.Option(help="Keep the result as a record of division 'external' here.")] = None,
+    system: Annotated[str | None, typer.Option(help="Name of what predicted, for --save.")] = None,
+    data_root: Annotated[Path | None, typer.Option(help="Data root.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Score predictions from anywhere by the task's metrics, with intervals.
+
+    Examples:
+
+      rsbench score --task classification --predictions P.json --references R.json --json
+
+      rsbench score eurosat --protocol in-domain-60-20-20 --predictions P.json --save results --system my-net
+    """
+    if task not in TASKS:
+        raise UserError(f"Task '{task}' cannot be scored; this version scores {', '.join(TASKS)}.")
+    if predictions is None or (dataset is None) == (references is None):
+        raise UserError("Give --predictions, and either --references FILE or the name of a prepared dataset.")
+    if dataset is not None:
+        result = _against_dataset(dataset, protocol, predictions, save, system, data_root)
+    else:
+        if save is not None:
+            raise UserError("--save needs a prepared dataset to score against, not a file of references.")
+        from rsbench.tasks.score import score_files
+
+        assert references is not None
+        result = score_files(predictions, references, classes.split(",") if classes else None)
+    _print(result, as_json)
+
+
+def _against_dataset(
+    name: str, protocol: str | None, predictions: Path, save: Path | None, system: str | None, data_root: Path | None
+) -> dict[str, Any]:
+    from rsbench.data import location, splits
+    from rsbench.data.store import find
+    from rsbench.plan import choose_protocol
+    from rsbench.records import external
+    from rsbench.tasks import score as scoring
+
+    if save is not None and not system:
+        raise UserError("--save needs --system NAME, the name of what predicted.")
+    spec = registry().get("dataset", name)
+    chosen = choose_protocol(spec, protocol)
+    stored = find(location.data_root(data_root), spec)
+    test = splits.resolve(stored, chosen).test
+    labels = {stored.ids[i]: int(stored.labels[i]) for i in test}
+    classes = stored.manifest["classes"]
+    made = scoring.predictions_of(scoring.load(predictions, "predictions"), labels, classes)
+    truth = stored.labels[test]
+    result = scoring.score(made, truth, classes, chosen.metrics)
+    if save is not None:
+        assert system is not None
+        path = external.save(system, made, truth, result, stored.path, stored.manifest, chosen, save)
+        typer.echo(f"rsbench: kept as {path}", err=True)
+    return result
+
+
+def _print(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(result, indent=1))
+        return
+    typer.echo(f"{result['n']} samples, {len(result['classes'])} classes")
+    for name, entry in result["metrics"].items():
+        value = "not defined" if entry["value"] is None else f"{entry['value']:.6f}"
+        interval = f"  [{entry['ci95'][0]:.6f}, {entry['ci95'][1]:.6f}]" if entry["ci95"] else ""
+        typer.echo(f"{name:<18} {value}{interval}")

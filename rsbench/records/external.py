@@ -1,0 +1,71 @@
+"""Records of predictions that were made elsewhere, division ``external``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rsbench.plan import dataset_block, digest, protocol_block
+from rsbench.records import schema, store
+from rsbench.specs import ProtocolSpec
+from rsbench.tasks import predictions as prediction_files
+from rsbench.tasks.classification import Predictions
+
+
+def save(
+    system: str,
+    predictions: Predictions,
+    references: np.ndarray,
+    scored: dict[str, Any],
+    stored: Path,
+    manifest: dict[str, Any],
+    protocol: ProtocolSpec,
+    out: Path,
+) -> Path:
+    """Keep a scored prediction as a record in ``<out>/<run id>`` and return its path.
+
+    What is not known of the system (its code, its training, its machine) is null.
+    """
+    dataset = dataset_block(stored, manifest)
+    block = protocol_block(stored, manifest, protocol)
+    model = {"name": system, "label": system, "version": "unknown", "options": {}, "kind": "external", "tags": []}
+    content = digest([system, block["fingerprint"], predictions.labels.tolist()])[:8]
+    run_id = f"{manifest['name']}-{_slug(system)}-{protocol.name}-external-{content}"
+    folder = out / run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "predictions.parquet"
+    prediction_files.write(path, predictions.ids, references, predictions.labels, predictions.probabilities)
+    record = {
+        "schema": schema.SCHEMA,
+        "run_id": run_id,
+        "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "status": "ok",
+        "error": None,
+        "plan": {
+            "task": protocol.task,
+            "seed": 0,
+            "division": "external",
+            "model": model,
+            "dataset": dataset,
+            "protocol": block,
+            "recipe": {},
+        },
+        "metrics": scored["metrics"],
+        "by_group": scored["by_group"],
+        "train": None,
+        "perf": None,
+        "env": None,
+        "checks": [],
+        "artifacts": {
+            "predictions": {"path": path.name, "sha256": store.sha256_file(path), "bytes": path.stat().st_size}
+        },
+        "timing": {},
+    }
+    return store.save(record, folder)
+
+
+def _slug(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "._+-" else "-" for c in text)

@@ -1,0 +1,145 @@
+"""Scores classification predictions made elsewhere, from plain JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from rsbench.errors import UserError
+from rsbench.metrics.contract import MetricContext
+from rsbench.metrics.evaluate import evaluate
+from rsbench.registry import registry
+from rsbench.tasks.classification import Predictions, breakdown
+
+PRIMARY: Final = "overall_accuracy"
+TOLERANCE: Final = 1e-3  # of the sum of probabilities
+
+
+def load(path: Path, what: str) -> list[dict[str, Any]]:
+    """Read a JSON list of objects, each with an ``id``.
+
+    Raises:
+        UserError: the file is missing, not such a list, or an id occurs twice.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"The {what} {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise UserError(f"The {what} {path} are not valid JSON: {error}.") from None
+    if not isinstance(content, list) or not content or not all(isinstance(e, dict) and "id" in e for e in content):
+        raise UserError(f"The {what} {path} must be a list of objects that each have an 'id'.")
+    seen: set[str] = set()
+    for entry in content:
+        entry["id"] = str(entry["id"])
+        if entry["id"] in seen:
+            raise UserError(f"The {what} hold id '{entry['id']}' twice.")
+        seen.add(entry["id"])
+    return content
+
+
+def references_of(
+    entries: Sequence[Mapping[str, Any]], classes: Sequence[str] | None
+) -> tuple[dict[str, int], list[str]]:
+    """Return id -> class number and the class names.
+
+    Labels are class names, or whole numbers; names are sorted where *classes* does not fix their order, numbers stand
+    for themselves.
+
+    Raises:
+        UserError: a label is missing or not one of the classes.
+    """
+    labels = {e["id"]: e.get("label") for e in entries}
+    for name, label in labels.items():
+        if not isinstance(label, (str, int)) or isinstance(label, bool):
+            raise UserError(f"Reference '{name}' has no 'label' that is a class name or number.")
+    if classes is None:
+        if all(isinstance(v, int) for v in labels.values()):
+            classes = [str(k) for k in range(max(labels.values()) + 1)]  # type: ignore[type-var, operator]
+        else:
+            classes = sorted({str(v) for v in labels.values()})
+    names = list(classes)
+    return {i: label_number(v, names, f"Reference '{i}'") for i, v in labels.items()}, names
+
+
+def label_number(label: Any, classes: Sequence[str], owner: str) -> int:
+    """Return the number of a class given by name or number.
+
+    Raises:
+        UserError: it is not one of *classes*.
+    """
+    if isinstance(label, str) and label in classes:
+        return list(classes).index(label)
+    if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < len(classes):
+        return label
+    raise UserError(f"{owner} has label '{label}', which is not one of the {len(classes)} classes.")
+
+
+def predictions_of(
+    entries: Sequence[Mapping[str, Any]], references: Mapping[str, int], classes: Sequence[str]
+) -> Predictions:
+    """Return predictions in the order of the references; all have probabilities, or none has.
+
+    Raises:
+        UserError: an id is missing or unknown, or a prediction is not valid; the sentence names the id.
+    """
+    by_id = {e["id"]: e for e in entries}
+    for name in references:
+        if name not in by_id:
+            raise UserError(f"There is no prediction for '{name}'.")
+    for name in by_id:
+        if name not in references:
+            raise UserError(f"Prediction '{name}' has no reference.")
+    with_probabilities = [name for name in references if "probabilities" in by_id[name]]
+    if not with_probabilities:
+        labels = [label_number(by_id[n].get("label"), classes, f"Prediction '{n}'") for n in references]
+        return Predictions(list(references), np.array(labels, dtype=np.int64))
+    if len(with_probabilities) < len(references):
+        name = next(n for n in references if "probabilities" not in by_id[n])
+        raise UserError(f"Prediction '{name}' has no probabilities, but others have: give them for all or for none.")
+    rows = np.array([_probabilities(by_id[n]["probabilities"], len(classes), n) for n in references])
+    labels = [
+        label_number(by_id[n]["label"], classes, f"Prediction '{n}'") if "label" in by_id[n] else int(row.argmax())
+        for n, row in zip(references, rows, strict=True)
+    ]
+    return Predictions(list(references), np.array(labels, dtype=np.int64), rows)
+
+
+def _probabilities(values: Any, classes: int, name: str) -> list[float]:
+    if not isinstance(values, list) or len(values) != classes:
+        count = len(values) if isinstance(values, list) else "no list of"
+        raise UserError(f"Prediction '{name}' has {count} probabilities for {classes} classes.")
+    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in values):
+        raise UserError(f"Prediction '{name}' has a probability that is not a finite number.")
+    total = math.fsum(values)
+    if min(values) < 0 or abs(total - 1) > TOLERANCE:
+        raise UserError(f"The probabilities of prediction '{name}' are not a distribution: they sum to {total:.4g}.")
+    return [v / total for v in values]
+
+
+def score(
+    predictions: Predictions, references: np.ndarray, classes: Sequence[str], metrics: Sequence[str]
+) -> dict[str, Any]:
+    """Return ``{"task", "n", "classes", "metrics", "by_group"}``; metrics that need probabilities are null without."""
+    context = MetricContext("classification", tuple(classes))
+    specs = [registry().get("metric", name) for name in metrics]
+    return {
+        "task": "classification",
+        "n": len(references),
+        "classes": list(classes),
+        "metrics": evaluate(specs, predictions, references, context, primary=PRIMARY),
+        "by_group": breakdown(predictions, references, classes),
+    }
+
+
+def score_files(predictions: Path, references: Path, classes: Sequence[str] | None = None) -> dict[str, Any]:
+    """Score a predictions file against a references file by every installed metric of the task."""
+    labels, names = references_of(load(references, "references"), classes)
+    made = predictions_of(load(predictions, "predictions"), labels, names)
+    metrics = [n for n, s in registry().specs("metric").items() if "classification" in s.tasks]
+    return score(made, np.array(list(labels.values()), dtype=np.int64), names, metrics)
