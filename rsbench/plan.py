@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -90,7 +91,7 @@ def expand(request: RunRequest) -> list[RunPlan]:
     setting = _setting(request, problems)
     plans: list[RunPlan] = []
     for name, options in request.models:
-        model = _attempt(problems, lambda n=name: registry().get("model", n))
+        model = _attempt(problems, partial(registry().get, "model", name))
         if model is None or setting is None:
             continue
         found: list[str] = []

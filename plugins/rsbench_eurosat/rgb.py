@@ -30,13 +30,10 @@ def source(root: Path, spec: DatasetSpec) -> JpegSource:
     Raises:
         UserError: no images are there, a class folder is missing, or the archive is damaged.
     """
-    archive = root if root.is_file() else root / ARCHIVE
-    if archive.is_file():
-        names = _names_in_archive(archive)
-        folder = archive.parent
-    else:
-        archive, folder = None, root
-        names = _names_in_folder(root)
+    candidate = root if root.is_file() else root / ARCHIVE
+    archive = candidate if candidate.is_file() else None
+    folder = archive.parent if archive else root
+    names = _names_in_archive(archive) if archive else _names_in_folder(root)
     by_class = _by_class(names, spec.classes, archive or root)
     files = [(label, name) for label, c in enumerate(spec.classes) for name in sorted(by_class[c])]
     return JpegSource(archive, folder, files, spec.classes, official_split(folder, [n for _, n in files]))

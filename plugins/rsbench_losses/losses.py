@@ -35,6 +35,9 @@ class FocalLoss(nn.Module):
         weight: w_y, float32 [K]; the mean is over samples, not over weights.
     """
 
+    exponent: torch.Tensor
+    weight: torch.Tensor
+
     def __init__(self, exponent: torch.Tensor, weight: torch.Tensor) -> None:
         super().__init__()
         self.register_buffer("exponent", exponent.float())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -86,7 +86,7 @@ def show(
 def plugins(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List plugins, what each gives, and what is wrong with any."""
     found = registry()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, origin in sorted(found.plugins.items()):
         counts = {}
         for kind in KINDS:
@@ -94,7 +94,7 @@ def plugins(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
             if own:
                 counts[kind] = own
         problems = [p.error for p in found.problems if p.plugin == name]
-        entry = {"plugin": name, "distribution": origin.distribution, "version": origin.version}
+        entry: dict[str, Any] = {"plugin": name, "distribution": origin.distribution, "version": origin.version}
         rows.append({**entry, "gives": counts, "problems": problems})
     if as_json:
         typer.echo(json.dumps(rows, indent=1))

@@ -120,7 +120,7 @@ class _Preparation:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.workers = workers or cores
         columns = {name: _plain(values) for name, values in source.columns.items()}
-        self.samples = {"image_ids": list(source.image_ids), "columns": columns}
+        self.samples: dict[str, Any] = {"image_ids": list(source.image_ids), "columns": columns}
 
     def run(self) -> PreparedStore:
         done = self._resume() or self._start()
@@ -222,7 +222,7 @@ class _Preparation:
                 raise
 
     def _finish(self, hashes: list[str]) -> PreparedStore:
-        manifest = {
+        manifest: dict[str, Any] = {
             "schema": manifest_files.SCHEMA,
             "name": self.spec.name,
             "version": self.spec.version,

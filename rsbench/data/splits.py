@@ -84,11 +84,12 @@ def resolve(store: PreparedStore, protocol: ProtocolSpec) -> Split:
     key = manifest.split_key(store.manifest["fingerprint"], protocol)
     if (found := manifest.read_split(path, key)) is not None:
         numbers = np.load(path.with_suffix(".npy"))
-        return Split(*np.split(numbers, np.cumsum([found["sizes"][p] for p in PARTS])[:-1]), found["sha256"])
+        train, val, test = np.split(numbers, np.cumsum([found["sizes"][p] for p in PARTS])[:-1])
+        return Split(train, val, test, found["sha256"])
     columns = {name: store.column(name) for name in store.columns if name != "id"}
     parts = load_attribute(protocol.split)(store.ids, columns, **protocol.split_options)
     arrays = [np.asarray(parts.get(part, ()), dtype=np.int64) for part in PARTS]
-    split = Split(*arrays, _hashes(store.ids, arrays))
+    split = Split(arrays[0], arrays[1], arrays[2], _hashes(store.ids, arrays))
     together = np.concatenate(arrays)
     if len(np.unique(together)) != len(together):
         raise UserError(f"The parts of protocol '{protocol.name}' overlap or repeat samples.")

@@ -94,7 +94,7 @@ def verify(store: PreparedStore) -> list[str]:
     for number, expected in enumerate(store.manifest["hashes"]):
         start = number * size
         block = np.ascontiguousarray(store.images[start : start + size])
-        if hashlib.sha256(block).hexdigest() != expected:
+        if hashlib.sha256(block.data).hexdigest() != expected:
             wrong.append(f"images {start} to {start + len(block) - 1} are not what was prepared")
     if fingerprint(store.manifest, store._samples) != store.manifest["fingerprint"]:
         wrong.append("sample ids, labels or hashes are not what was prepared")

@@ -149,7 +149,7 @@ def _record_death(plan: RunPlan, exitcode: int | None, seconds: float) -> Outcom
         message = f"The worker process was ended by {name}{reason}."
     else:
         message = f"The worker process ended with exit code {exitcode}; see {plan.out}/{plan.run_id}/{worker.LOG}."
-    record = {
+    record: dict[str, Any] = {
         "schema": schema.SCHEMA,
         "run_id": plan.run_id,
         "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -24,8 +24,10 @@ def parameter_groups(model: nn.Module, weight_decay: float, no_decay: Iterable[s
     """
     patterns = [p for p in no_decay if p != "norm_and_bias"]
     flat = "norm_and_bias" in tuple(no_decay)
-    own = set(model.no_weight_decay()) if callable(getattr(model, "no_weight_decay", None)) else set()
-    decayed, exempt = [], []
+    named = getattr(model, "no_weight_decay", None)
+    own: set[str] = set(named()) if callable(named) else set()
+    decayed: list[nn.Parameter] = []
+    exempt: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
@@ -50,8 +52,9 @@ def make_optimizer(model: nn.Module, recipe: Mapping[str, Any]) -> torch.optim.O
             return common[name](groups, fused=True, **options)
         from timm.optim import create_optimizer_v2, list_optimizers
 
-        if name not in list_optimizers():
-            raise UserError(f"'{name}' is not an optimizer.{did_you_mean(name, [*common, *list_optimizers()])}")
+        known = [*common, *(str(n) for n in list_optimizers())]
+        if name not in known:
+            raise UserError(f"'{name}' is not an optimizer.{did_you_mean(name, known)}")
         return create_optimizer_v2(groups, opt=name, weight_decay=recipe["weight_decay"], **options)
     except TypeError as error:
         raise UserError(f"Optimizer '{name}' does not take these options: {error}.") from None

@@ -1,0 +1,47 @@
+"""Listing is free: nothing heavy is imported until something is built."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = [
+    "torch",
+    "torchvision",
+    "timm",
+    "torchgeo",
+    "lightning",
+    "lightning_fabric",
+    "pandas",
+    "numpy",
+    "scipy",
+    "pyarrow",
+]
+PLUGINS = ["controls", "convnets", "eurosat", "losses", "metrics", "scenes", "timm"]
+
+
+def loaded_after(code: str) -> list[str]:
+    script = f"import sys\n{code}\nimport json; print('\\n' + json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["list", "models"], ["show", "bmta"], ["show", "timm:resnet18"], ["plugins"]]
+)
+def test_command_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = f"sys.argv = ['rsbench', *{arguments!r}]\nfrom rsbench.cli import main\ntry: main()\nexcept SystemExit: pass"
+    assert loaded_after(code) == []
+
+
+def test_planning_needs_no_torch() -> None:
+    assert loaded_after("import rsbench.plan, rsbench.config, rsbench.engine.launch, rsbench.records.store") == []
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_each_plugin_is_light_and_gives_its_specs(name: str) -> None:
+    code = f"from rsbench.registry import load\nr = load(environ={{'RSBENCH_PLUGINS': '{name}'}})\nassert not r.problems, r.problems"
+    assert loaded_after(code) == []

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from rsbench.config import load_suite, parse_pairs, parse_seeds
+from rsbench.data.prepare import prepare
+from rsbench.errors import UserError, UserErrors
+from rsbench.plan import RunPlan, RunRequest, expand, source_sha256
+from rsbench.registry import registry
+from rsbench.specs import load_attribute
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("root")
+    spec = registry().get("dataset", "eurosat")
+    load_attribute(spec.fake)(folder / "files", spec, per_class=6)
+    prepare(spec, folder / "files", folder)
+    return folder
+
+
+def request(root: Path, *models: str, **changes: object) -> RunRequest:
+    base = RunRequest(models=tuple((m, {}) for m in models), dataset="eurosat", data_root=root, seeds=(0,))
+    return dataclasses.replace(base, **changes)
+
+
+def test_plan_is_whole_and_survives_json(root: Path) -> None:
+    import json
+
+    (plan,) = expand(request(root, "baseline-cnn"))
+    assert plan.division == "closed"
+    assert plan.protocol["split_sizes"] == {"train": 20, "val": 20, "test": 20}
+    assert plan.recipe["name"] == "eurosat-standard"
+    assert RunPlan.from_dict(json.loads(json.dumps(plan.to_dict()))).run_id == plan.run_id
+
+
+def test_fingerprint_ignores_the_recipe_and_the_id_does_not(root: Path) -> None:
+    (a,) = expand(request(root, "baseline-cnn"))
+    (b,) = expand(request(root, "baseline-cnn", changes={"lr": 0.5}))
+    assert a.protocol["fingerprint"] == b.protocol["fingerprint"]
+    assert a.run_id != b.run_id
+    assert (a.division, b.division) == ("closed", "open")
+
+
+def test_fingerprint_changes_with_split_metric_version_and_data(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prints = {expand(request(root, "bmta"))[0].protocol["fingerprint"]}
+    prints.add(expand(request(root, "bmta", protocol="helber-80-20"))[0].protocol["fingerprint"])
+    metric = registry()._specs["metric"]["ece"]
+    monkeypatch.setitem(registry()._specs["metric"], "ece", dataclasses.replace(metric, version="2"))
+    prints.add(expand(request(root, "bmta"))[0].protocol["fingerprint"])
+    assert len(prints) == 3
+
+
+def test_id_changes_with_the_code_of_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package = tmp_path / "lab_models"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "net.py").write_text("raise RuntimeError('never imported')")
+    before = source_sha256("lab_models.net:build")
+    (package / "helper.py").write_text("WIDTH = 2")
+    after = source_sha256("lab_models.net:build")
+    assert before is not None
+    assert before != after
+    assert source_sha256("no_such_module:x") is None
+
+
+def test_every_problem_comes_at_once(root: Path) -> None:
+    bad = RunRequest(
+        models=(("bmat", {}), ("bmta", {"alhpa_init": 1}), ("timm:resnet18", {"weights": "/nowhere.npz"})),
+        dataset="eurosat",
+        data_root=root,
+        changes={"lrr": 1, "epochs": "many", "loss": "focla"},
+    )
+    with pytest.raises(UserErrors) as caught:
+        expand(bad)
+    text = str(caught.value)
+    for part in ("Did you mean 'bmta'", "'alpha_init'", "'lr'", "epochs", "Did you mean 'focal'"):
+        assert part in text
+    assert len(caught.value.problems) == 5
+    with pytest.raises(UserError, match="no weights file"):
+        expand(request(root, models=(("timm:resnet18", {"weights": "/nowhere.npz"}),)))
+
+
+def test_bands_and_units_are_checked(root: Path, tmp_path: Path) -> None:
+    spec = registry().get("dataset", "eurosat-ms")
+    load_attribute(spec.fake)(tmp_path / "ms", spec, per_class=3)
+    prepare(spec, tmp_path / "ms", tmp_path)
+    with pytest.raises(UserErrors) as caught:
+        expand(request(tmp_path, "bmta", dataset="eurosat-ms"))
+    assert "takes 3 bands" in str(caught.value)
+    assert "in uint8" in str(caught.value)
+    assert len(expand(request(tmp_path, "timm:resnet18", dataset="eurosat-ms"))) == 1
+
+
+def test_data_that_are_not_prepared(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="rsbench data prepare eurosat --source"):
+        expand(request(tmp_path, "bmta"))
+
+
+def test_a_protocol_of_another_dataset(root: Path) -> None:
+    with pytest.raises(UserError, match="is for 'scenes'"):
+        expand(request(root, "bmta", protocol="scenes-standard"))
+
+
+def test_overfit_is_a_division_and_a_protocol_of_its_own(root: Path) -> None:
+    (plan,) = expand(request(root, "bmta", overfit=10))
+    (normal,) = expand(request(root, "bmta"))
+    assert plan.division == "debug"
+    assert plan.protocol["fingerprint"] != normal.protocol["fingerprint"]
+    with pytest.raises(UserError, match="between 1 and the 20"):
+        expand(request(root, "bmta", overfit=21))
+
+
+def test_estimators_have_one_seed(root: Path) -> None:
+    assert len(expand(request(root, "majority-class", "tiny-cnn", seeds=(0, 1, 2)))) == 4
+
+
+def test_author_recipe(root: Path) -> None:
+    (plan,) = expand(request(root, "bmta", recipe="author"))
+    assert plan.recipe["name"] == "bmta-author"
+    assert plan.recipe["weight_decay"] == 0.05
+    assert plan.recipe["loss_options"]["class_weights"] == "bmta-author"
+    with pytest.raises(UserError, match="ships no recipe"):
+        expand(request(root, "tiny-cnn", recipe="author"))
+
+
+@pytest.mark.parametrize(("text", "seeds"), [("3", (3,)), ("0-4", (0, 1, 2, 3, 4)), ("0,2,5-6", (0, 2, 5, 6))])
+def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
+    assert parse_seeds(text) == seeds
+
+
+def test_bad_seeds_and_pairs() -> None:
+    with pytest.raises(UserError, match="does not name seeds"):
+        parse_seeds("a-b")
+    with pytest.raises(UserError, match="KEY=VALUE"):
+        parse_pairs(["lr"], "--set")
+    assert parse_pairs(["lr=1e-3", "ema=null", "batch=8", "optimizer=sgd"], "--set") == {
+        "lr": 1e-3,
+        "ema": None,
+        "batch": 8,
+        "optimizer": "sgd",
+    }
+
+
+def test_suite_with_unknown_keys(tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(
+        "name: x\nruns:\n - {model: bmta, dataset: eurosat, seed: 1}\n - {model: 3, datset: eurosat}\nrusn: []\n"
+    )
+    with pytest.raises(UserErrors) as caught:
+        load_suite(path)
+    text = str(caught.value)
+    assert "Did you mean 'seeds'" in text
+    assert "Did you mean 'runs'" in text
+    assert "'model' is int, not str or list" in text
+    assert "run 2" in text
+
+
+def test_shipped_suites_are_valid() -> None:
+    from rsbench.cli.run import DEMO
+
+    assert len(load_suite(DEMO)) == 3
+    assert load_suite(Path(__file__).parents[2] / "benchmarks" / "suites" / "eurosat-cpu.yaml")
