@@ -168,7 +168,8 @@ class Registry:
             self._contain(name, error, None)
             self.manager.unregister(name=name) if self.manager.has_plugin(name) else None
             return
-        heavy = sorted({m.partition(".")[0] for m in set(sys.modules) - before} & set(HEAVY))
+        new = {m.partition(".")[0] for m in set(sys.modules) - before}
+        heavy = [m for m in HEAVY if m in new]
         if heavy:
             text = f"imports {', '.join(heavy)} at its top, which makes every command slow; import it where it is used"
             self.problems.append(Problem(name, distribution, text, fatal=False))

@@ -6,6 +6,7 @@ import shutil
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -37,7 +38,7 @@ def extract(archive: Path, target: Path) -> Path:
     partial.mkdir(parents=True)
     try:
         _unpack(archive, partial)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise UserError(f"{archive} cannot be unpacked ({error}); fetch or copy it again.") from None
     else:
         shutil.rmtree(target, ignore_errors=True)

@@ -20,7 +20,7 @@ from rsbench.data.location import raw_folder
 from rsbench.errors import UserError
 from rsbench.specs import DatasetSpec, RemoteFile
 
-CHUNK: Final = 1 << 20
+CHUNK: Final = 64 << 10  # what a broken connection can cost
 ATTEMPTS: Final = 3
 TIMEOUT: Final = (15, 60)  # seconds to connect, and between two bytes
 PAUSE: Final = 1.0

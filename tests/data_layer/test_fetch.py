@@ -18,7 +18,7 @@ from rsbench.data.fetch import fetch
 from rsbench.errors import UserError
 from rsbench.specs import DatasetSpec, RemoteFile
 
-DATA = bytes(range(256)) * 400
+DATA = bytes(range(256)) * 4000
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -94,7 +94,8 @@ def test_resume_after_a_cut(server: str, tmp_path: Path, path: str, ranged: bool
 def test_body_that_ends_early_is_asked_for_again(server: str, tmp_path: Path) -> None:
     folder = fetch(spec(f"{server}/cut"), tmp_path)
     assert (folder / "f.bin").read_bytes() == DATA
-    assert Handler.log[1][1] == f"bytes={len(DATA) // 2}-"
+    start = int((Handler.log[1][1] or "bytes=0-").removeprefix("bytes=").rstrip("-"))
+    assert len(DATA) // 2 - fetching.CHUNK <= start <= len(DATA) // 2
 
 
 def test_wrong_checksum_leaves_nothing(server: str, tmp_path: Path) -> None:
