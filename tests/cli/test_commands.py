@@ -1,0 +1,260 @@
+"""The command line as a user meets it: whole processes, exit codes, one-sentence errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rsbench.data.prepare import prepare
+from rsbench.registry import registry
+from rsbench.specs import load_attribute
+
+FAST = ["--set", "epochs=2", "--set", "batch=8", "--threads", "1", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("root")
+    spec = registry().get("dataset", "eurosat")
+    load_attribute(spec.fake)(folder / "files", spec, per_class=9)
+    prepare(spec, folder / "files", folder)
+    return folder
+
+
+def start(root: Path, cwd: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "RSBENCH_DATA": str(root), "COLUMNS": "160", **variables}
+    command = [sys.executable, "-m", "rsbench", *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=cwd, env=environment, start_new_session=True, **pipes)  # type: ignore[call-overload]
+
+
+def rsbench(root: Path, cwd: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    process = start(root, cwd, *arguments, **variables)
+    out, err = process.communicate(timeout=240)
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+def test_run_leaderboard_verify_and_cached(root: Path, tmp_path: Path) -> None:
+    done = rsbench(root, tmp_path, "run", "tiny-cnn,majority-class", "eurosat", "--seeds", "0-1", *FAST)
+    assert done.returncode == 0, done.stderr
+    assert "[1/3]" in done.stderr
+    assert "epoch 2/2" in done.stderr
+    board = rsbench(root, tmp_path, "leaderboard")
+    assert "tiny-cnn" in board.stdout
+    assert "control" in board.stdout
+    assert rsbench(root, tmp_path, "verify", "rsbench-results").stdout == "3 records are what their predictions say.\n"
+    again = rsbench(root, tmp_path, "run", "tiny-cnn", "eurosat", "--seeds", "0-1", "--json", *FAST)
+    assert [o["status"] for o in json.loads(again.stdout)] == ["cached", "cached"]
+    dry = rsbench(root, tmp_path, "run", "tiny-cnn", "eurosat", "--seeds", "0", "--dry-run", *FAST)
+    assert "by earlier runs" in dry.stdout
+    path = tmp_path / "board.md"
+    made = rsbench(root, tmp_path, "leaderboard", "--format", "markdown", "--output", str(path))
+    assert made.returncode == 0
+    check = ["leaderboard", "--format", "markdown", "--output", str(path), "--check"]
+    assert rsbench(root, tmp_path, *check).returncode == 0
+    path.write_text("old")
+    stale = rsbench(root, tmp_path, *check)
+    assert stale.returncode == 1
+    assert "out of date" in stale.stderr
+
+
+def test_failed_run_exits_with_one_and_others_go_on(root: Path, tmp_path: Path) -> None:
+    arguments = [
+        "run",
+        "tiny-cnn,majority-class",
+        "eurosat",
+        "--seeds",
+        "0",
+        "--set",
+        "optimizer=sgd",
+        "--set",
+        "lr=1e12",
+    ]
+    done = rsbench(root, tmp_path, *arguments, *FAST)
+    assert done.returncode == 1
+    assert "lower the learning rate" in done.stderr
+    assert "Traceback" not in done.stderr
+    records = [json.loads(p.read_text()) for p in tmp_path.glob("rsbench-results/*/record.json")]
+    assert sorted(r["status"] for r in records) == ["failed", "ok"]
+
+
+def test_a_worker_that_dies_leaves_a_record(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "deadly.py").write_text(
+        "from rsbench import hookimpl\n@hookimpl\ndef rsbench_run_start(plan):\n    import os; os.kill(os.getpid(), 9)\n"
+    )
+    info = tmp_path / "deadly-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: deadly\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[rsbench]\ndeadly = deadly\n")
+    done = rsbench(root, tmp_path, "run", "majority-class", "eurosat", *FAST, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    (path,) = tmp_path.glob("rsbench-results/*/record.json")
+    error = json.loads(path.read_text())["error"]
+    assert error["stage"] == "process"
+    assert "SIGKILL" in error["message"]
+    blocked = rsbench(
+        root, tmp_path, "-p", "no:deadly", "run", "majority-class", "eurosat", *FAST, PYTHONPATH=str(tmp_path)
+    )
+    assert blocked.returncode == 0
+
+
+@pytest.mark.parametrize("to_group", [True, False])
+def test_interrupt_and_go_on(root: Path, tmp_path: Path, to_group: bool) -> None:
+    """Ctrl-C reaches the whole foreground group; kill -INT reaches the parent alone."""
+    arguments = ["run", "tiny-cnn", "eurosat", "--seeds", "0", "--set", "epochs=3000", *FAST[2:]]
+    process = start(root, tmp_path, *arguments)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "epoch 5/" in line:
+            break
+    (os.killpg if to_group else os.kill)(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert len(list(tmp_path.glob("rsbench-results/*/resume.pt"))) == 1
+    assert not list(tmp_path.glob("rsbench-results/*/record.json"))
+    again = start(root, tmp_path, *arguments)
+    assert again.stderr is not None
+    first = next(line for line in again.stderr if " epoch " in line)
+    os.killpg(again.pid, signal.SIGINT)
+    again.communicate(timeout=60)
+    assert int(first.split(" epoch ")[1].split("/")[0]) >= 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "bmat", "eurosat"], "Did you mean 'bmta'"),
+        (["run", "bmta"], "On which dataset"),
+        (["run", "bmta", "eurosat", "--set", "lrr=1"], "Did you mean 'lr'"),
+        (["run", "bmta", "eurosat", "--seeds", "x"], "does not name seeds"),
+        (["run", "--suite", "nowhere.yaml"], "cannot be read"),
+        (["run", "bmta", "eurosat-ms"], "rsbench data prepare eurosat-ms"),
+        (["list", "modls"], "Did you mean 'models'"),
+        (["show", "bmat"], "Did you mean 'bmta'"),
+        (["data", "prepare", "eurosat-ms"], "give --source PATH"),
+        (["leaderboard", "nowhere"], "no file or folder"),
+        (["leaderboard", "--format", "pdf", "."], "not a format"),
+        (["score", "--task", "captioning"], "cannot be scored"),
+        (["score"], "Give --predictions"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_exit_two(root: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+    done = rsbench(root, tmp_path, *arguments)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert done.stderr.startswith("rsbench: ")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "rsbench-results").exists()
+
+
+def test_doctor_and_lists(root: Path, tmp_path: Path) -> None:
+    facts = json.loads(rsbench(root, tmp_path, "doctor", "--json").stdout)
+    assert facts["problems"] == []
+    assert facts["prepared"] == ["eurosat-1"]
+    names = [r["name"] for r in json.loads(rsbench(root, tmp_path, "list", "models", "--json").stdout)]
+    assert {"bmta", "timm:*", "majority-class"} <= set(names)
+    assert "timm:resnet18" in rsbench(root, tmp_path, "list", "models", "timm:resnet1*").stdout.splitlines()
+    shown = json.loads(rsbench(root, tmp_path, "show", "bmta").stdout)
+    assert shown["params"] == 13_115_813
+    assert shown["distribution"] == "rsbench"
+
+
+def test_data_prepare_and_verify(root: Path, tmp_path: Path) -> None:
+    done = rsbench(
+        root, tmp_path, "data", "prepare", "eurosat", "--source", str(root / "files"), "--data-root", str(tmp_path)
+    )
+    assert "90 images of 3x64x64 uint8" in done.stdout
+    assert rsbench(root, tmp_path, "data", "verify", "eurosat").returncode == 0
+    images = np.load(tmp_path / "prepared" / "eurosat-1" / "images.npy", mmap_mode="r+")
+    images[3] ^= 1
+    images.flush()
+    wrong = rsbench(root, tmp_path, "data", "verify", "eurosat", "--data-root", str(tmp_path))
+    assert wrong.returncode == 1
+    assert "not what was prepared" in wrong.stderr
+
+
+def write(path: Path, content: object) -> str:
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+def test_score_files(root: Path, tmp_path: Path) -> None:
+    references = [{"id": k, "label": c} for k, c in enumerate("abcabc")]
+    predictions = [{"id": k, "probabilities": [0.8 if c == "abcabb"[k] else 0.1 for c in "abc"]} for k in range(6)]
+    arguments = [
+        "--predictions",
+        write(tmp_path / "p.json", predictions),
+        "--references",
+        write(tmp_path / "r.json", references),
+    ]
+    done = rsbench(root, tmp_path, "score", "--task", "classification", *arguments, "--json")
+    found = json.loads(done.stdout)
+    assert found["metrics"]["overall_accuracy"]["value"] == pytest.approx(5 / 6)
+    assert found["metrics"]["top3_accuracy"]["value"] == 1.0
+    assert found["by_group"]["class"]["c"]["correct"] == 1
+    assert "overall_accuracy" in rsbench(root, tmp_path, "score", *arguments).stdout
+
+
+@pytest.mark.parametrize(
+    ("predictions", "message"),
+    [
+        ([{"id": 0, "label": "a"}], "no prediction for '1'"),
+        ([{"id": 0, "label": "a"}, {"id": 1, "label": "b"}, {"id": 2, "label": "b"}], "'2' has no reference"),
+        ([{"id": 0, "label": "a"}, {"id": 0, "label": "b"}], "'0' twice"),
+        ([{"id": 0, "label": "a"}, {"id": 1, "label": "z"}], "'z', which is not one of the 2 classes"),
+        ([{"id": 0, "label": "a"}, {"id": 1, "probabilities": [1, 0]}], "'0' has no probabilities"),
+        ([{"id": 0, "probabilities": [1, 0]}, {"id": 1, "probabilities": [1]}], "'1' has 1 probabilities for 2"),
+        ([{"id": 0, "probabilities": [1, 0]}, {"id": 1, "probabilities": [0.9, 0.9]}], "'1' are not a distribution"),
+        ([{"id": 0, "probabilities": [1, 0]}, {"id": 1, "probabilities": [None, 1]}], "not a finite number"),
+    ],
+)
+def test_bad_predictions_name_the_id(tmp_path: Path, predictions: list, message: str) -> None:
+    from rsbench.errors import UserError
+    from rsbench.tasks.score import score_files
+
+    references = [{"id": 0, "label": "a"}, {"id": 1, "label": "b"}]
+    write(tmp_path / "p.json", predictions)
+    write(tmp_path / "r.json", references)
+    with pytest.raises(UserError, match=message):
+        score_files(tmp_path / "p.json", tmp_path / "r.json")
+
+
+def test_score_against_a_dataset_and_keep_it(root: Path, tmp_path: Path) -> None:
+    from rsbench.data import splits
+    from rsbench.data.store import find
+
+    made = find(root, registry().get("dataset", "eurosat"))
+    test = splits.resolve(made, registry().get("protocol", "in-domain-60-20-20")).test
+    predictions = [{"id": made.ids[i], "label": int(made.labels[i])} for i in test]
+    predictions[0]["label"] = (predictions[0]["label"] + 1) % 10
+    arguments = [
+        "eurosat",
+        "--predictions",
+        write(tmp_path / "p.json", predictions),
+        "--save",
+        "kept",
+        "--system",
+        "their net",
+    ]
+    done = rsbench(root, tmp_path, "score", *arguments, "--json")
+    assert json.loads(done.stdout)["metrics"]["overall_accuracy"]["value"] == pytest.approx(29 / 30)
+    board = rsbench(root, tmp_path, "leaderboard", "kept", "--format", "json")
+    (row,) = json.loads(board.stdout)
+    assert (row["system"], row["division"], row["rank"]) == ("their net", "external", 1)
+    assert rsbench(root, tmp_path, "verify", "kept").returncode == 0
+
+
+def test_interrupt_before_training_is_quick(root: Path, tmp_path: Path) -> None:
+    process = start(root, tmp_path, "run", "tiny-cnn", "eurosat", *FAST)
+    time.sleep(1.5)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rsbench.leaderboard.board import build
+from rsbench.leaderboard.render import data, markdown, terminal
+from rsbench.metrics.contract import MetricContext
+from rsbench.metrics.evaluate import evaluate
+from rsbench.records import store
+from rsbench.records.verify import verify
+from rsbench.registry import registry
+from rsbench.tasks import predictions as prediction_files
+
+FIXTURE = json.loads((Path(__file__).parent.parent / "data" / "record-1.json").read_text())
+N = 1000
+TRUTH = np.arange(N) % 10
+
+
+def add(
+    folder: Path,
+    system: str,
+    accuracy: float,
+    seed: int = 0,
+    tags: tuple[str, ...] = (),
+    division: str = "closed",
+    checks: tuple = (),
+    stream: int | None = None,
+) -> Path:
+    """Write a record whose predictions have the given accuracy; the same *stream* errs on the same samples."""
+    rng = np.random.default_rng(hash((system, seed)) % 2**32 if stream is None else stream)
+    order = rng.permutation(N)
+    labels = TRUTH.copy()
+    wrong = order[: round((1 - accuracy) * N)]
+    labels[wrong] = (labels[wrong] + 1) % 10
+    record: dict[str, Any] = copy.deepcopy(FIXTURE)
+    run_id = f"{system}-s{seed}-{division}"
+    place = folder / run_id
+    place.mkdir(parents=True)
+    path = place / "predictions.parquet"
+    p = np.full((N, 10), 0.02)
+    p[np.arange(N), labels] = 0.82
+    prediction_files.write(path, [f"i{k}" for k in range(N)], TRUTH, labels, p)
+    made, references = prediction_files.read(path)
+    context = MetricContext("classification", tuple(record["plan"]["dataset"]["classes"]))
+    specs = [registry().get("metric", m) for m in ("overall_accuracy", "macro_f1", "ece")]
+    record["metrics"] = evaluate(specs, made, references, context, primary="overall_accuracy")
+    record["plan"]["model"] |= {"name": system, "label": system, "tags": list(tags)}
+    record["plan"]["protocol"]["split_sizes"]["test"] = N
+    record |= {"run_id": run_id, "checks": list(checks)}
+    record["plan"] |= {"seed": seed, "division": division, "run_id": run_id}
+    record["artifacts"] = {
+        "predictions": {"path": path.name, "sha256": store.sha256_file(path), "bytes": path.stat().st_size}
+    }
+    return store.save(record, place)
+
+
+def rows(folder: Path, **filters: Any) -> dict[str, Any]:
+    (table,) = build(store.load_all([folder]), **filters).tables
+    return {r.system: r for r in table.rows}
+
+
+def test_seeds_are_averaged_and_ranks_follow_the_mean(tmp_path: Path) -> None:
+    for seed, accuracy in enumerate((0.90, 0.92, 0.94)):
+        add(tmp_path, "good", accuracy, seed)
+    add(tmp_path, "weak", 0.60)
+    found = rows(tmp_path)
+    assert found["good"].mean == pytest.approx(0.92)
+    assert found["good"].deviation == pytest.approx(0.02)
+    assert found["good"].seeds == (0, 1, 2)
+    low, high = found["good"].interval
+    assert low < 0.92 < high
+    assert high - low < 0.04
+    assert (found["good"].rank, found["weak"].rank) == (1, 2)
+    assert found["weak"].deviation is None
+
+
+def test_what_cannot_be_told_apart_shares_a_rank(tmp_path: Path) -> None:
+    add(tmp_path, "a", 0.900)
+    add(tmp_path, "b", 0.897)
+    add(tmp_path, "c", 0.70)
+    found = rows(tmp_path)
+    assert [found[s].rank for s in "abc"] == [1, 1, 3]
+
+
+def test_a_small_but_certain_difference_separates(tmp_path: Path) -> None:
+    """b errs where a errs and on 15 more: the paired test sees it where intervals overlap."""
+    add(tmp_path, "a", 0.900, stream=5)
+    add(tmp_path, "b", 0.885, stream=5)
+    found = rows(tmp_path)
+    assert found["a"].interval[0] < found["b"].interval[1]
+    assert [found[s].rank for s in "ab"] == [1, 2]
+
+
+def test_controls_and_flagged_rows_have_no_rank(tmp_path: Path) -> None:
+    add(tmp_path, "line", 0.95, tags=("control",))
+    add(tmp_path, "odd", 0.93, checks=({"name": "gate:above-chance", "ok": False, "detail": "low"},))
+    add(tmp_path, "fine", 0.90, checks=({"name": "preflight:gradients", "ok": False, "detail": "x"},))
+    found = rows(tmp_path)
+    assert (found["line"].rank, found["odd"].rank, found["fine"].rank) == (None, None, 1)
+    assert found["odd"].flags == ["above-chance: low"]
+
+
+def test_identical_predictions_are_flagged(tmp_path: Path) -> None:
+    add(tmp_path, "a", 0.9, stream=1)
+    add(tmp_path, "b", 0.9, stream=1)
+    found = rows(tmp_path)
+    assert [r.rank for r in found.values()].count(None) == 1
+    assert any("identical" in f for r in found.values() for f in r.flags)
+
+
+def test_debug_runs_are_left_out_and_divisions_filtered(tmp_path: Path) -> None:
+    add(tmp_path, "a", 0.9)
+    add(tmp_path, "a", 0.99, division="debug", seed=3)
+    add(tmp_path, "a", 0.8, division="open")
+    (table,) = build(store.load_all([tmp_path])).tables
+    assert sorted(r.division for r in table.rows) == ["closed", "open"]
+    assert rows(tmp_path, division="open")["a"].mean == pytest.approx(0.8)
+    assert build(store.load_all([tmp_path]), dataset="other").tables == []
+
+
+def test_missing_predictions_are_said(tmp_path: Path) -> None:
+    add(tmp_path, "a", 0.9).with_name("predictions.parquet").unlink()
+    add(tmp_path, "b", 0.5)
+    found = rows(tmp_path)
+    assert found["a"].flags == ["no predictions at hand"]
+    assert (found["a"].rank, found["b"].rank) == (1, 1)
+
+
+def test_bytes_do_not_depend_on_order_or_time(tmp_path: Path) -> None:
+    for system, accuracy in (("a", 0.9), ("b", 0.8), ("c", 0.7)):
+        add(tmp_path, system, accuracy, stream=7)
+    loaded = store.load_all([tmp_path])
+    for render in (markdown.render, data.render_csv, data.render_json, lambda b: terminal.render(b, 120)):
+        assert render(build(loaded)) == render(build(loaded[::-1]))
+    assert "| 1      | a" in markdown.render(build(loaded))
+    assert json.loads(data.render_json(build(loaded)))[0]["mean"] == pytest.approx(0.9)
+
+
+def test_formulas_in_names_are_harmless_in_csv(tmp_path: Path) -> None:
+    add(tmp_path, "plain", 0.5)
+    record = json.loads((tmp_path / "plain-s0-closed" / "record.json").read_text())
+    record["plan"]["model"]["label"] = "=cmd|' /C calc'!A0"
+    (tmp_path / "plain-s0-closed" / "record.json").write_text(json.dumps(record))
+    text = data.render_csv(build(store.load_all([tmp_path])))
+    assert "'=cmd" in text
+    assert ",=cmd" not in text
+
+
+def test_verify_finds_changed_numbers_and_files(tmp_path: Path) -> None:
+    path = add(tmp_path, "a", 0.9)
+    (loaded,) = store.load_all([tmp_path])
+    assert verify(loaded) == []
+    record = json.loads(path.read_text())
+    record["metrics"]["macro_f1"]["value"] += 1e-6
+    record["metrics"]["ece"]["ci95"][0] -= 1e-3
+    path.write_text(json.dumps(record))
+    wrong = verify(store.load_all([tmp_path])[0])
+    assert [w.partition(":")[0] for w in wrong] == ["macro_f1", "ece"]
+    predictions = path.with_name("predictions.parquet")
+    predictions.write_bytes(predictions.read_bytes() + b" ")
+    assert verify(store.load_all([tmp_path])[0]) == [
+        "predictions.parquet is not the file that the record was made from"
+    ]
