@@ -53,6 +53,17 @@ class RunPlan:
         """Return the plan as plain JSON-able data."""
         return dataclasses.asdict(self)
 
+    def portable(self) -> dict[str, Any]:
+        """Return the plan for a record: without the folders of this machine, local weights by their file name."""
+        plan = self.to_dict()
+        plan["out"] = plan["data_root"] = ""
+        plan["dataset"] = {**plan["dataset"], "store": ""}
+        options = plan["model"].get("options", {})
+        if plan["model"].get("weights_sha256"):
+            options = {**options, "weights": Path(str(options["weights"])).name}
+        plan["model"] = {**plan["model"], "options": options}
+        return plan
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunPlan:
         """Inverse of :meth:`to_dict`."""

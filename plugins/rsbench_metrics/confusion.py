@@ -1,4 +1,4 @@
-"""Metrics of the confusion matrix.  Row i of a sample's statistics is one-hot at (reference, prediction)."""
+"""Metrics of the confusion matrix.  A sample's statistics are the number of its cell."""
 
 from __future__ import annotations
 
@@ -32,10 +32,19 @@ class ConfusionMetric(SumMetric):
         self.classes = len(context.classes)
 
     def statistics(self, predictions: Predictions, references: np.ndarray) -> np.ndarray:
-        """Return float64 [N, K * K], one 1 a row."""
-        rows = np.zeros((len(references), self.classes**2))
-        rows[np.arange(len(references)), references * self.classes + predictions.labels] = 1.0
+        """Return the cell of each sample, reference * K + prediction, float64 [N, 1]."""
+        return (references * self.classes + predictions.labels).astype(np.float64)[:, None]
+
+    def summands(self, statistics: np.ndarray) -> np.ndarray:
+        """Return float64 [N, K * K] with a 1 in each sample's cell."""
+        rows = np.zeros((len(statistics), self.classes**2))
+        rows[np.arange(len(statistics)), statistics[:, 0].astype(np.int64)] = 1.0
         return rows
+
+    def reduce(self, statistics: np.ndarray) -> float:
+        """Return the score of the confusion matrix of all samples."""
+        matrix = np.bincount(statistics[:, 0].astype(np.int64), minlength=self.classes**2)
+        return float(self.from_totals(matrix.astype(np.float64), float(len(statistics))))
 
     def from_totals(self, totals: np.ndarray, n: np.ndarray | float) -> np.ndarray:
         """Reshape the totals to matrices and score them."""

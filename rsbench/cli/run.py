@@ -195,6 +195,7 @@ def _show_plans(plans: list[RunPlan], out: Path, as_json: bool) -> None:
 
 
 def _configuration(plan: dict[str, Any]) -> str:
+    """What earlier runs must agree in to tell the cost."""
     return json.dumps([plan["model"]["label"], plan["protocol"]["fingerprint"], plan["recipe"]], sort_keys=True)
 
 

@@ -155,7 +155,7 @@ def _record_death(plan: RunPlan, exitcode: int | None, seconds: float) -> Outcom
         "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "status": "failed",
         "error": {"stage": "process", "type": "WorkerDied", "message": message},
-        "plan": plan.to_dict(),
+        "plan": plan.portable(),
         "metrics": {},
         "by_group": {},
         "train": None,

@@ -84,7 +84,7 @@ def blank_record(plan: RunPlan) -> dict[str, Any]:
         "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "status": "failed",
         "error": None,
-        "plan": plan.to_dict(),
+        "plan": plan.portable(),
         "metrics": {},
         "by_group": {},
         "train": None,

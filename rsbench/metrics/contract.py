@@ -38,12 +38,16 @@ class Metric(ABC):
 
 
 class SumMetric(Metric):
-    """A metric that depends on its rows through their sum alone, which makes resampling a matrix product."""
+    """A metric that depends on its rows through a sum alone, which makes resampling a matrix product."""
+
+    def summands(self, statistics: np.ndarray) -> np.ndarray:
+        """Return what rows [N, k] add to the totals, float64 [N, m]: the rows themselves, unless they are kept short."""
+        return statistics
 
     @abstractmethod
     def from_totals(self, totals: np.ndarray, n: np.ndarray | float) -> np.ndarray:
-        """Return scores [...] of summed rows ``totals`` [..., k] over ``n`` [...] samples."""
+        """Return scores [...] of summed ``totals`` [..., m] over ``n`` [...] samples."""
 
     def reduce(self, statistics: np.ndarray) -> float:
         """Return the score of the summed rows."""
-        return float(self.from_totals(statistics.sum(axis=0), float(len(statistics))))
+        return float(self.from_totals(self.summands(statistics).sum(axis=0), float(len(statistics))))

@@ -1,11 +1,13 @@
 """The bootstrap: percentile intervals and paired differences, over samples or over clusters of samples.
 
-A :class:`SumMetric` is resampled as a matrix product: resampled totals are counts [R, U] times distinct rows [U, k].
-Drawing the counts of distinct rows from a multinomial is exactly drawing samples with replacement.
+A :class:`SumMetric` is resampled as a matrix product: resampled totals are counts [R, U] times summands [U, m].
+Drawing the counts of distinct rows from a multinomial is exactly drawing samples with replacement.  The same seed and
+number of samples give the same draws whatever is evaluated beside a metric, and in whatever chunks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +16,10 @@ import numpy as np
 from rsbench.metrics.contract import Metric, SumMetric
 
 RESAMPLES: Final = 10_000
-CHUNK_NUMBERS: Final = 4_000_000  # counts held at once
+CHUNK_NUMBERS: Final = 4_000_000  # numbers held at once, of each kind
+
+# Given a generator and a number of resamples, how often each row is drawn: float64 [resamples, U].
+Draw = Callable[[np.random.Generator, int], np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +45,28 @@ def bootstrap_interval(
 
     ``clusters`` [N] names the cluster of each row; then clusters are drawn instead of samples.
     """
-    scores = resampled_scores(metric, statistics, clusters, resamples=resamples, seed=seed)
-    scores = scores[np.isfinite(scores)]
-    if not len(scores):
-        return None
-    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return bootstrap_intervals([metric], [statistics], clusters, resamples=resamples, level=level, seed=seed)[0]
+
+
+def bootstrap_intervals(
+    metrics: Sequence[Metric],
+    statistics: Sequence[np.ndarray],
+    clusters: np.ndarray | None = None,
+    *,
+    resamples: int = RESAMPLES,
+    level: float = 0.95,
+    seed: int = 0,
+) -> list[tuple[float, float] | None]:
+    """Return the interval of each metric over its rows [N, k]: the same as one by one, but drawn once for all."""
+    intervals: list[tuple[float, float] | None] = []
+    for scores in resampled_scores(metrics, statistics, clusters, resamples=resamples, seed=seed):
+        finite = scores[np.isfinite(scores)]
+        if len(finite):
+            low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
+            intervals.append((float(low), float(high)))
+        else:
+            intervals.append(None)
+    return intervals
 
 
 def paired_bootstrap(
@@ -61,27 +82,46 @@ def paired_bootstrap(
     """Compare rows of two systems ``a``, ``b`` [N, k] on the same samples.
 
     The p-value is twice the smaller share of resampled differences on one side of 0, with one added to numerator and
-    denominator so that it is never 0.
+    denominator so that it is never 0.  Resamples in which the metric is undefined do not count.
     """
-    joint = _Difference(metric, a.shape[1])
+    joint = _SumDifference(metric, a.shape[1]) if isinstance(metric, SumMetric) else _Difference(metric, a.shape[1])
     rows = np.concatenate([a, b], axis=1)
-    scores = resampled_scores(joint, rows, clusters, resamples=resamples, seed=seed)
-    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
+    scores = resampled_scores([joint], [rows], clusters, resamples=resamples, seed=seed)[0]
+    scores = scores[np.isfinite(scores)]
+    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2]) if len(scores) else (np.nan, np.nan)
     below, above = (scores <= 0).sum() + 1, (scores >= 0).sum() + 1
     p = min(1.0, 2 * min(below, above) / (len(scores) + 1))
     return PairedResult(metric.reduce(a) - metric.reduce(b), float(low), float(high), float(p))
 
 
 def resampled_scores(
-    metric: Metric, statistics: np.ndarray, clusters: np.ndarray | None, *, resamples: int, seed: int
-) -> np.ndarray:
-    """Return the metric of each resample, float64 [resamples]."""
-    rng = np.random.Generator(np.random.PCG64(seed))
-    if isinstance(metric, SumMetric) or (isinstance(metric, _Difference) and metric.sums):
-        if clusters is None:
-            return _by_rows(metric, statistics, resamples, rng)
-        return _by_clusters(metric, statistics, clusters, resamples, rng)
-    return _by_index(metric, statistics, clusters, resamples, rng)
+    metrics: Sequence[Metric],
+    statistics: Sequence[np.ndarray],
+    clusters: np.ndarray | None,
+    *,
+    resamples: int,
+    seed: int,
+) -> list[np.ndarray]:
+    """Return the score of each resample for each metric, float64 [resamples]."""
+    number = None if clusters is None else np.unique(clusters, return_inverse=True)[1].ravel()
+    scores: dict[int, np.ndarray] = {}
+    pools: dict[bytes, _Pool] = {}
+    for i, (metric, rows) in enumerate(zip(metrics, statistics, strict=True)):
+        if isinstance(metric, SumMetric):
+            pool = _pool(metric, rows, number)
+            pools.setdefault(pool.key, pool).add(metric, i)
+        else:
+            scores[i] = _by_index(metric, rows, number, resamples, _generator(seed))
+    alike: dict[bytes, list[_Pool]] = {}
+    for pool in pools.values():
+        alike.setdefault(pool.draw_key, []).append(pool)
+    for group in alike.values():
+        scores |= _by_product(group, resamples, _generator(seed))
+    return [scores[i] for i in range(len(metrics))]
+
+
+def _generator(seed: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(seed))
 
 
 class _Difference(Metric):
@@ -89,7 +129,6 @@ class _Difference(Metric):
 
     def __init__(self, metric: Metric, columns: int) -> None:
         self.metric, self.columns = metric, columns
-        self.sums = isinstance(metric, SumMetric)
 
     def statistics(self, predictions: object, references: object) -> np.ndarray:
         raise TypeError("a difference is made of rows, not of predictions")
@@ -97,64 +136,112 @@ class _Difference(Metric):
     def reduce(self, statistics: np.ndarray) -> float:
         return self.metric.reduce(statistics[:, : self.columns]) - self.metric.reduce(statistics[:, self.columns :])
 
+
+class _SumDifference(SumMetric):
+    """The same for metrics of sums; the halves of its summands are those of the two systems."""
+
+    def __init__(self, metric: SumMetric, columns: int) -> None:
+        self.metric, self.columns = metric, columns
+
+    def statistics(self, predictions: object, references: object) -> np.ndarray:
+        raise TypeError("a difference is made of rows, not of predictions")
+
+    def summands(self, statistics: np.ndarray) -> np.ndarray:
+        halves = (statistics[:, : self.columns], statistics[:, self.columns :])
+        return np.concatenate([self.metric.summands(half) for half in halves], axis=1)
+
     def from_totals(self, totals: np.ndarray, n: np.ndarray | float) -> np.ndarray:
-        assert isinstance(self.metric, SumMetric)
-        first = self.metric.from_totals(totals[..., : self.columns], n)
-        return first - self.metric.from_totals(totals[..., self.columns :], n)
+        half = totals.shape[-1] // 2
+        return self.metric.from_totals(totals[..., :half], n) - self.metric.from_totals(totals[..., half:], n)
 
 
-def _by_rows(metric: SumMetric | _Difference, rows: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+class _Pool:
+    """What is drawn from: summands [U, m], the samples in each of the U, and the metrics that are made of them.
+
+    Attributes:
+        draw_key: of how it is drawn; pools that are drawn alike share the counts.
+        key: of the content too; metrics of the same totals share those.
+    """
+
+    def __init__(self, summands: np.ndarray, samples: np.ndarray, draw: Draw, draw_key: bytes) -> None:
+        self.summands, self.samples, self.draw, self.draw_key = summands, samples, draw, draw_key
+        self.key = b"|".join([draw_key, str(summands.shape).encode(), summands.tobytes()])
+        self.members: list[tuple[SumMetric, int]] = []
+
+    def add(self, metric: SumMetric, position: int) -> None:
+        self.members.append((metric, position))
+
+
+def _pool(metric: SumMetric, rows: np.ndarray, number: np.ndarray | None) -> _Pool:
+    """Clusters, or distinct rows where these are less than half of all, or else samples."""
     n = len(rows)
-    distinct, count = _distinct(rows)
-    scores = []
-    step = max(1, CHUNK_NUMBERS // len(distinct))
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        if len(distinct) < n / 2:
-            counts = rng.multinomial(n, count / n, size=size).astype(np.float64)
+    _, first, place, count = np.unique(_as_bytes(rows), return_index=True, return_inverse=True, return_counts=True)
+    repeated = len(first) < n / 2
+    if number is not None:
+        size = np.bincount(number)
+        if repeated:
+            sums = _cross_table(number, place.ravel()) @ metric.summands(rows[first])
         else:
-            counts = _draw_counts(n, size, rng)
-        scores.append(metric.from_totals(counts @ distinct, np.full(size, float(n))))
-    return np.concatenate(scores)
+            order = np.argsort(number, kind="stable")
+            sums = np.add.reduceat(metric.summands(rows)[order], np.cumsum(size) - size, axis=0)
+        return _Pool(sums, size.astype(np.float64), _uniform(len(size)), b"clusters" + size.tobytes())
+    if not repeated:
+        return _Pool(metric.summands(rows), np.ones(n), _uniform(n), b"samples")
+    # In the order of their summands, so that draws do not depend on how a metric writes its rows.
+    summands = metric.summands(rows[first])
+    order = np.argsort(_as_bytes(summands), kind="stable")
+    shares = count[order] / n
+    return _Pool(summands[order], np.ones(len(order)), _multinomial(n, shares), b"distinct" + shares.tobytes())
 
 
-def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return distinct rows and their counts, or the rows themselves where most are distinct."""
-    as_bytes = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
-    _, first, count = np.unique(as_bytes, return_index=True, return_counts=True)
-    if len(first) < len(rows) / 2:
-        return rows[first], count
-    return rows, np.ones(len(rows))
+def _cross_table(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return how often each pair of whole numbers occurs, float64 [max a + 1, max b + 1]."""
+    columns = int(b.max()) + 1
+    table = np.bincount(a * columns + b, minlength=(int(a.max()) + 1) * columns)
+    return table.reshape(-1, columns).astype(np.float64)
 
 
-def _draw_counts(n: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """How often each of n samples comes when n are drawn with replacement, float64 [size, n]."""
-    draws = rng.integers(0, n, (size, n), dtype=np.int32)
-    draws += (np.arange(size, dtype=np.int32) * n)[:, None]
-    return np.bincount(draws.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+def _as_bytes(rows: np.ndarray) -> np.ndarray:
+    """View rows [N, k] as N opaque items, which sort faster than rows do."""
+    return np.ascontiguousarray(rows).view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
 
 
-def _by_clusters(
-    metric: SumMetric | _Difference, rows: np.ndarray, clusters: np.ndarray, resamples: int, rng: np.random.Generator
-) -> np.ndarray:
-    _, number = np.unique(clusters, return_inverse=True)
-    groups = int(number.max()) + 1
-    sums = np.zeros((groups, rows.shape[1] + 1))
-    np.add.at(sums, number, np.concatenate([rows, np.ones((len(rows), 1))], axis=1))
-    scores = []
-    step = max(1, CHUNK_NUMBERS // groups)
+def _uniform(n: int) -> Draw:
+    """How often each of n rows comes when n are drawn with replacement."""
+
+    def draw(rng: np.random.Generator, size: int) -> np.ndarray:
+        draws = rng.integers(0, n, (size, n), dtype=np.int32)
+        draws += (np.arange(size, dtype=np.int32) * n)[:, None]
+        return np.bincount(draws.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+
+    return draw
+
+
+def _multinomial(n: int, shares: np.ndarray) -> Draw:
+    """How often each distinct row comes when n samples are drawn with replacement."""
+    return lambda rng, size: rng.multinomial(n, shares, size=size).astype(np.float64)
+
+
+def _by_product(pools: Sequence[_Pool], resamples: int, rng: np.random.Generator) -> dict[int, np.ndarray]:
+    """Return position -> scores for pools that are drawn alike: counts are drawn once for all."""
+    scores: dict[int, list[np.ndarray]] = {i: [] for pool in pools for _, i in pool.members}
+    step = max(1, CHUNK_NUMBERS // max(max(pool.summands.shape) for pool in pools))
     for start in range(0, resamples, step):
-        totals = _draw_counts(groups, min(step, resamples - start), rng) @ sums
-        scores.append(metric.from_totals(totals[:, :-1], totals[:, -1]))
-    return np.concatenate(scores)
+        counts = pools[0].draw(rng, min(step, resamples - start))
+        n = counts @ pools[0].samples
+        for pool in pools:
+            totals = counts @ pool.summands
+            for metric, i in pool.members:
+                scores[i].append(np.asarray(metric.from_totals(totals, n)))
+    return {i: np.concatenate(parts) for i, parts in scores.items()}
 
 
 def _by_index(
-    metric: Metric, rows: np.ndarray, clusters: np.ndarray | None, resamples: int, rng: np.random.Generator
+    metric: Metric, rows: np.ndarray, number: np.ndarray | None, resamples: int, rng: np.random.Generator
 ) -> np.ndarray:
-    if clusters is None:
+    """Draw samples, or whole clusters, and score their rows: for metrics that are not functions of a sum."""
+    if number is None:
         return np.array([metric.reduce(rows[rng.integers(0, len(rows), len(rows))]) for _ in range(resamples)])
-    _, number = np.unique(clusters, return_inverse=True)
     members = [np.flatnonzero(number == g) for g in range(int(number.max()) + 1)]
     scores = np.empty(resamples)
     for i in range(resamples):

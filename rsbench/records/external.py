@@ -29,7 +29,7 @@ def save(
 
     What is not known of the system (its code, its training, its machine) is null.
     """
-    dataset = dataset_block(stored, manifest)
+    dataset = {**dataset_block(stored, manifest), "store": ""}
     block = protocol_block(stored, manifest, protocol)
     model = {"name": system, "label": system, "version": "unknown", "options": {}, "kind": "external", "tags": []}
     content = digest([system, block["fingerprint"], predictions.labels.tolist()])[:8]

@@ -45,9 +45,10 @@ def test_product_form_equals_index_form() -> None:
 
 def test_seed_fixes_the_interval() -> None:
     predictions, truth = sample()
-    rows = ACCURACY.statistics(predictions, truth)
-    assert bootstrap_interval(ACCURACY, rows, seed=1) == bootstrap_interval(ACCURACY, rows, seed=1)
-    assert bootstrap_interval(ACCURACY, rows, seed=1) != bootstrap_interval(ACCURACY, rows, seed=2)
+    metric = NegativeLogLikelihood(CONTEXT)
+    rows = metric.statistics(predictions, truth)
+    assert bootstrap_interval(metric, rows, seed=1) == bootstrap_interval(metric, rows, seed=1)
+    assert bootstrap_interval(metric, rows, seed=1) != bootstrap_interval(metric, rows, seed=2)
 
 
 def test_clusters_widen_the_interval() -> None:
