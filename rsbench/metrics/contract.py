@@ -41,7 +41,7 @@ class SumMetric(Metric):
     """A metric that depends on its rows through a sum alone, which makes resampling a matrix product."""
 
     def summands(self, statistics: np.ndarray) -> np.ndarray:
-        """Return what rows [N, k] add to the totals, float64 [N, m]: the rows themselves, unless they are kept short."""
+        """Return what rows [N, k] add to the totals, float64 [N, m]; the rows themselves unless these are shorter."""
         return statistics
 
     @abstractmethod
