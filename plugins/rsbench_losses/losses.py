@@ -47,7 +47,7 @@ class FocalLoss(nn.Module):
         """Return the scalar loss."""
         negative_log = F.cross_entropy(logits, targets, reduction="none")
         # 1 - p from log p: exact where p is near 1, and its power stays differentiable at p = 1.
-        missing = (-torch.expm1(-negative_log)).clamp_min(torch.finfo(logits.dtype).tiny)
+        missing = (-torch.expm1(-negative_log)).clamp_min(torch.finfo(negative_log.dtype).tiny)
         return (self.weight[targets] * missing ** self.exponent[targets] * negative_log).mean()
 
 
@@ -60,9 +60,12 @@ def cross_entropy(
     """Cross entropy; with class weights the mean is weighted, as in ``torch.nn.CrossEntropyLoss``.
 
     Raises:
-        UserError: ``class_weights`` does not fit the classes.
+        UserError: ``class_weights`` does not fit the classes, or ``label_smoothing`` is not in [0, 1).
     """
-    return nn.CrossEntropyLoss(weight_tensor(context, class_weights, beta), label_smoothing=float(label_smoothing))
+    smoothing = _number("label_smoothing", label_smoothing)
+    if smoothing >= 1:
+        raise UserError(f"label_smoothing={smoothing} is not in [0, 1).")
+    return nn.CrossEntropyLoss(weight_tensor(context, class_weights, beta), label_smoothing=smoothing)
 
 
 def weight_tensor(context: LossContext, kind: str | Sequence[float], beta: float) -> torch.Tensor | None:
@@ -70,7 +73,10 @@ def weight_tensor(context: LossContext, kind: str | Sequence[float], beta: float
     if not isinstance(kind, str):
         if len(kind) != context.num_classes:
             raise UserError(f"class_weights has {len(kind)} values for {context.num_classes} classes.")
-        return torch.tensor([float(w) for w in kind])
+        weights = torch.tensor([_number("class_weights", w) for w in kind])
+        if not weights.any():
+            raise UserError("class_weights are all 0; give at least one class a weight.")
+        return weights
     if kind == "none":
         return None
     if kind == "bmta-author":
@@ -80,8 +86,7 @@ def weight_tensor(context: LossContext, kind: str | Sequence[float], beta: float
         return torch.tensor([BMTA_AUTHOR[c] for c in context.classes])
     counts = class_counts(context)
     if kind == "inverse":
-        weights = counts.sum() / (context.num_classes * counts.clamp_min(1))
-        return weights.float()
+        return _neutral_where_empty(counts.sum() / ((counts > 0).sum() * counts), counts)
     if kind == "effective-number":
         return effective_number(counts, beta)
     known = "none, inverse, effective-number, bmta-author or a list"
@@ -100,18 +105,36 @@ def class_counts(context: LossContext) -> torch.Tensor:
 def effective_number(counts: torch.Tensor, beta: float) -> torch.Tensor:
     """Weights (1 - beta) / (1 - beta^n) scaled to mean 1, float32 [K] (Cui et al. 2019, eq. 2).
 
-    A class without samples counts as one sample.
+    The mean is over classes with samples; one without has weight 1.
     """
-    if not 0 <= beta < 1:
+    beta = _number("beta", beta)
+    if beta >= 1:
         raise UserError(f"beta={beta} is not in [0, 1).")
-    weights = (1 - beta) / (1 - beta ** counts.clamp_min(1))
-    return (weights * len(counts) / weights.sum()).float()
+    weights = (1 - beta) / (1 - beta**counts)
+    present = weights[counts > 0]
+    return _neutral_where_empty(weights / present.mean(), counts)
+
+
+def _neutral_where_empty(weights: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """Weights float32 [K], with 1 for classes without training samples."""
+    return torch.where(counts > 0, weights, 1.0).float()
+
+
+def _number(name: str, value: float) -> float:
+    """Return *value* as a float that is finite and not negative.
+
+    Raises:
+        UserError: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+        raise UserError(f"{name}={value} of the loss is not a number that is 0 or more.")
+    return float(value)
 
 
 def focal(context: LossContext, gamma: float = 2.0) -> nn.Module:
     """Softmax focal loss with one exponent for all classes."""
     ones = torch.ones(context.num_classes)
-    return FocalLoss(float(gamma) * ones, ones)
+    return FocalLoss(_number("gamma", gamma) * ones, ones)
 
 
 def class_focal(context: LossContext, gamma: float = 0.5, variant: str = "multiplicative") -> nn.Module:
@@ -124,13 +147,13 @@ def class_focal(context: LossContext, gamma: float = 0.5, variant: str = "multip
     share = (counts / counts.sum()).float()
     ones = torch.ones(context.num_classes)
     if variant == "multiplicative":
-        return FocalLoss(float(gamma) * ones, share)
+        return FocalLoss(_number("gamma", gamma) * ones, share)
     if variant == "exponent":
-        return FocalLoss(float(gamma) * share, ones)
+        return FocalLoss(_number("gamma", gamma) * share, ones)
     raise UserError(f"variant='{variant}' is not known; use multiplicative or exponent.")
 
 
 def class_balanced(context: LossContext, beta: float = 0.9999, gamma: float = 0.0) -> nn.Module:
     """Focal loss (cross entropy at gamma 0) weighted by the effective number of samples of each class."""
-    weights = effective_number(class_counts(context), float(beta))
-    return FocalLoss(float(gamma) * torch.ones(context.num_classes), weights)
+    weights = effective_number(class_counts(context), beta)
+    return FocalLoss(_number("gamma", gamma) * torch.ones(context.num_classes), weights)

@@ -93,6 +93,49 @@ def test_certain_predictions_are_finite() -> None:
             assert torch.isfinite(x.grad).all()
 
 
+def test_half_precision_logits_lose_nothing_near_certainty() -> None:
+    """Autocast hands over float16 logits: 1 - p must not stop at float16's smallest number."""
+    logits = torch.zeros(1, 10)
+    logits[0, 3] = 14.0  # 1 - p is about 7e-6, below the smallest normal float16
+    target = torch.tensor([3])
+    negative_log = F.cross_entropy(logits, target)
+    for g in (0.5, 2.0):
+        expected = (-torch.expm1(-negative_log)) ** g * negative_log
+        with torch.autocast("cpu", dtype=torch.float16):
+            value = build("focal", gamma=g)(logits.half(), target)
+        assert value.item() == pytest.approx(expected.item(), rel=1e-3)
+
+
+def test_a_class_without_training_samples_leaves_the_other_weights_alone() -> None:
+    counts = (2100, 1400, 0, 1750)
+    context = LossContext(num_classes=4, class_counts=counts, classes=tuple("abcd"))
+    without = LossContext(num_classes=3, class_counts=(2100, 1400, 1750), classes=tuple("abd"))
+    for kind in ("inverse", "effective-number"):
+        make = load_attribute("rsbench_losses.losses:cross_entropy")
+        weights = make(context, class_weights=kind).weight
+        assert weights[2] == 1
+        assert torch.allclose(weights[[0, 1, 3]], make(without, class_weights=kind).weight)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("cross-entropy", {"label_smoothing": 1.0}, "label_smoothing"),
+        ("cross-entropy", {"label_smoothing": -0.1}, "label_smoothing"),
+        ("cross-entropy", {"class_weights": [1.0] * 9 + [-1.0]}, "0 or more"),
+        ("cross-entropy", {"class_weights": [1.0] * 9 + ["high"]}, "class_weights=high"),
+        ("cross-entropy", {"class_weights": [0.0] * 10}, "all 0"),
+        ("focal", {"gamma": -1.0}, "gamma"),
+        ("class-focal", {"gamma": float("nan")}, "gamma"),
+        ("class-focal", {"variant": "product"}, "variant"),
+        ("class-balanced", {"beta": -0.5}, "beta"),
+    ],
+)
+def test_values_that_cannot_be(name: str, options: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        build(name, **options)
+
+
 def test_mistakes() -> None:
     with pytest.raises(UserError, match="10 classes"):
         build("cross-entropy", class_weights=[1.0])
