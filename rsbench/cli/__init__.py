@@ -13,9 +13,11 @@ def main() -> None:
 
     block_plugins(sys.argv[1:])
     from rsbench.cli.app import build
+    from rsbench.cli.lazy import chosen_command
 
+    completing = "_RSBENCH_COMPLETE" in os.environ
     try:
-        build()()
+        build(None if completing else chosen_command(sys.argv[1:]))()
     except UserError as error:
         if "--debug" in sys.argv:
             raise

@@ -23,12 +23,12 @@ Examples:
 """
 
 
-def build() -> typer.Typer:
-    """Return the app with the core's commands and those of plugins."""
+def build(chosen: str | None = None) -> typer.Typer:
+    """Return the app with the core's commands and those of plugins, whole where they are *chosen* (``None``: all)."""
     app = typer.Typer(name="rsbench", help=HELP, no_args_is_help=True, pretty_exceptions_enable=False)
     app.callback()(globals_)
     for module in (run, listing, data, leaderboard, score, verify, doctor):
-        module.register(app)
+        module.register(app, chosen)
     registry().add_commands(app)
     return app
 

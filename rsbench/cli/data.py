@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from rsbench.cli import complete
+from rsbench.cli import complete, lazy
 from rsbench.registry import registry
 
 Name = Annotated[str, typer.Argument(help="Dataset.", autocompletion=complete.names("dataset"))]
@@ -19,12 +19,11 @@ Root = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, chosen: str | None = None) -> None:
     """Add the commands."""
     group = typer.Typer(help="Download, prepare and verify datasets.", no_args_is_help=True)
-    group.command()(fetch)
-    group.command()(prepare)
-    group.command()(verify)
+    for name, function in (("fetch", fetch), ("prepare", prepare), ("verify", verify)):
+        lazy.add(group, name, function, None if chosen in (None, "data") else "")
     app.add_typer(group, name="data")
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from rsbench import __version__
+from rsbench.cli import lazy
 from rsbench.registry import registry
 
 # In a process of its own: importing torch takes seconds, and a broken CUDA can end a process.
@@ -29,9 +30,9 @@ print(json.dumps(facts))
 EXTRAS = {"meteor": "pycocoevalcap", "energy": "pynvml", "ray": "ray"}
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, chosen: str | None = None) -> None:
     """Add the command."""
-    app.command()(doctor)
+    lazy.add(app, "doctor", doctor, chosen)
 
 
 def doctor(

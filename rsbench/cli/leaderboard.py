@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rsbench.cli import lazy
 from rsbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 FORMATS = ("terminal", "markdown", "csv", "json")
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, chosen: str | None = None) -> None:
     """Add the command."""
-    app.command()(leaderboard)
+    lazy.add(app, "leaderboard", leaderboard, chosen)
 
 
 def leaderboard(

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rsbench.cli import lazy
 from rsbench.errors import UserError, did_you_mean
 from rsbench.registry import KINDS, registry
 from rsbench.specs import load_attribute, to_jsonable
@@ -14,11 +15,10 @@ from rsbench.specs import load_attribute, to_jsonable
 PLURALS = {{"claims": "claims", "loss": "losses"}.get(kind, f"{kind}s"): kind for kind in KINDS}
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, chosen: str | None = None) -> None:
     """Add the commands."""
-    app.command("list")(list_)
-    app.command()(show)
-    app.command()(plugins)
+    for name, function in (("list", list_), ("show", show), ("plugins", plugins)):
+        lazy.add(app, name, function, chosen)
 
 
 def _kind(name: str) -> str:

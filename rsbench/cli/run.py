@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rsbench.cli import complete
+from rsbench.cli import complete, lazy
 from rsbench.errors import UserError
 from rsbench.registry import registry
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 DEMO = Path(__file__).parent.parent / "suites" / "demo.yaml"
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, chosen: str | None = None) -> None:
     """Add the command."""
-    app.command()(run)
+    lazy.add(app, "run", run, chosen)
 
 
 def run(

@@ -8,16 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from rsbench.cli import complete
+from rsbench.cli import complete, lazy
 from rsbench.errors import UserError
 from rsbench.registry import registry
 
 TASKS = ("classification",)
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, chosen: str | None = None) -> None:
     """Add the command."""
-    app.command()(score)
+    lazy.add(app, "score", score, chosen)
 
 
 def score(

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from rsbench.cli import lazy
 
-def register(app: typer.Typer) -> None:
+
+def register(app: typer.Typer, chosen: str | None = None) -> None:
     """Add the command."""
-    app.command()(verify)
+    lazy.add(app, "verify", verify, chosen)
 
 
 def verify(records: Annotated[list[Path], typer.Argument(help="Records or folders of them.")]) -> None:
