@@ -76,6 +76,7 @@ def _against_dataset(
     from rsbench.plan import choose_protocol
     from rsbench.records import external
     from rsbench.tasks import score as scoring
+    from rsbench.tasks.predictions import as_stored
 
     if save is not None and not system:
         raise UserError("--save needs --system NAME, the name of what predicted.")
@@ -85,12 +86,13 @@ def _against_dataset(
     test = splits.resolve(stored, chosen).test
     labels = {stored.ids[i]: int(stored.labels[i]) for i in test}
     classes = stored.manifest["classes"]
-    made = scoring.predictions_of(scoring.load(predictions, "predictions"), labels, classes)
+    given = scoring.predictions_of(scoring.load(predictions, "predictions"), labels, classes)
     truth = stored.labels[test]
-    result = scoring.score(made, truth, classes, chosen.metrics)
+    # As they would be kept: the numbers are the same with --save and without, and can be verified.
+    result = scoring.score(as_stored(given), truth, classes, chosen.metrics, chosen.primary)
     if save is not None:
         assert system is not None
-        path = external.save(system, made, truth, result, stored.path, stored.manifest, chosen, save)
+        path = external.save(system, given, truth, result, stored.path, stored.manifest, chosen, save)
         typer.echo(f"rsbench: kept as {path}", err=True)
     return result
 
@@ -99,8 +101,15 @@ def _print(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(result, indent=1))
         return
-    typer.echo(f"{result['n']} samples, {len(result['classes'])} classes")
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{result['n']} samples, {len(result['classes'])} classes", title_justify="left")
+    for heading in ("metric", "value", "95 % interval", "unit", "better"):
+        table.add_column(heading, justify="right" if heading == "value" else "left", no_wrap=True)
     for name, entry in result["metrics"].items():
-        value = "not defined" if entry["value"] is None else f"{entry['value']:.6f}"
-        interval = f"  [{entry['ci95'][0]:.6f}, {entry['ci95'][1]:.6f}]" if entry["ci95"] else ""
-        typer.echo(f"{name:<18} {value}{interval}")
+        value = "undefined" if entry["value"] is None else f"{entry['value']:.4f}"
+        interval = "{:.4f} to {:.4f}".format(*entry["ci95"]) if entry["ci95"] else ""
+        better = {True: "higher", False: "lower", None: ""}[entry["higher_is_better"]]
+        table.add_row(name, value, interval, entry["unit"], better)
+    Console(highlight=False).print(table)

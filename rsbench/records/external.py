@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rsbench.errors import UserError
 from rsbench.plan import dataset_block, digest, protocol_block
 from rsbench.records import schema, store
 from rsbench.specs import ProtocolSpec
@@ -28,16 +30,23 @@ def save(
     """Keep a scored prediction as a record in ``<out>/<run id>`` and return its path.
 
     What is not known of the system (its code, its training, its machine) is null.
+
+    Raises:
+        UserError: the same predictions of this system are kept there already.
     """
     dataset = {**dataset_block(stored, manifest), "store": ""}
     block = protocol_block(stored, manifest, protocol)
     model = {"name": system, "label": system, "version": "unknown", "options": {}, "kind": "external", "tags": []}
-    content = digest([system, block["fingerprint"], predictions.labels.tolist()])[:8]
+    probabilities = predictions.probabilities
+    values = None if probabilities is None else sha256(np.ascontiguousarray(probabilities).data).hexdigest()
+    content = digest([system, block["fingerprint"], predictions.labels.tolist(), values])[:8]
     run_id = f"{manifest['name']}-{_slug(system)}-{protocol.name}-external-{content}"
     folder = out / run_id
+    if store.finished(folder):
+        raise UserError(f"{folder} holds a record of these predictions already; delete it to keep them anew.")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "predictions.parquet"
-    prediction_files.write(path, predictions.ids, references, predictions.labels, predictions.probabilities)
+    prediction_files.write(path, predictions.ids, references, predictions.labels, probabilities)
     record = {
         "schema": schema.SCHEMA,
         "run_id": run_id,

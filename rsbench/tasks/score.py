@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from rsbench.errors import UserError
+from rsbench.errors import UserError, did_you_mean
 from rsbench.metrics.contract import MetricContext
 from rsbench.metrics.evaluate import evaluate
 from rsbench.registry import registry
@@ -18,6 +18,7 @@ from rsbench.tasks.classification import Predictions, breakdown
 
 PRIMARY: Final = "overall_accuracy"
 TOLERANCE: Final = 1e-3  # of the sum of probabilities
+MOST_CLASSES: Final = 2**15  # what int16 holds
 
 
 def load(path: Path, what: str) -> list[dict[str, Any]]:
@@ -44,12 +45,12 @@ def load(path: Path, what: str) -> list[dict[str, Any]]:
 
 
 def references_of(
-    entries: Sequence[Mapping[str, Any]], classes: Sequence[str] | None
+    entries: Sequence[Mapping[str, Any]], classes: Sequence[str] | None, least: int = 0
 ) -> tuple[dict[str, int], list[str]]:
     """Return id -> class number and the class names.
 
-    Labels are class names, or whole numbers; names are sorted where *classes* does not fix their order, numbers stand
-    for themselves.
+    Labels are class names, or whole numbers that stand for themselves.  Without *classes*, names are sorted, and
+    numbers give at least *least* classes.
 
     Raises:
         UserError: a label is missing or not one of the classes.
@@ -59,25 +60,48 @@ def references_of(
         if not isinstance(label, (str, int)) or isinstance(label, bool):
             raise UserError(f"Reference '{name}' has no 'label' that is a class name or number.")
     if classes is None:
-        if all(isinstance(v, int) for v in labels.values()):
-            classes = [str(k) for k in range(max(labels.values()) + 1)]  # type: ignore[type-var, operator]
+        numbers = [v for v in labels.values() if isinstance(v, int)]
+        if numbers and len(numbers) < len(labels):
+            raise UserError("Some references have a class name and others a number as 'label'; use one of the two.")
+        if numbers:
+            highest = max(*numbers, least - 1, 0)
+            if highest >= MOST_CLASSES:
+                raise UserError(f"Label {highest} is too high for a class number; name the classes, or use --classes.")
+            classes = [str(k) for k in range(highest + 1)]
         else:
             classes = sorted({str(v) for v in labels.values()})
     names = list(classes)
-    return {i: label_number(v, names, f"Reference '{i}'") for i, v in labels.items()}, names
+    if len(set(names)) < len(names):
+        raise UserError(f"A class is named twice: {', '.join(names)}.")
+    place = {name: k for k, name in enumerate(names)}
+    return {i: label_number(v, place, f"Reference '{i}'") for i, v in labels.items()}, names
 
 
-def label_number(label: Any, classes: Sequence[str], owner: str) -> int:
-    """Return the number of a class given by name or number.
+def classes_seen(entries: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many classes predictions show, by their highest label or longest list of probabilities."""
+    seen = 0
+    for entry in entries:
+        label, values = entry.get("label"), entry.get("probabilities")
+        if isinstance(label, int):
+            seen = max(seen, label + 1)
+        if isinstance(values, list):
+            seen = max(seen, len(values))
+    return seen
+
+
+def label_number(label: Any, classes: Mapping[str, int], owner: str) -> int:
+    """Return the number of a class given by name or number; *classes* is name -> number.
 
     Raises:
         UserError: it is not one of *classes*.
     """
-    if isinstance(label, str) and label in classes:
-        return list(classes).index(label)
-    if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < len(classes):
-        return label
-    raise UserError(f"{owner} has label '{label}', which is not one of the {len(classes)} classes.")
+    if isinstance(label, (str, int)) and not isinstance(label, bool):
+        if str(label) in classes:
+            return classes[str(label)]
+        if isinstance(label, int) and 0 <= label < len(classes):
+            return label
+    hint = did_you_mean(label, classes) if isinstance(label, str) else ""
+    raise UserError(f"{owner} has label '{label}', which is not one of the {len(classes)} classes.{hint}")
 
 
 def predictions_of(
@@ -89,25 +113,28 @@ def predictions_of(
         UserError: an id is missing or unknown, or a prediction is not valid; the sentence names the id.
     """
     by_id = {e["id"]: e for e in entries}
-    for name in references:
-        if name not in by_id:
-            raise UserError(f"There is no prediction for '{name}'.")
-    for name in by_id:
-        if name not in references:
-            raise UserError(f"Prediction '{name}' has no reference.")
+    if missing := [name for name in references if name not in by_id]:
+        raise UserError(f"There is no prediction for '{missing[0]}'{_and_more(missing)}.")
+    if unknown := [name for name in by_id if name not in references]:
+        raise UserError(f"Prediction '{unknown[0]}'{_and_more(unknown)} has no reference.")
+    place = {name: k for k, name in enumerate(classes)}
     with_probabilities = [name for name in references if "probabilities" in by_id[name]]
     if not with_probabilities:
-        labels = [label_number(by_id[n].get("label"), classes, f"Prediction '{n}'") for n in references]
+        labels = [label_number(by_id[n].get("label"), place, f"Prediction '{n}'") for n in references]
         return Predictions(list(references), np.array(labels, dtype=np.int64))
     if len(with_probabilities) < len(references):
         name = next(n for n in references if "probabilities" not in by_id[n])
         raise UserError(f"Prediction '{name}' has no probabilities, but others have: give them for all or for none.")
     rows = np.array([_probabilities(by_id[n]["probabilities"], len(classes), n) for n in references])
     labels = [
-        label_number(by_id[n]["label"], classes, f"Prediction '{n}'") if "label" in by_id[n] else int(row.argmax())
+        label_number(by_id[n]["label"], place, f"Prediction '{n}'") if "label" in by_id[n] else int(row.argmax())
         for n, row in zip(references, rows, strict=True)
     ]
     return Predictions(list(references), np.array(labels, dtype=np.int64), rows)
+
+
+def _and_more(names: Sequence[str]) -> str:
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
 
 
 def _probabilities(values: Any, classes: int, name: str) -> list[float]:
@@ -116,14 +143,20 @@ def _probabilities(values: Any, classes: int, name: str) -> list[float]:
         raise UserError(f"Prediction '{name}' has {count} probabilities for {classes} classes.")
     if not all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in values):
         raise UserError(f"Prediction '{name}' has a probability that is not a finite number.")
+    if min(values) < 0:
+        raise UserError(f"Prediction '{name}' has a negative probability, {min(values)}.")
     total = math.fsum(values)
-    if min(values) < 0 or abs(total - 1) > TOLERANCE:
-        raise UserError(f"The probabilities of prediction '{name}' are not a distribution: they sum to {total:.4g}.")
+    if abs(total - 1) > TOLERANCE:
+        raise UserError(f"The probabilities of prediction '{name}' are not a distribution: they sum to {total:.6g}.")
     return [v / total for v in values]
 
 
 def score(
-    predictions: Predictions, references: np.ndarray, classes: Sequence[str], metrics: Sequence[str]
+    predictions: Predictions,
+    references: np.ndarray,
+    classes: Sequence[str],
+    metrics: Sequence[str],
+    primary: str = PRIMARY,
 ) -> dict[str, Any]:
     """Return ``{"task", "n", "classes", "metrics", "by_group"}``; metrics that need probabilities are null without."""
     context = MetricContext("classification", tuple(classes))
@@ -132,14 +165,15 @@ def score(
         "task": "classification",
         "n": len(references),
         "classes": list(classes),
-        "metrics": evaluate(specs, predictions, references, context, primary=PRIMARY),
+        "metrics": evaluate(specs, predictions, references, context, primary=primary),
         "by_group": breakdown(predictions, references, classes),
     }
 
 
 def score_files(predictions: Path, references: Path, classes: Sequence[str] | None = None) -> dict[str, Any]:
     """Score a predictions file against a references file by every installed metric of the task."""
-    labels, names = references_of(load(references, "references"), classes)
-    made = predictions_of(load(predictions, "predictions"), labels, names)
+    entries = load(predictions, "predictions")
+    labels, names = references_of(load(references, "references"), classes, classes_seen(entries))
+    made = predictions_of(entries, labels, names)
     metrics = [n for n, s in registry().specs("metric").items() if "classification" in s.tasks]
     return score(made, np.array(list(labels.values()), dtype=np.int64), names, metrics)
