@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from itertools import pairwise
+from typing import Final
+
+STORAGE_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 def main() -> None:
@@ -23,6 +27,12 @@ def main() -> None:
             raise
         for line in str(error).splitlines():
             print(f"rsbench: {line}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in STORAGE_ERRORS:
+            raise
+        where = f" '{error.filename}'" if error.filename else ""
+        print(f"rsbench: cannot write{where}: {error.strerror}; make room or choose another --out.", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

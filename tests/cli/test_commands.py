@@ -258,3 +258,13 @@ def test_interrupt_before_training_is_quick(root: Path, tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_full_disk_is_one_sentence(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "board.md").symlink_to("/dev/full")
+    (tmp_path / "empty").mkdir()
+    done = rsbench(root, tmp_path, "leaderboard", "empty", "--format", "markdown", "--output", "board.md")
+    assert done.returncode == 2
+    assert "No space left on device; make room" in done.stderr
+    assert "Traceback" not in done.stderr
