@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -21,7 +20,8 @@ from typing import Any, Final
 
 from rsbench.engine import worker
 from rsbench.plan import RunPlan
-from rsbench.records import schema, store
+from rsbench.records import store
+from rsbench.records.blank import blank_record
 
 # Waiting OpenMP threads that spin make two busy threads slower than one; large blocks that malloc hands back to the
 # system after each batch cost more than the work on them.  Both are read when a process starts.
@@ -149,22 +149,9 @@ def _record_death(plan: RunPlan, exitcode: int | None, seconds: float) -> Outcom
         message = f"The worker process was ended by {name}{reason}."
     else:
         message = f"The worker process ended with exit code {exitcode}; see {plan.out}/{plan.run_id}/{worker.LOG}."
-    record: dict[str, Any] = {
-        "schema": schema.SCHEMA,
-        "run_id": plan.run_id,
-        "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "status": "failed",
-        "error": {"stage": "process", "type": "WorkerDied", "message": message},
-        "plan": plan.portable(),
-        "metrics": {},
-        "by_group": {},
-        "train": None,
-        "perf": None,
-        "env": None,
-        "checks": [],
-        "artifacts": {},
-        "timing": {"total": seconds},
-    }
+    record = blank_record(plan.run_id, plan.portable())
+    record["error"] = {"stage": "process", "type": "WorkerDied", "message": message}
+    record["timing"] = {"total": seconds}
     path = store.save(record, Path(plan.out) / plan.run_id)
     return Outcome(plan.run_id, "failed", path, message, None, seconds)
 

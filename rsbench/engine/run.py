@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,8 @@ from rsbench.errors import RunError, UserError
 from rsbench.metrics.contract import MetricContext
 from rsbench.metrics.evaluate import evaluate as score
 from rsbench.plan import RunPlan
-from rsbench.records import schema, store
+from rsbench.records import store
+from rsbench.records.blank import blank_record
 from rsbench.registry import registry
 from rsbench.tasks import predictions as prediction_files
 from rsbench.tasks.classification import breakdown
@@ -57,7 +57,7 @@ def execute(plan: RunPlan, emit: Emit, interrupted: Callable[[], bool] = lambda:
     folder = Path(plan.out) / plan.run_id
     folder.mkdir(parents=True, exist_ok=True)
     stages = Stages(emit)
-    record = blank_record(plan)
+    record = blank_record(plan.run_id, plan.portable())
     observer_errors = registry().notify("rsbench_run_start", plan=plan)
     try:
         record |= {"status": "ok"} | _run(plan, folder, stages, emit, interrupted, observer_errors)
@@ -74,26 +74,6 @@ def execute(plan: RunPlan, emit: Emit, interrupted: Callable[[], bool] = lambda:
     if record["status"] == "ok":
         (folder / checkpoint.RESUME).unlink(missing_ok=True)
     return record | {"path": str(path)}
-
-
-def blank_record(plan: RunPlan) -> dict[str, Any]:
-    """Return a failed record without any result, to be filled."""
-    return {
-        "schema": schema.SCHEMA,
-        "run_id": plan.run_id,
-        "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "status": "failed",
-        "error": None,
-        "plan": plan.portable(),
-        "metrics": {},
-        "by_group": {},
-        "train": None,
-        "perf": None,
-        "env": None,
-        "checks": [],
-        "artifacts": {},
-        "timing": {},
-    }
 
 
 def describe_error(error: Exception, stage: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ import numpy as np
 
 from rsbench.errors import UserError
 from rsbench.plan import dataset_block, digest, protocol_block
-from rsbench.records import schema, store
+from rsbench.records import store
+from rsbench.records.blank import blank_record
 from rsbench.specs import ProtocolSpec
 from rsbench.tasks import predictions as prediction_files
 from rsbench.tasks.classification import Predictions
@@ -47,31 +47,21 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "predictions.parquet"
     prediction_files.write(path, predictions.ids, references, predictions.labels, probabilities)
-    record = {
-        "schema": schema.SCHEMA,
-        "run_id": run_id,
-        "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    plan = {
+        "task": protocol.task,
+        "seed": 0,
+        "division": "external",
+        "model": model,
+        "dataset": dataset,
+        "protocol": block,
+        "recipe": {},
+    }
+    artifact = {"path": path.name, "sha256": store.sha256_file(path), "bytes": path.stat().st_size}
+    record = blank_record(run_id, plan) | {
         "status": "ok",
-        "error": None,
-        "plan": {
-            "task": protocol.task,
-            "seed": 0,
-            "division": "external",
-            "model": model,
-            "dataset": dataset,
-            "protocol": block,
-            "recipe": {},
-        },
         "metrics": scored["metrics"],
         "by_group": scored["by_group"],
-        "train": None,
-        "perf": None,
-        "env": None,
-        "checks": [],
-        "artifacts": {
-            "predictions": {"path": path.name, "sha256": store.sha256_file(path), "bytes": path.stat().st_size}
-        },
-        "timing": {},
+        "artifacts": {"predictions": artifact},
     }
     return store.save(record, folder)
 

@@ -5,11 +5,9 @@ What is not known is null, never 0.
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-SCHEMA: Final = "rsbench.record/1"
 
 
 class _Part(BaseModel):
