@@ -8,6 +8,14 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """One thread in each process: two that wait for each other on busy cores measure the neighbours."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     named = os.environ.get("RSBENCH_TEST_DATA")
