@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from rsbench.tasks.classification import ModelContext
+from rsbench.tasks.context import ModelContext
 
 
 class MajorityClass:

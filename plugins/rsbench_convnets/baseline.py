@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from rsbench.tasks.classification import ModelContext
+from rsbench.tasks.context import ModelContext
 from rsbench_convnets.init import initialise
 
 

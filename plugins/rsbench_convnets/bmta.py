@@ -11,7 +11,7 @@ from timm.layers.coord_attn import CoordAttn
 from torch import nn
 
 from rsbench.errors import UserError
-from rsbench.tasks.classification import ModelContext
+from rsbench.tasks.context import ModelContext
 from rsbench_convnets.dropblock import AuthorDropBlock, guard
 from rsbench_convnets.init import initialise
 

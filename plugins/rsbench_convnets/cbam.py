@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from rsbench.tasks.classification import ModelContext
+from rsbench.tasks.context import ModelContext
 from rsbench_convnets.init import initialise
 
 

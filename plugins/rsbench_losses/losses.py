@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from rsbench.errors import UserError
-from rsbench.tasks.classification import LossContext
+from rsbench.tasks.context import LossContext
 
 # The weights of BMTA's author, set by hand from confusions (configuration of the 12-layer network).
 BMTA_AUTHOR: Final = {

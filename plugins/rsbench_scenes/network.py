@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from rsbench.tasks.classification import ModelContext
+from rsbench.tasks.context import ModelContext
 
 WIDTHS = (24, 48, 96, 128)
 

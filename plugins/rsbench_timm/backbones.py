@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from rsbench.errors import UserError, did_you_mean
-from rsbench.tasks.classification import ModelContext
+from rsbench.tasks.context import ModelContext
 from rsbench_timm.hub import downloading, torch_hub_at
 from rsbench_timm.weights import load_weights
 

@@ -19,7 +19,7 @@ from rsbench.errors import RunError
 from rsbench.plan import RunPlan
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
-from rsbench.tasks.classification import LossContext, ModelContext
+from rsbench.tasks.context import LossContext, ModelContext
 
 
 @dataclass(frozen=True)

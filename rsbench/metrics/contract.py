@@ -19,18 +19,29 @@ class MetricContext:
 
     task: str
     classes: tuple[str, ...] = ()
+    question_types: tuple[str, ...] = ()
+
+
+class Unavailable(Exception):
+    """A metric cannot be computed on this machine, or not for these texts; the message says why in one sentence."""
 
 
 class Metric(ABC):
     """A two-stage metric.
 
     ``predictions`` and ``references`` are the task's own containers (for classification
-    ``rsbench.tasks.classification.Predictions`` and an int64 array of labels [N]).
+    ``rsbench.tasks.classification.Predictions`` and an int64 array of labels [N]; for captioning
+    ``rsbench.tasks.captioning.Captions`` and a sequence of N sequences of sentences; for VQA
+    ``rsbench.tasks.vqa.Answers`` and ``AnswerReferences``).
     """
 
     @abstractmethod
     def statistics(self, predictions: Any, references: Any) -> np.ndarray:
-        """Return float64 [N, k], one row per sample."""
+        """Return float64 [N, k], one row per sample.
+
+        Raises:
+            Unavailable: it cannot be computed here; its value is then null, with the reason.
+        """
 
     @abstractmethod
     def reduce(self, statistics: np.ndarray) -> float:

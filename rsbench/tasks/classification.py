@@ -6,38 +6,11 @@ Estimator contract (``ModelSpec.kind == "estimator"``): see :class:`Estimator`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-
-
-@dataclass(frozen=True)
-class ModelContext:
-    """What a model's factory is told about the run it is built for.
-
-    Attributes:
-        channels, size: shape of the images it will get, [channels, size, size].
-        classes: class names in label order; ``len(classes)`` logits are expected.
-        class_counts: training images per class, in the same order.
-        seed: seed of the run (already set on torch's and NumPy's global generators).
-        weights_dir: folder in which downloaded weights are cached.
-    """
-
-    task: str
-    channels: int
-    size: int
-    classes: tuple[str, ...]
-    class_counts: tuple[int, ...] = ()
-    seed: int = 0
-    weights_dir: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes, K."""
-        return len(self.classes)
 
 
 class Estimator(Protocol):
@@ -69,15 +42,6 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.labels)
-
-
-@dataclass(frozen=True)
-class LossContext:
-    """What a loss's factory is told: classes in label order and training samples per class."""
-
-    num_classes: int
-    class_counts: tuple[int, ...] = ()
-    classes: tuple[str, ...] = ()
 
 
 def confusion_matrix(labels: np.ndarray, references: np.ndarray, classes: int) -> np.ndarray:

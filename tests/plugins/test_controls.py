@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from rsbench_controls.classification import MajorityClass, PixelStatistics, statistics
 
-from rsbench.tasks.classification import ModelContext
+from rsbench.tasks.context import ModelContext
 
 
 def context(classes: int) -> ModelContext:

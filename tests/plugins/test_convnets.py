@@ -13,7 +13,7 @@ from rsbench.engine.optim import parameter_groups
 from rsbench.errors import UserError
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
-from rsbench.tasks.classification import ModelContext
+from rsbench.tasks.context import ModelContext
 
 NAMES = ("baseline-cnn", "cbam-cnn", "bmta", "bmta-paper-dropblock")
 

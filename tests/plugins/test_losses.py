@@ -8,7 +8,7 @@ from rsbench_eurosat.datasets import CLASSES, COUNTS
 from rsbench.errors import UserError
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
-from rsbench.tasks.classification import LossContext
+from rsbench.tasks.context import LossContext
 
 CONTEXT = LossContext(num_classes=10, class_counts=COUNTS, classes=CLASSES)
 

@@ -8,7 +8,7 @@ from rsbench_scenes.declared import CLASSES, SCENES, SIZES
 from rsbench_scenes.source import SceneSource
 
 from rsbench.data import splits
-from rsbench.tasks.classification import ModelContext
+from rsbench.tasks.context import ModelContext
 
 
 def read(source: SceneSource, start: int, stop: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from rsbench.engine.train import freeze
 from rsbench.errors import UserError
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
-from rsbench.tasks.classification import ModelContext
+from rsbench.tasks.context import ModelContext
 
 
 def build(name: str, *, size: int = 64, channels: int = 3, classes: int = 10, **options: object) -> nn.Module:
