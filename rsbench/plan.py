@@ -332,6 +332,7 @@ RECIPE_TYPES: Final[dict[str, tuple[tuple[type, ...], str]]] = {
     "clip_grad": _OPTIONAL,
     "patience": ((int, type(None)), "a whole number or none"),
     "phases": ((list,), "a list"),
+    "task_options": ((dict,), "a mapping"),
 }
 
 
@@ -432,7 +433,7 @@ def dataset_block(store: Path, stored: Mapping[str, Any]) -> dict[str, Any]:
         "classes": stored["classes"],
         "bands": [b["name"] for b in stored["bands"]],
         "units": [b["unit"] for b in stored["bands"]],
-    }
+    } | ({"question_types": stored["question_types"]} if stored.get("question_types") else {})
 
 
 def model_block(model: ModelSpec, options: Mapping[str, Any]) -> dict[str, Any]:

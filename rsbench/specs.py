@@ -211,6 +211,9 @@ class RecipeSpec(Spec):
     names that are exempt (``"norm_and_bias"`` is short for all one-dimensional ones).
     augmentation: name -> strength, as in ``rsbench.engine.augment``.
     patience: epochs without a better validation loss before training stops, or ``None``.
+    task_options: what a task leaves open; captioning: ``min_count`` (of a word in the vocabulary), ``max_words``,
+    ``sentences`` (learnt of each image in a step), ``beam``, ``length_penalty``, ``temperature``; VQA: ``min_count``,
+    ``max_words``, ``questions_per_image`` (together in a step).
     """
 
     tasks: tuple[str, ...] = ("classification",)
@@ -233,6 +236,7 @@ class RecipeSpec(Spec):
     clip_grad: float | None = None
     patience: int | None = None
     phases: tuple[Phase, ...] = ()
+    task_options: Mapping[str, Any] = field(default_factory=dict)
     reconstruction: bool = False
     citation: str = ""
 

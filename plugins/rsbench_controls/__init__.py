@@ -34,3 +34,25 @@ def rsbench_models() -> Iterator[ModelSpec]:
         options={"l2": Option(default=1e-3, help="weight of the squared norm of the coefficients, per sample")},
         tags=("control", "gate-baseline"),
     )
+    for name, summary, factory in (
+        ("commonest-caption", "Always the commonest sentence of the training split.", "CommonestCaption"),
+        (
+            "class-template-caption",
+            "The commonest sentence of the class predicted from pixel statistics.",
+            "ClassTemplateCaption",
+        ),
+        (
+            "nearest-image-caption",
+            "The most central sentence of the training image with the nearest pixel statistics on a 4x4 grid.",
+            "NearestImageCaption",
+        ),
+    ):
+        yield ModelSpec(
+            name=name,
+            summary=summary,
+            factory=f"rsbench_controls.captioning:{factory}",
+            tasks=("captioning",),
+            kind="estimator",
+            accepts=anything,
+            tags=("control",),
+        )

@@ -13,6 +13,7 @@ LOSSES: Final = (
         name="cross-entropy",
         summary="Cross entropy with class weights and label smoothing.",
         factory=f"{_MODULE}:cross_entropy",
+        tasks=("classification", "captioning", "vqa"),
         options={
             "class_weights": Option(
                 default="none",
@@ -26,6 +27,7 @@ LOSSES: Final = (
         name="focal",
         summary="Softmax focal loss, -(1 - p_y)^gamma log p_y.",
         factory=f"{_MODULE}:focal",
+        tasks=("classification", "captioning", "vqa"),
         options={"gamma": Option(default=2.0, help="focusing exponent, >= 0; 0 is cross entropy")},
         citation="Lin et al. 2017, Focal Loss for Dense Object Detection, eq. 4",
     ),

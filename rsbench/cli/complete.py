@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rsbench.registry import registry
 
@@ -22,3 +22,8 @@ def names(kind: str) -> Callable[[str], list[str]]:
         return [before + comma + n.removesuffix("*") for n in found]
 
     return complete
+
+
+def among(values: Sequence[str]) -> Callable[[str], list[str]]:
+    """Return a completion of a fixed list of words."""
+    return lambda incomplete: [value for value in values if value.startswith(incomplete)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,8 +22,8 @@ Root = Annotated[
 
 def register(app: typer.Typer, chosen: str | None = None) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Download, prepare and verify datasets.", no_args_is_help=True)
-    for name, function in (("fetch", fetch), ("prepare", prepare), ("verify", verify)):
+    group = typer.Typer(help="Download, prepare, verify and audit datasets.", no_args_is_help=True)
+    for name, function in (("fetch", fetch), ("prepare", prepare), ("verify", verify), ("audit", audit)):
         lazy.add(group, name, function, None if chosen in (None, "data") else "")
     app.add_typer(group, name="data")
 
@@ -99,3 +100,33 @@ def verify(name: Name, data_root: Root = None) -> None:
     if wrong:
         raise typer.Exit(1)
     typer.echo(f"{name}: {found.manifest['images']} images are as prepared ({found.manifest['fingerprint'][:16]})")
+
+
+def audit(
+    name: Name,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="Whose split. Default: the dataset's.", autocompletion=complete.names("protocol")),
+    ] = None,
+    data_root: Root = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Report what the training and test parts of a split share: images, sentences, questions.
+
+    Example: rsbench data audit ucm-captions
+    """
+    from rsbench.data import audit as audits
+    from rsbench.data import location, splits
+    from rsbench.data import store as stores
+    from rsbench.plan import choose_protocol
+
+    spec = registry().get("dataset", name)
+    found = stores.find(location.data_root(data_root), spec)
+    chosen = choose_protocol(spec, protocol)
+    report = audits.audit(found, splits.resolve(found, chosen))
+    if as_json:
+        typer.echo(json.dumps(report, indent=1))
+        return
+    typer.echo(f"{name}, protocol {chosen.name}")
+    for line in audits.sentences_of(report):
+        typer.echo(f"  {line}")

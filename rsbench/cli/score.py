@@ -12,7 +12,7 @@ from rsbench.cli import complete, lazy
 from rsbench.errors import UserError
 from rsbench.registry import registry
 
-TASKS = ("classification",)
+TASKS = ("classification", "captioning", "vqa")
 
 
 def register(app: typer.Typer, chosen: str | None = None) -> None:
@@ -28,10 +28,18 @@ def score(
         ),
     ] = None,
     predictions: Annotated[
-        Path | None, typer.Option(help='JSON: [{"id", "probabilities": [...]} or {"id", "label"}].')
+        Path | None,
+        typer.Option(
+            help='JSON: [{"id", "label"}] or [{"id", "probabilities"}]; [{"id", "caption"}]; [{"id", "answer"}].'
+        ),
     ] = None,
-    references: Annotated[Path | None, typer.Option(help='JSON: [{"id", "label"}].')] = None,
-    task: Annotated[str, typer.Option(help="classification")] = "classification",
+    references: Annotated[
+        Path | None,
+        typer.Option(help='JSON: [{"id", "label"}]; [{"id", "captions"}]; [{"id", "image", "type", "answer"}].'),
+    ] = None,
+    task: Annotated[
+        str, typer.Option(help="Task of --references: " + ", ".join(TASKS) + ".", autocompletion=complete.among(TASKS))
+    ] = "classification",
     protocol: Annotated[
         str | None,
         typer.Option(help="Whose test split. Default: the dataset's.", autocompletion=complete.names("protocol")),
@@ -50,6 +58,8 @@ def score(
 
       rsbench score --task classification --predictions P.json --references R.json --json
 
+      rsbench score --task captioning --predictions P.json --references R.json --json
+
       rsbench score eurosat --protocol in-domain-60-20-20 --predictions P.json --save results --system my-net
     """
     if task not in TASKS:
@@ -61,10 +71,10 @@ def score(
     else:
         if save is not None:
             raise UserError("--save needs a prepared dataset to score against, not a file of references.")
-        from rsbench.tasks.score import score_files
+        from rsbench.tasks.scoring import score_files
 
         assert references is not None
-        result = score_files(predictions, references, classes.split(",") if classes else None)
+        result = score_files(task, predictions, references, classes.split(",") if classes else None)
     _print(result, as_json)
 
 
@@ -75,8 +85,8 @@ def _against_dataset(
     from rsbench.data.store import find
     from rsbench.plan import choose_protocol
     from rsbench.records import external
-    from rsbench.tasks import score as scoring
-    from rsbench.tasks.predictions import as_stored
+    from rsbench.tasks.score import load
+    from rsbench.tasks.scoring import outcome_against, score_outcome
 
     if save is not None and not system:
         raise UserError("--save needs --system NAME, the name of what predicted.")
@@ -84,32 +94,39 @@ def _against_dataset(
     chosen = choose_protocol(spec, protocol)
     stored = find(location.data_root(data_root), spec)
     test = splits.resolve(stored, chosen).test
-    labels = {stored.ids[i]: int(stored.labels[i]) for i in test}
-    classes = stored.manifest["classes"]
-    given = scoring.predictions_of(scoring.load(predictions, "predictions"), labels, classes)
-    truth = stored.labels[test]
-    # As they would be kept: the numbers are the same with --save and without, and can be verified.
-    result = scoring.score(as_stored(given), truth, classes, chosen.metrics, chosen.primary)
+    specs = [registry().get("metric", metric) for metric in chosen.metrics]
+    outcome = outcome_against(chosen.task, load(predictions, "predictions"), stored, test, specs)
+    result = score_outcome(chosen.task, outcome, stored.manifest["classes"], specs, chosen.primary)
     if save is not None:
         assert system is not None
-        path = external.save(system, given, truth, result, stored.path, stored.manifest, chosen, save)
+        path = external.save(system, outcome, result, stored.path, stored.manifest, chosen, save)
         typer.echo(f"rsbench: kept as {path}", err=True)
     return result
 
 
 def _print(result: dict[str, Any], as_json: bool) -> None:
+    for text in result.get("warnings", ()):
+        typer.echo(f"rsbench: {text}", err=True)
     if as_json:
         typer.echo(json.dumps(result, indent=1))
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{result['n']} samples, {len(result['classes'])} classes", title_justify="left")
+    table = Table(title=_title(result), title_justify="left")
     for heading in ("metric", "value", "95 % interval", "unit", "better"):
         table.add_column(heading, justify="right" if heading == "value" else "left", no_wrap=True)
     for name, entry in result["metrics"].items():
         value = "undefined" if entry["value"] is None else f"{entry['value']:.4f}"
         interval = "{:.4f} to {:.4f}".format(*entry["ci95"]) if entry["ci95"] else ""
+        if entry.get("note"):
+            value = "not available"
+            typer.echo(f"rsbench: {name}: {entry['note']}", err=True)
         better = {True: "higher", False: "lower", None: ""}[entry["higher_is_better"]]
         table.add_row(name, value, interval, entry["unit"], better)
     Console(highlight=False).print(table)
+
+
+def _title(result: dict[str, Any]) -> str:
+    classes = result.get("classes")
+    return f"{result['n']} samples" + (f", {len(classes)} classes" if classes else "")

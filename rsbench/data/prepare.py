@@ -82,12 +82,12 @@ def open_source(spec: DatasetSpec, raw: Path | None, root: Path) -> Source:
         hint = f"type rsbench data fetch {spec.name}, or give" if spec.files else "give"
         raise UserError(f"There are no files of '{spec.name}' at {folder}: {hint} --source PATH.")
     source = load_attribute(spec.source)(folder, spec)
-    check_columns(source, spec.name)
+    check_columns(source, spec.name, complete="classification" in spec.tasks)
     return source
 
 
-def check_columns(source: Source, name: str) -> None:
-    """Check ids and labels of a source.
+def check_columns(source: Source, name: str, *, complete: bool = True) -> None:
+    """Check ids and labels of a source; every class must occur if the labels are to be *complete*.
 
     Raises:
         UserError: ids repeat, a column has another length, a label is out of range, or a class is empty.
@@ -105,7 +105,7 @@ def check_columns(source: Source, name: str) -> None:
         if len(counts) > len(source.classes):
             raise UserError(f"'{name}' has label {len(counts) - 1}, but only {len(source.classes)} classes.")
         empty = [c for c, n in zip(source.classes, counts, strict=True) if n == 0]
-        if empty:
+        if empty and complete:
             raise UserError(f"'{name}' has no image of class {', '.join(empty)}: its files are incomplete.")
 
 
@@ -235,6 +235,8 @@ class _Preparation:
             "block": BLOCK,
             "hashes": hashes,
         }
+        if kinds := getattr(self.source, "question_types", ()):
+            manifest["question_types"] = list(kinds)
         manifest["fingerprint"] = fingerprint(manifest, self.samples)
         _write(self.partial / manifest_files.SAMPLES, json.dumps(self.samples))
         _write(self.partial / manifest_files.MANIFEST, json.dumps(manifest, indent=1))

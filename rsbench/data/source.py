@@ -28,8 +28,11 @@ class Source(Protocol):
         image_ids: one stable, unique name per image.
         columns: per *sample* columns of equal length.  Classification needs ``"id"`` (unique names) and ``"label"``
             (class indices); other columns (``"official_split"``, ``"group"``) are for splits.  ``"image"`` (index
-            into ``image_ids``) is needed only where samples share images; without it sample i is image i.
-        classes: class names in label order, or empty where the task has none.
+            into ``image_ids``) is needed only where samples share images; without it sample i is image i.  Captioning
+            needs ``"sentences"`` (a list of them for each sample).  VQA, where a sample is a question, needs
+            ``"question"`` (text), ``"kind"`` (name of its type), ``"label"`` (answer) and ``"count"`` (number or None).
+        classes: class names in label order (VQA: the answers), or empty where the task has none.
+        question_types: names of the types of questions (VQA only; others may leave the attribute out).
     """
 
     shape: tuple[int, int, int]

@@ -86,7 +86,8 @@ def resolve(store: PreparedStore, protocol: ProtocolSpec) -> Split:
         numbers = np.load(path.with_suffix(".npy"))
         train, val, test = np.split(numbers, np.cumsum([found["sizes"][p] for p in PARTS])[:-1])
         return Split(train, val, test, found["sha256"])
-    columns = {name: store.column(name) for name in store.columns if name != "id"}
+    plain = {name for name, values in store.columns.items() if name != "id" and not isinstance(values[0], list)}
+    columns = {name: store.column(name) for name in plain}
     parts = load_attribute(protocol.split)(store.ids, columns, **protocol.split_options)
     arrays = [np.asarray(parts.get(part, ()), dtype=np.int64) for part in PARTS]
     split = Split(arrays[0], arrays[1], arrays[2], _hashes(store.ids, arrays))

@@ -57,6 +57,11 @@ class PreparedStore:
         return self._samples["columns"]["id"]
 
     @property
+    def image_ids(self) -> list[str]:
+        """Names of the images, in order."""
+        return self._samples["image_ids"]
+
+    @property
     def columns(self) -> dict[str, list[Any]]:
         """All sample columns."""
         return self._samples["columns"]

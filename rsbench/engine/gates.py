@@ -9,23 +9,24 @@ from typing import Any, Final
 import numpy as np
 
 from rsbench.engine import checkpoint
-from rsbench.engine.setup import RunData, blocks, model_context
+from rsbench.engine.data import RunData
 from rsbench.metrics.intervals import wilson
 from rsbench.plan import RunPlan
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
+from rsbench.tasks.classification import Predictions
+from rsbench.tasks.context import ModelContext
 
 BASELINE: Final = "pixel-statistics"
 
 
-def check(plan: RunPlan, data: RunData, labels: np.ndarray, probabilities: np.ndarray) -> list[dict[str, Any]]:
-    """Return the gates of a test evaluation: predicted ``labels`` int64 [N] and ``probabilities`` [N, K]."""
-    if plan.division == "debug" or "control" in plan.model.get("tags", ()):
-        return []
+def check(plan: RunPlan, data: RunData, context: ModelContext, made: Predictions) -> list[dict[str, Any]]:
+    """Return the gates of a test evaluation of a classifier."""
+    assert made.probabilities is not None
     targets = data.store.labels[data.test]
-    correct = int((labels == targets).sum())
-    results = [above_chance(correct, targets), not_collapsed(labels, probabilities)]
-    floor = baseline_accuracy(plan, data)
+    correct = int((made.labels == targets).sum())
+    results = [above_chance(correct, targets), not_collapsed(made.labels, made.probabilities)]
+    floor = baseline_accuracy(plan, data, context)
     if floor is not None:
         results.append(above_baseline(correct / len(targets), floor))
     return results
@@ -52,7 +53,7 @@ def not_collapsed(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, An
     return {"name": "gate:not-collapsed", "ok": len(np.unique(labels)) > 1 and spread > 1e-6, "detail": detail}
 
 
-def baseline_accuracy(plan: RunPlan, data: RunData) -> float | None:
+def baseline_accuracy(plan: RunPlan, data: RunData, context: ModelContext) -> float | None:
     """Test accuracy of the pixel-statistics control under this protocol, kept beside the store; ``None`` if the
     control is not installed."""
     if BASELINE not in registry().specs("model"):
@@ -61,9 +62,10 @@ def baseline_accuracy(plan: RunPlan, data: RunData) -> float | None:
     if path.is_file():
         return float(json.loads(path.read_text())["accuracy"])
     spec = registry().get("model", BASELINE)
-    estimator = load_attribute(spec.factory)(model_context(plan, data))
-    estimator.fit(blocks(data, data.train), data.store.labels[data.train])
-    predicted = np.concatenate([estimator.predict(b).argmax(1) for b in blocks(data, data.test)])
+    estimator = load_attribute(spec.factory)(context)
+    estimator.fit(data.blocks(data.store.image_index[data.train]), data.store.labels[data.train])
+    test = data.store.image_index[data.test]
+    predicted = np.concatenate([estimator.predict(b).argmax(1) for b in data.blocks(test)])
     accuracy = float((predicted == data.store.labels[data.test]).mean())
     try:
         path.parent.mkdir(exist_ok=True)

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -36,13 +36,39 @@ class Batch:
 
     Attributes:
         images: float32 [B, C, S, S], normalised.
-        targets: int64 [B].
-        index: int64 [B], sample numbers in the store, in the order of the images.
+        targets: int64 [B] labels, or what else the task learns; its length is the number of samples.
+        index: int64 [B], item numbers, in the order of the images.
     """
 
     images: torch.Tensor
-    targets: torch.Tensor
+    targets: Any
     index: np.ndarray
+
+
+class Targets(Protocol):
+    """What is learnt of items: the one thing about a batch that depends on the task."""
+
+    def select(self, items: np.ndarray, epoch: int | None, device: torch.device) -> Any:
+        """Return the targets of items int64 [B] on *device*; ``epoch`` is ``None`` for evaluation."""
+
+    def count(self, items: np.ndarray) -> int:
+        """How many samples these items hold."""
+
+
+class Labels:
+    """One label an item."""
+
+    def __init__(self, labels: np.ndarray) -> None:
+        self.labels = torch.from_numpy(np.ascontiguousarray(labels))
+
+    def select(self, items: np.ndarray, epoch: int | None, device: torch.device) -> torch.Tensor:
+        """Return int64 [B]."""
+        del epoch
+        return self.labels[torch.from_numpy(items)].to(device, non_blocking=True)
+
+    def count(self, items: np.ndarray) -> int:
+        """One sample an item."""
+        return len(items)
 
 
 def normalisation_for(kind: str, images: np.ndarray, samples: np.ndarray, bands: list[int]) -> Normalisation:
@@ -89,9 +115,9 @@ class ArrayLoader:
 
     Args:
         images: [N, C, H, W] as stored.
-        image_index: int64 [M], the image of each sample.
-        labels: int64 [M].
-        samples: int64 [n], the samples to iterate over.
+        image_index: int64 [M], the image of each item.
+        targets: int64 [M] labels, or :class:`Targets` of another task.
+        samples: int64 [n], the items to iterate over.
         bands: which channels to take, in this order.
         size: side of the batches in pixels; other stored sizes are resized bilinearly with antialiasing.
         augmentation: applied in training epochs; ``None`` for evaluation.
@@ -102,7 +128,7 @@ class ArrayLoader:
         self,
         images: np.ndarray,
         image_index: np.ndarray,
-        labels: np.ndarray,
+        targets: np.ndarray | Targets,
         samples: np.ndarray,
         *,
         batch: int,
@@ -117,7 +143,8 @@ class ArrayLoader:
         self.samples = np.asarray(samples, dtype=np.int64)
         self.batch = min(batch, max(len(self.samples), 1))
         self.device, self.augmentation, self.seed = device, augmentation, seed
-        self.image_index, self.labels = image_index, torch.from_numpy(np.ascontiguousarray(labels))
+        self.image_index = image_index
+        self.targets: Targets = Labels(targets) if isinstance(targets, np.ndarray) else targets
         self.unsigned16 = images.dtype == np.uint16
         self.bands = None if bands == list(range(images.shape[1])) else torch.tensor(bands)
         self.size = None if size in (None, images.shape[-1]) else size
@@ -141,6 +168,11 @@ class ArrayLoader:
         """Batches in a training epoch (the incomplete last one is left out)."""
         return len(self.samples) // self.batch
 
+    @property
+    def batch_samples(self) -> float:
+        """Samples in a batch, on average."""
+        return self.targets.count(self.samples) * self.batch / max(len(self.samples), 1)
+
     def order(self, epoch: int) -> np.ndarray:
         """Return the sample order of an epoch: positions int64 [n] in ``samples``, from (seed, epoch) alone."""
         stream = np.random.Philox(key=[self.seed & (2**64 - 1), epoch + 2**32])
@@ -154,13 +186,13 @@ class ArrayLoader:
         for b in range(start, len(self)):
             positions = order[b * self.batch : (b + 1) * self.batch]
             groups.append(self._by_turn(positions, draws))
-        yield from self._produce(groups, draws)
+        yield from self._produce(groups, draws, epoch)
 
     def in_order(self) -> Iterator[Batch]:
         """Yield every sample exactly once, as stored, without augmentation; the last batch may be smaller."""
         positions = np.arange(len(self.samples))
         chunks = [positions[i : i + self.batch] for i in range(0, len(positions), self.batch)]
-        yield from self._produce([(c, None) for c in chunks], None)
+        yield from self._produce([(c, None) for c in chunks], None, None)
 
     def _by_turn(self, positions: np.ndarray, draws: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
         """Sort a batch by its flips and turns, so that each code is one slice; order within a batch is free."""
@@ -170,11 +202,13 @@ class ArrayLoader:
         order = np.argsort(codes, kind="stable")
         return positions[order], np.bincount(codes, minlength=8)
 
-    def _produce(self, groups: list[tuple[np.ndarray, np.ndarray | None]], draws: np.ndarray | None) -> Iterator[Batch]:
+    def _produce(
+        self, groups: list[tuple[np.ndarray, np.ndarray | None]], draws: np.ndarray | None, epoch: int | None
+    ) -> Iterator[Batch]:
         if not self.streams:
             for positions, counts in groups:
                 raw = self._gather(positions, self._raw[0])
-                yield self._finish(raw, positions, counts, draws)
+                yield self._finish(raw, positions, counts, draws, epoch)
             return
         with ThreadPoolExecutor(1) as pool:
             pending = None
@@ -184,7 +218,7 @@ class ArrayLoader:
                 if k + 1 < len(groups):
                     torch.cuda.current_stream(self.device).synchronize()
                     pending = pool.submit(self._gather, groups[k + 1][0], self._raw[(k + 1) % 2])
-                yield self._finish(on_device, positions, counts, draws)
+                yield self._finish(on_device, positions, counts, draws, epoch)
 
     def _gather(self, positions: np.ndarray, buffer: torch.Tensor) -> torch.Tensor:
         index = torch.from_numpy(self.image_index[self.samples[positions]])
@@ -192,7 +226,12 @@ class ArrayLoader:
         return torch.index_select(self.images, 0, index.to(self.images.device), out=out)
 
     def _finish(
-        self, raw: torch.Tensor, positions: np.ndarray, counts: np.ndarray | None, draws: np.ndarray | None
+        self,
+        raw: torch.Tensor,
+        positions: np.ndarray,
+        counts: np.ndarray | None,
+        draws: np.ndarray | None,
+        epoch: int | None,
     ) -> Batch:
         floats = self._floats[: len(positions)]
         if self.bands is not None:
@@ -204,7 +243,7 @@ class ArrayLoader:
             floats = self.augmentation.on_floats(floats, draws[positions])
         floats.mul_(self._scale).add_(self._offset)
         index = self.samples[positions]
-        return Batch(floats, self.labels[torch.from_numpy(index)].to(self.device, non_blocking=True), index)
+        return Batch(floats, self.targets.select(index, epoch, self.device), index)
 
     def _cast_turned(self, raw: torch.Tensor, floats: torch.Tensor, counts: np.ndarray | None) -> None:
         """Copy integers to floats, each slice turned by its code."""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
 from typing import Any, Final
 
 import torch
 from torch import nn
 
+from rsbench.engine.jobs.base import Job, Loss
 from rsbench.engine.loader import Batch
 from rsbench.errors import RunError
 
@@ -22,14 +22,7 @@ LOSS_FACTOR: Final = 3.0
 PLAUSIBLE_MEAN: Final = 6.0
 
 
-def run(
-    model: nn.Module,
-    batch: Batch,
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    classes: int,
-    name: str,
-    fabric: Any,
-) -> tuple[list[dict[str, Any]], float]:
+def run(job: Job, model: nn.Module, batch: Batch, loss: Loss, fabric: Any) -> tuple[list[dict[str, Any]], float]:
     """Check *model* on one training batch and return the record's checks and the loss at the start.
 
     Raises:
@@ -39,36 +32,26 @@ def run(
         trial = copy.deepcopy(model).train()
         check_values(batch.images)
         with fabric.autocast():
-            logits = forward(trial, batch.images, name)
-            check_logits(logits, len(batch.targets), classes, name)
-            start = loss(logits, batch.targets)
+            job.check_logits(forward(job, trial, batch), job.expected_shape(batch))
+            start = job.loss(trial, batch, loss)
         if start.ndim or not torch.isfinite(start):
             raise RunError(
-                f"The loss of '{name}' on its first batch is {_short(start)}, not one finite number.", "preflight"
+                f"The loss of '{job.name}' on its first batch is {_short(start)}, not one finite number.", "preflight"
             )
         start.backward()
     value = float(start.detach())
-    return [loss_check(value, classes), gradient_check(trial)], value
+    return [loss_check(value, job.outputs()), gradient_check(trial)], value
 
 
-def forward(model: nn.Module, images: torch.Tensor, name: str) -> torch.Tensor:
+def forward(job: Job, model: nn.Module, batch: Batch) -> torch.Tensor:
     """Call the model and turn whatever it raises into a RunError that names it."""
     try:
-        return model(images)
+        return job.forward(model, batch)
     except Exception as error:
-        shape = list(images.shape)
+        shape = list(batch.images.shape)
         raise RunError(
-            f"Model '{name}' failed on images {shape}: {type(error).__name__}: {error}", "preflight"
+            f"Model '{job.name}' failed on images {shape}: {type(error).__name__}: {error}", "preflight"
         ) from error
-
-
-def check_logits(logits: Any, batch: int, classes: int, name: str) -> None:
-    """Raise unless *logits* is a finite float tensor [batch, classes]."""
-    if not isinstance(logits, torch.Tensor) or tuple(logits.shape) != (batch, classes):
-        found = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise RunError(f"Model '{name}' returned {found} where logits [{batch}, {classes}] are expected.", "preflight")
-    if not logits.is_floating_point() or not torch.isfinite(logits).all():
-        raise RunError(f"Model '{name}' returned values that are not finite floats on its first batch.", "preflight")
 
 
 def check_values(images: torch.Tensor) -> None:

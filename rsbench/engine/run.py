@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from rsbench.engine import checkpoint, environment, gates, preflight, setup
+from rsbench.engine import checkpoint, environment, preflight, setup
+from rsbench.engine.data import open_data
 from rsbench.engine.device import has_bf16, make_fabric, pin_threads, select_device, select_precision
-from rsbench.engine.evaluate import Evaluation, evaluate
+from rsbench.engine.jobs.base import Evaluated, Job
 from rsbench.engine.train import Emit, Interrupted, Progress, Trainer
 from rsbench.errors import RunError, UserError
-from rsbench.metrics.contract import MetricContext
+from rsbench.metrics.evaluate import collect
 from rsbench.metrics.evaluate import evaluate as score
 from rsbench.plan import RunPlan
 from rsbench.records import store
 from rsbench.records.blank import blank_record
 from rsbench.registry import registry
-from rsbench.tasks import predictions as prediction_files
-from rsbench.tasks.classification import breakdown
+from rsbench.specs import MetricSpec
+from rsbench.tasks.kinds import kind_of, metric_context
 
 PREDICTIONS = "predictions.parquet"
 
@@ -109,17 +111,18 @@ def _run(
         torch.set_float32_matmul_precision("high" if precision != "fp32" else "highest")
     clock = (time.perf_counter(), time.process_time())
     with stages.stage("data"):
-        data = setup.open_data(plan)
+        job = setup.make_job(plan, open_data(plan))
     kind = _run_estimator if plan.model["kind"] == "estimator" else _run_network
-    parts, result = kind(plan, folder, data, device, precision, stages, emit, interrupted, observer_errors)
+    parts, result = kind(job, folder, device, precision, stages, emit, interrupted, observer_errors)
     with stages.stage("score"):
-        predictions = _write_predictions(plan, folder, data, result)
-        parts |= _score(plan, data, folder / PREDICTIONS)
-        parts["checks"] += gates.check(plan, data, *_outputs(folder / PREDICTIONS))
+        predictions = _write_predictions(job, folder, result)
+        parts |= _score(plan, folder / PREDICTIONS)
+        if plan.division != "debug" and "control" not in plan.model.get("tags", ()):
+            parts["checks"] += job.gates(result.outcome)
         parts["artifacts"] |= {"predictions": predictions}
     wall = time.perf_counter() - clock[0]
     parts["perf"] |= {
-        "eval_samples_per_s": len(result.targets) / max(result.seconds, 1e-9),
+        "eval_samples_per_s": len(result.index) / max(result.seconds, 1e-9),
         "peak_memory_bytes": environment.peak_memory_bytes(device),
         "load": os.getloadavg()[0],
         "cpu_over_wall": (time.process_time() - clock[1]) / wall,
@@ -139,41 +142,42 @@ def _run(
 
 
 def _run_network(
-    plan: RunPlan,
+    job: Job,
     folder: Path,
-    data: setup.RunData,
     device: torch.device,
     precision: str,
     stages: Stages,
     emit: Emit,
     interrupted: Callable[[], bool],
     observer_errors: list[str],
-) -> tuple[dict[str, Any], Evaluation]:
+) -> tuple[dict[str, Any], Evaluated]:
+    plan, data = job.plan, job.data
     fabric = make_fabric(device, precision)
     with stages.stage("build"):
         torch.manual_seed(plan.seed)
         np.random.seed(plan.seed % 2**32)
-        model = setup.build_model(plan, setup.model_context(plan, data))
+        model = setup.build_model(plan, job.model_context())
         if not isinstance(model, nn.Module):
             raise RunError(
                 f"The factory of '{plan.model['name']}' returned {type(model).__name__}, not a module.", "build"
             )
         model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        loss = setup.build_loss(plan, data).to(device)
+        loss = setup.build_loss(plan, job.loss_context()).to(device)
         norm = setup.normalisation(plan, data)
-        train = setup.make_loader(plan, data, data.train, device, norm, training=True)
-        val = setup.make_loader(plan, data, data.val, device, norm, training=False) if len(data.val) else None
+        train = job.make_loader(data.train, device, norm, training=True)
+        val = job.make_loader(data.val, device, norm, training=False) if len(data.val) else None
     with stages.stage("preflight"):
         first = next(train.training_epoch(0), None)
         if first is None:
             raise RunError("The training split is empty.", "preflight")
-        checks, initial = preflight.run(model, first, loss, len(data.classes), plan.model["name"], fabric)
+        checks, initial = preflight.run(job, model, first, loss, fabric)
 
     def on_epoch(epoch: int, logs: dict[str, Any]) -> None:
         observer_errors.extend(registry().notify("rsbench_epoch_end", plan=plan, epoch=epoch, logs=logs))
 
     with stages.stage("train"):
         trainer = Trainer(
+            job,
             model,
             plan.recipe,
             loss,
@@ -190,13 +194,11 @@ def _run_network(
         )
         progress = trainer.run()
     with stages.stage("evaluate"):
-        test = setup.make_loader(plan, data, data.test, device, norm, training=False)
-        result = evaluate(model, test, fabric)
-        preflight.check_logits(torch.from_numpy(result.logits), len(data.test), len(data.classes), plan.model["name"])
+        result = job.evaluate(model, job.make_loader(data.test, device, norm, training=False), fabric)
     saved = checkpoint.save_weights(model, folder / checkpoint.WEIGHTS, {"run_id": plan.run_id, "format": "pt"})
     parts: dict[str, Any] = {
         "train": train_block(progress, initial),
-        "perf": perf_block(model, progress, data),
+        "perf": perf_block(job, model, progress),
         "checks": checks,
         "artifacts": {"checkpoint": saved},
     }
@@ -204,61 +206,54 @@ def _run_network(
 
 
 def _run_estimator(
-    plan: RunPlan, folder: Path, data: setup.RunData, device: torch.device, precision: str, stages: Stages, *_: Any
-) -> tuple[dict[str, Any], Evaluation]:
+    job: Job, folder: Path, device: torch.device, precision: str, stages: Stages, *_: Any
+) -> tuple[dict[str, Any], Evaluated]:
     with stages.stage("build"):
-        model = setup.build_model(plan, setup.model_context(plan, data))
-    labels = data.store.labels
-    with stages.stage("train"):
-        begin = time.perf_counter()
-        model.fit(setup.blocks(data, data.train), labels[data.train])
-        seconds = time.perf_counter() - begin
-    with stages.stage("evaluate"):
-        begin = time.perf_counter()
-        probabilities = np.concatenate([model.predict(b) for b in setup.blocks(data, data.test)])
-        elapsed = time.perf_counter() - begin
-    expected = (len(data.test), len(data.classes))
-    if probabilities.shape != expected:
-        raise RunError(
-            f"'{plan.model['name']}' predicted {list(probabilities.shape)}, not {list(expected)}.", "evaluate"
-        )
-    with np.errstate(divide="ignore"):
-        logits = np.maximum(np.log(probabilities), -1e4)
-    progress = Progress(samples=len(data.train), seconds=seconds)
+        model = setup.build_model(job.plan, job.model_context())
+    with stages.stage("fit"):
+        fitted = job.fit(model)
+    samples = len(job.data.train)
     parts: dict[str, Any] = {
-        "train": train_block(progress, None),
-        "perf": {"train_samples_per_s": len(data.train) / max(seconds, 1e-9), "data_wait_fraction": None},
+        "train": train_block(Progress(samples=samples, seconds=fitted.seconds), None),
+        "perf": {"train_samples_per_s": samples / max(fitted.seconds, 1e-9), "data_wait_fraction": None},
         "checks": [],
         "artifacts": {},
     }
-    return parts, Evaluation(logits, labels[data.test], data.test, elapsed)
+    return parts, fitted.evaluated
 
 
-def _write_predictions(plan: RunPlan, folder: Path, data: setup.RunData, result: Evaluation) -> dict[str, Any]:
+def _write_predictions(job: Job, folder: Path, result: Evaluated) -> dict[str, Any]:
     """Write per-sample predictions and return their artifact entry."""
-    if not np.array_equal(result.index, data.test):
+    if not np.array_equal(result.index, job.data.test):
         raise RunError("The evaluation did not return each test sample exactly once.", "score")
-    path = folder / PREDICTIONS
-    ids = [data.store.ids[i] for i in result.index]
-    prediction_files.write(path, ids, result.targets, result.logits.argmax(1).astype(np.int64), result.probabilities)
+    path, kind, outcome = folder / PREDICTIONS, kind_of(job.plan.task), result.outcome
+    if kind.keeps_statistics:
+        rows = collect(_metrics(job.plan), outcome.predictions, outcome.references, metric_context(job.plan.to_dict()))
+        outcome = replace(outcome, kept=rows)
+    kind.write(path, outcome)
     return {"path": PREDICTIONS, "sha256": store.sha256_file(path), "bytes": path.stat().st_size}
 
 
-def _score(plan: RunPlan, data: setup.RunData, path: Path) -> dict[str, Any]:
+def _metrics(plan: RunPlan) -> list[MetricSpec]:
+    return [registry().get("metric", name) for name in plan.protocol["metrics"]]
+
+
+def _score(plan: RunPlan, path: Path) -> dict[str, Any]:
     """Compute every metric from the predictions as stored, so that they can be verified later."""
-    predictions, references = prediction_files.read(path)
-    specs = [registry().get("metric", name) for name in plan.protocol["metrics"]]
-    context = MetricContext(task=plan.task, classes=data.classes)
+    kind, context = kind_of(plan.task), metric_context(plan.to_dict())
+    outcome = kind.read(path)
     return {
-        "metrics": score(specs, predictions, references, context, primary=plan.protocol["primary"]),
-        "by_group": breakdown(predictions, references, data.classes),
+        "metrics": score(
+            _metrics(plan),
+            outcome.predictions,
+            outcome.references,
+            context,
+            primary=plan.protocol["primary"],
+            clusters=outcome.clusters,
+            kept=outcome.kept,
+        ),
+        "by_group": kind.by_group(outcome, context),
     }
-
-
-def _outputs(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    predictions, _ = prediction_files.read(path)
-    assert predictions.probabilities is not None
-    return predictions.labels, predictions.probabilities
 
 
 def train_block(progress: Progress, initial: float | None) -> dict[str, Any]:
@@ -275,18 +270,18 @@ def train_block(progress: Progress, initial: float | None) -> dict[str, Any]:
     }
 
 
-def perf_block(model: nn.Module, progress: Progress, data: setup.RunData) -> dict[str, Any]:
+def perf_block(job: Job, model: nn.Module, progress: Progress) -> dict[str, Any]:
     """The record's ``perf``, as far as training gives it."""
     return {
         "train_samples_per_s": progress.samples / max(progress.seconds, 1e-9),
         "data_wait_fraction": progress.data_seconds / max(progress.seconds, 1e-9),
         "params": sum(p.numel() for p in model.parameters()),
-        "macs": count_macs(model, len(data.bands), data.size),
+        "macs": count_macs(job, model),
     }
 
 
-def count_macs(model: nn.Module, channels: int, size: int) -> int | None:
-    """Multiply-accumulates of one image (FLOPs / 2 by torch's FlopCounterMode; element-wise work is not counted)."""
+def count_macs(job: Job, model: nn.Module) -> int | None:
+    """Multiply-accumulates of one sample (FLOPs / 2 by torch's FlopCounterMode; element-wise work is not counted)."""
     from torch.utils.flop_counter import FlopCounterMode
 
     parameter = next(model.parameters(), None)
@@ -296,7 +291,7 @@ def count_macs(model: nn.Module, channels: int, size: int) -> int | None:
     try:
         model.eval()
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model(torch.zeros(1, channels, size, size, device=parameter.device))
+            model(*job.probe(parameter.device))
         return counter.get_total_flops() // 2
     except Exception:  # counting must never cost a finished run its record
         return None

@@ -19,8 +19,8 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from rsbench.engine import checkpoint
-from rsbench.engine.evaluate import evaluate
-from rsbench.engine.loader import ArrayLoader
+from rsbench.engine.jobs.base import Job
+from rsbench.engine.loader import ArrayLoader, Batch
 from rsbench.engine.optim import Schedule, make_optimizer
 from rsbench.errors import RunError
 
@@ -58,18 +58,20 @@ class Trainer:
     """Trains one network by one recipe.
 
     Args:
+        job: what the task does with a batch.
         model: the network, on the device; trained in place.
         recipe: resolved fields of a RecipeSpec.
         loss: ``(logits [B, K], targets [B]) -> scalar``.
         train, val: loaders; ``val`` may be ``None`` where the protocol has no validation split.
-        selection: ``last`` or ``best_val`` (highest validation accuracy, earliest epoch among equals).
-        targets: validation accuracies whose first epoch is noted in seconds of training.
+        selection: ``last`` or ``best_val`` (highest validation score, earliest epoch among equals).
+        targets: validation scores whose first epoch is noted in seconds of training.
         resume_path: file for the state to resume from.
         interrupted: asked after each step; true ends the run with :class:`Interrupted`.
     """
 
     def __init__(
         self,
+        job: Job,
         model: nn.Module,
         recipe: Mapping[str, Any],
         loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
@@ -85,7 +87,7 @@ class Trainer:
         on_epoch: Callable[[int, dict[str, Any]], None],
         interrupted: Callable[[], bool],
     ) -> None:
-        self.model, self.recipe, self.loss = model, dict(recipe), loss
+        self.job, self.model, self.recipe, self.loss = job, model, dict(recipe), loss
         self.train, self.val, self.fabric = train, val, fabric
         self.selection = selection if val is not None else "last"
         self.targets, self.resume_path, self.identity = targets, resume_path, identity
@@ -123,6 +125,8 @@ class Trainer:
         raw = make_optimizer(self.model, recipe)
         schedule = Schedule(raw, recipe, recipe["epochs"], len(self.train))
         model, optimizer = self.fabric.setup(self.model, raw)
+        if hasattr(self.model, "training_loss"):
+            model.mark_forward_method("training_loss")
         if saved is not None:
             optimizer.load_state_dict(saved["optimizer"])
             schedule.load_state_dict(saved["schedule"])
@@ -141,7 +145,7 @@ class Trainer:
         clip = recipe["clip_grad"]
         batches = timed(self.train.training_epoch(p.epoch, p.step))
         for waited, batch in batches:
-            loss = self._loss(model, batch.images, batch.targets)
+            loss = self._loss(model, batch)
             self.fabric.backward(loss)
             if clip:
                 self.fabric.clip_gradients(model, optimizer, max_norm=clip)
@@ -170,10 +174,9 @@ class Trainer:
         p.seconds = seconds + time.perf_counter() - begin
         self._finish_epoch(mean, schedule, p.seconds - seconds, optimizer)
 
-    def _loss(self, model: Any, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def _loss(self, model: Any, batch: Batch) -> torch.Tensor:
         with self.fabric.autocast():
-            logits = model(images)
-        return self.loss(logits.float(), targets)
+            return self.job.loss(model, batch, self.loss)
 
     def _finish_epoch(self, mean: float, schedule: Schedule, seconds: float, optimizer: Any) -> None:
         p = self.progress
@@ -199,8 +202,7 @@ class Trainer:
 
     def _validate(self) -> dict[str, float]:
         assert self.val is not None
-        result = evaluate(self.evaluated, self.val, self.fabric)
-        return {"val_loss": result.loss, "val_accuracy": result.accuracy}
+        return self.job.validate(self.evaluated, self.val, self.fabric)
 
     @property
     def evaluated(self) -> nn.Module:
@@ -209,12 +211,12 @@ class Trainer:
 
     def _select(self, logs: dict[str, Any]) -> None:
         """Note the best epoch, the targets reached, and whether patience has run out."""
-        p = self.progress
-        if "val_accuracy" not in logs:
+        p, score = self.progress, logs.get(self.job.score)
+        if score is None:
             p.best_epoch = p.epoch
             return
         for target in self.targets:
-            if logs["val_accuracy"] >= target:
+            if score >= target:
                 p.time_to.setdefault(str(target), p.seconds)
         p.stale = 0 if logs["val_loss"] < p.best_loss else p.stale + 1
         p.best_loss = min(p.best_loss, logs["val_loss"])
@@ -222,8 +224,8 @@ class Trainer:
             p.stopped = True
         if self.selection == "last":
             p.best_epoch = p.epoch
-        elif logs["val_accuracy"] > p.best_score:
-            p.best_score, p.best_epoch = logs["val_accuracy"], p.epoch
+        elif score > p.best_score:
+            p.best_score, p.best_epoch = score, p.epoch
             self.best_state = {k: v.detach().clone() for k, v in self.evaluated.state_dict().items()}
 
     def _take_selected(self) -> None:
@@ -256,7 +258,7 @@ class Trainer:
                 "step": p.step,
                 "steps": len(self.train),
                 "loss": mean,
-                "images_per_s": rate * self.train.batch,
+                "images_per_s": rate * self.train.batch_samples,
                 "eta_s": left / max(rate, 1e-9),
             }
         )

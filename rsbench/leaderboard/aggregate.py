@@ -15,16 +15,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from rsbench.metrics.contract import Metric, MetricContext
+from rsbench.metrics.contract import Metric, SumMetric
 from rsbench.metrics.evaluate import build
 from rsbench.metrics.resample import bootstrap_interval
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
-from rsbench.tasks import predictions as prediction_files
+from rsbench.tasks.kinds import kind_of, metric_context
 
 GATE: Final = "gate:"
-# Metrics whose per-sample rows may be averaged over seeds: their score is the mean of one column.
-MEANS: Final = ("overall_accuracy", "top3_accuracy", "top5_accuracy", "nll", "brier")
+# Metrics that are linear in their totals, so that the mean over seeds is the score of summands averaged over seeds.
+MEANS: Final = ("overall_accuracy", "top3_accuracy", "top5_accuracy", "nll", "brier", "OA", "ROUGE-L", "CIDEr-D")
 
 
 @dataclass
@@ -37,6 +37,7 @@ class Row:
         rank: shared where neighbours cannot be told apart; ``None`` for controls and flagged rows.
         flags: why a row is not ranked, or what is missing.
         samples: per-sample rows [N, k] averaged over seeds, for comparisons; ``None`` without predictions.
+        clusters: [N], what samples share, or ``None``.
     """
 
     system: str
@@ -55,6 +56,28 @@ class Row:
     run_ids: tuple[str, ...]
     rank: int | None = None
     samples: np.ndarray | None = field(default=None, repr=False)
+    clusters: np.ndarray | None = field(default=None, repr=False)
+
+
+class _Averaged(SumMetric):
+    """A metric that is linear in its totals, on summands averaged over seeds in place of statistics."""
+
+    def __init__(self, metric: SumMetric) -> None:
+        self.metric = metric
+
+    def statistics(self, predictions: Any, references: Any) -> np.ndarray:
+        """Return summands."""
+        return self.metric.summands(self.metric.statistics(predictions, references))
+
+    def from_totals(self, totals: np.ndarray, n: np.ndarray | float) -> np.ndarray:
+        """As the metric itself."""
+        return self.metric.from_totals(totals, n)
+
+
+@dataclass(frozen=True)
+class _Samples:
+    rows: np.ndarray
+    clusters: np.ndarray | None
 
 
 @dataclass
@@ -88,7 +111,9 @@ def _table(fingerprint: str, members: list[LoadedRecord]) -> Table:
     plan = members[0].record["plan"]
     protocol = plan["protocol"]
     spec = registry().get("metric", protocol["primary"])
-    metric = build(spec, MetricContext(plan["task"], tuple(plan["dataset"]["classes"])))
+    metric = build(spec, metric_context(plan))
+    if spec.name in MEANS and isinstance(metric, SumMetric):
+        metric = _Averaged(metric)
     configurations: dict[str, list[LoadedRecord]] = {}
     for loaded in members:
         configurations.setdefault(configuration(loaded.record["plan"]), []).append(loaded)
@@ -143,7 +168,8 @@ def _row(group: list[LoadedRecord], metric: Metric, primary: str) -> Row:
         control="control" in plan["model"].get("tags", ()),
         flags=flags,
         run_ids=tuple(r["run_id"] for r in records),
-        samples=samples,
+        samples=None if samples is None else samples.rows,
+        clusters=None if samples is None else samples.clusters,
     )
 
 
@@ -156,7 +182,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return statistics.fmean(known) if known else None
 
 
-def _samples(group: list[LoadedRecord], metric: Metric, primary: str) -> np.ndarray | None:
+def _samples(group: list[LoadedRecord], metric: Metric, primary: str) -> _Samples | None:
     """Per-sample rows in id order, averaged over seeds where that keeps their meaning, else of the middle seed."""
     paths = [r.artifact("predictions") for r in group]
     found = [p for p in paths if p is not None]
@@ -165,23 +191,30 @@ def _samples(group: list[LoadedRecord], metric: Metric, primary: str) -> np.ndar
     if primary not in MEANS:
         order = sorted(range(len(group)), key=lambda i: group[i].record["metrics"][primary]["value"])
         found = [found[order[len(order) // 2]]]
-    return np.mean([_rows(path, metric) for path in found], axis=0)
+    task = group[0].record["plan"]["task"]
+    read = [_read(path, metric, primary, task) for path in found]
+    return _Samples(np.mean([r.rows for r in read], axis=0), read[0].clusters)
 
 
-def _rows(path: Path, metric: Metric) -> np.ndarray:
-    predictions, references = prediction_files.read(path)
-    order = np.argsort(np.array(predictions.ids))
-    return metric.statistics(predictions, references)[order]
+def _read(path: Path, metric: Metric, primary: str, task: str) -> _Samples:
+    outcome = kind_of(task).read(path)
+    order = np.argsort(np.array(outcome.predictions.ids))
+    rows = outcome.kept.get(primary)
+    if rows is None:
+        rows = metric.statistics(outcome.predictions, outcome.references)
+    elif isinstance(metric, _Averaged):
+        rows = metric.metric.summands(rows)
+    return _Samples(rows[order], None if outcome.clusters is None else outcome.clusters[order])
 
 
 def _interval(
-    records: list[dict[str, Any]], metric: Metric, samples: np.ndarray | None, primary: str
+    records: list[dict[str, Any]], metric: Metric, samples: _Samples | None, primary: str
 ) -> tuple[float, float] | None:
     """One seed: the record's own interval; several: the bootstrap over samples of the averaged rows."""
     if len(records) == 1 or samples is None:
         stored = records[0]["metrics"][primary]["ci95"]
         return tuple(stored) if stored else None
-    return bootstrap_interval(metric, samples)
+    return bootstrap_interval(metric, samples.rows, samples.clusters)
 
 
 def _flag_identical(configurations: dict[str, list[LoadedRecord]], rows: list[Row]) -> None:

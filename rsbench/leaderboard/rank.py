@@ -24,7 +24,7 @@ def rank(table: Table) -> None:
     ranked = [r for r in table.rows if not r.control and all(f == UNRANKED_BUT_SHOWN for f in r.flags)]
     pairs = list(pairwise(ranked))
     comparable = [(a, b) for a, b in pairs if _comparable(a, b)]
-    p_values = [paired_bootstrap(table.metric, a.samples, b.samples).p for a, b in comparable]  # type: ignore[arg-type]
+    p_values = [paired_bootstrap(table.metric, a.samples, b.samples, a.clusters).p for a, b in comparable]  # type: ignore[arg-type]
     separated = {id(b) for (_, b), p in zip(comparable, holm(p_values), strict=True) if p < LEVEL}
     current = 1
     for place, row in enumerate(ranked, start=1):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
 
-from rsbench.metrics.contract import Metric, MetricContext
+from rsbench.metrics.contract import Metric, MetricContext, Unavailable
 from rsbench.metrics.intervals import wilson
 from rsbench.metrics.resample import bootstrap_intervals
 from rsbench.specs import MetricSpec, load_attribute
@@ -22,6 +23,17 @@ def build(spec: MetricSpec, context: MetricContext) -> Metric:
     return load_attribute(spec.factory)(context, **spec.options)
 
 
+def collect(
+    specs: Sequence[MetricSpec], predictions: Any, references: Any, context: MetricContext
+) -> dict[str, np.ndarray]:
+    """Return name -> statistics float64 [N, k] of the metrics that can be computed here."""
+    rows = {}
+    for spec in specs:
+        with suppress(Unavailable):
+            rows[spec.name] = build(spec, context).statistics(predictions, references)
+    return rows
+
+
 def evaluate(
     specs: Sequence[MetricSpec],
     predictions: Any,
@@ -30,30 +42,56 @@ def evaluate(
     *,
     primary: str,
     clusters: np.ndarray | None = None,
+    kept: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Return name -> the record's entry of each metric; ``value`` is ``None`` where it is undefined.
+    """Return name -> the record's entry of each metric; ``value`` is ``None`` where it is undefined or unavailable.
 
     Overall accuracy without clusters has Wilson's interval, everything else the percentile bootstrap's.
+
+    Args:
+        clusters: [N], the cluster of each sample, where samples share one.
+        kept: name -> statistics that were computed before; then references are not needed for these metrics.
     """
     metrics = [build(spec, context) for spec in specs]
-    rows = [metric.statistics(predictions, references) for metric in metrics]
-    values = [metric.reduce(part) for metric, part in zip(metrics, rows, strict=True)]
+    rows: list[np.ndarray] = []
+    notes: list[str | None] = []
+    for spec, metric in zip(specs, metrics, strict=True):
+        found, note = _statistics(spec, metric, predictions, references, kept)
+        rows.append(found)
+        notes.append(note)
+    values = [
+        math.nan if note else metric.reduce(part) for metric, part, note in zip(metrics, rows, notes, strict=True)
+    ]
     intervals = _intervals(specs, metrics, rows, values, clusters)
     results = {}
-    for spec, value in zip(specs, values, strict=True):
+    for spec, value, note in zip(specs, values, notes, strict=True):
         interval, method = intervals.get(spec.name, (None, None))
         results[spec.name] = {
             "value": value if math.isfinite(value) else None,
             "ci95": list(interval) if interval else None,
             "method": method,
-            "n": len(references),
+            "n": len(predictions),
             "clusters": None if clusters is None else len(np.unique(clusters)),
             "version": spec.version,
             "higher_is_better": spec.higher_is_better,
             "unit": spec.unit,
             "primary": spec.name == primary,
-        }
+        } | ({"note": note} if note else {})
     return results
+
+
+def _statistics(
+    spec: MetricSpec, metric: Metric, predictions: Any, references: Any, kept: Mapping[str, np.ndarray] | None
+) -> tuple[np.ndarray, str | None]:
+    """Return rows and, where there are none, the reason."""
+    if kept is not None and spec.name in kept:
+        return kept[spec.name], None
+    if kept is not None and references is None:
+        return np.empty((0, 0)), "no statistics of it were kept"
+    try:
+        return metric.statistics(predictions, references), None
+    except Unavailable as error:
+        return np.empty((0, 0)), str(error)
 
 
 def _intervals(

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
-
-import numpy as np
 
 from rsbench.errors import UserError
 from rsbench.plan import dataset_block, digest, protocol_block
 from rsbench.records import store
 from rsbench.records.blank import blank_record
 from rsbench.specs import ProtocolSpec
-from rsbench.tasks import predictions as prediction_files
-from rsbench.tasks.classification import Predictions
+from rsbench.tasks.kinds import Outcome, kind_of
 
 
 def save(
     system: str,
-    predictions: Predictions,
-    references: np.ndarray,
+    outcome: Outcome,
     scored: dict[str, Any],
     stored: Path,
     manifest: dict[str, Any],
@@ -37,16 +33,17 @@ def save(
     dataset = {**dataset_block(stored, manifest), "store": ""}
     block = protocol_block(stored, manifest, protocol)
     model = {"name": system, "label": system, "version": "unknown", "options": {}, "kind": "external", "tags": []}
-    probabilities = predictions.probabilities
-    values = None if probabilities is None else sha256(np.ascontiguousarray(probabilities).data).hexdigest()
-    content = digest([system, block["fingerprint"], predictions.labels.tolist(), values])[:8]
-    run_id = f"{manifest['name']}-{_slug(system)}-{protocol.name}-external-{content}"
-    folder = out / run_id
-    if store.finished(folder):
-        raise UserError(f"{folder} holds a record of these predictions already; delete it to keep them anew.")
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "predictions.parquet"
-    prediction_files.write(path, predictions.ids, references, predictions.labels, probabilities)
+    out.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out, prefix=".external-") as temporary:
+        written = Path(temporary) / "predictions.parquet"
+        kind_of(protocol.task).write(written, outcome)
+        content = digest([system, block["fingerprint"], store.sha256_file(written)])[:8]
+        run_id = f"{manifest['name']}-{_slug(system)}-{protocol.name}-external-{content}"
+        folder = out / run_id
+        if store.finished(folder):
+            raise UserError(f"{folder} holds a record of these predictions already; delete it to keep them anew.")
+        folder.mkdir(exist_ok=True)
+        path = written.replace(folder / written.name)
     plan = {
         "task": protocol.task,
         "seed": 0,

@@ -34,6 +34,7 @@ class MetricValue(_Part):
     higher_is_better: bool | None
     unit: str
     primary: bool
+    note: str | None = None  # why there is no value
 
 
 class Check(_Part):

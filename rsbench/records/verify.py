@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from rsbench.metrics.contract import MetricContext
 from rsbench.metrics.evaluate import evaluate
 from rsbench.records.store import LoadedRecord, sha256_file
 from rsbench.registry import registry
-from rsbench.tasks import predictions as prediction_files
+from rsbench.tasks.kinds import kind_of, metric_context
 
 TOLERANCE: Final = 1e-9
 
@@ -25,11 +24,18 @@ def verify(loaded: LoadedRecord) -> list[str]:
     wrong = _check_file(path, record["artifacts"]["predictions"])
     if wrong:
         return wrong
-    predictions, references = prediction_files.read(path)
-    specs = [registry().get("metric", name) for name in record["metrics"]]
     plan = record["plan"]
-    context = MetricContext(plan["task"], tuple(plan["dataset"]["classes"]))
-    again = evaluate(specs, predictions, references, context, primary=plan["protocol"]["primary"])
+    outcome = kind_of(plan["task"]).read(path)
+    specs = [registry().get("metric", name) for name in record["metrics"]]
+    again = evaluate(
+        specs,
+        outcome.predictions,
+        outcome.references,
+        metric_context(plan),
+        primary=plan["protocol"]["primary"],
+        clusters=outcome.clusters,
+        kept=outcome.kept,
+    )
     for name, stored in record["metrics"].items():
         if stored["version"] != again[name]["version"]:
             wrong.append(f"{name}: computed by version {stored['version']}, installed is {again[name]['version']}")

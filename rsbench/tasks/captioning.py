@@ -19,15 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-PAD: Final = 0
-START: Final = 1
-END: Final = 2
-UNKNOWN: Final = 3
-SPECIAL: Final = ("<pad>", "<start>", "<end>", "<unk>")
+from rsbench.tasks.text import END, PAD, START, UNKNOWN
+
+__all__ = ["END", "PAD", "START", "UNKNOWN", "CaptionEstimator", "CaptionTargets", "Captions", "token_loss"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Captions:
         return len(self.captions)
 
 
-@dataclass(frozen=True)
+@dataclass
 class CaptionTargets:
     """What is to be learnt from one batch; tensors on the device.
 

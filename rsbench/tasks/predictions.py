@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from rsbench.errors import UserError
+from rsbench.tasks import tables
 from rsbench.tasks.classification import Predictions
 
 # The smallest positive float16.  Without this floor a probability of 1e-8 would be kept as 0, and one such reference
@@ -27,7 +26,6 @@ def write(
     Probabilities below 6e-8 are kept as 6e-8.
     """
     import pyarrow as pa
-    from pyarrow import parquet
 
     columns: dict[str, object] = {
         "id": pa.array(list(ids), pa.string()),
@@ -37,12 +35,7 @@ def write(
     if probabilities is not None:
         half = _rounded(probabilities)
         columns |= {f"p{k}": pa.array(np.ascontiguousarray(half[:, k])) for k in range(half.shape[1])}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        parquet.write_table(pa.table(columns), temporary, compression="zstd", compression_level=9)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    tables.write(path, columns)
 
 
 def read(path: Path) -> tuple[Predictions, np.ndarray]:
@@ -51,19 +44,12 @@ def read(path: Path) -> tuple[Predictions, np.ndarray]:
     Raises:
         UserError: the file is missing or not a table of predictions.
     """
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        table = parquet.read_table(path)
-        ids = table["id"].to_pylist()
-        references = table["reference"].to_numpy().astype(np.int64)
-        labels = table["prediction"].to_numpy().astype(np.int64)
-        columns = [table[f"p{k}"].to_numpy() for k in range(len(table.column_names) - 3)]
-    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        raise UserError(f"{path} cannot be read as predictions: {error}.") from None
+    table = tables.read(path, ("id", "reference", "prediction"))
+    references = table["reference"].to_numpy().astype(np.int64)
+    labels = table["prediction"].to_numpy().astype(np.int64)
+    columns = [table[f"p{k}"].to_numpy() for k in range(len(table.column_names) - 3)]
     probabilities = _renormalised(np.stack(columns, axis=1)) if columns else None
-    return Predictions(ids, labels, probabilities), references
+    return Predictions(table["id"].to_pylist(), labels, probabilities), references
 
 
 def as_stored(predictions: Predictions) -> Predictions:

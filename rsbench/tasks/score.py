@@ -1,10 +1,10 @@
-"""Scores classification predictions made elsewhere, from plain JSON."""
+"""Scores predictions made elsewhere, from plain JSON: what all tasks share, and classification."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from rsbench.errors import UserError, did_you_mean
 from rsbench.metrics.contract import MetricContext
 from rsbench.metrics.evaluate import evaluate
 from rsbench.registry import registry
+from rsbench.specs import MetricSpec
 from rsbench.tasks.classification import Predictions, breakdown
 
 PRIMARY: Final = "overall_accuracy"
@@ -112,11 +113,7 @@ def predictions_of(
     Raises:
         UserError: an id is missing or unknown, or a prediction is not valid; the sentence names the id.
     """
-    by_id = {e["id"]: e for e in entries}
-    if missing := [name for name in references if name not in by_id]:
-        raise UserError(f"There is no prediction for '{missing[0]}'{_and_more(missing)}.")
-    if unknown := [name for name in by_id if name not in references]:
-        raise UserError(f"Prediction '{unknown[0]}'{_and_more(unknown)} has no reference.")
+    by_id = matched(entries, references)
     place = {name: k for k, name in enumerate(classes)}
     with_probabilities = [name for name in references if "probabilities" in by_id[name]]
     if not with_probabilities:
@@ -131,6 +128,25 @@ def predictions_of(
         for n, row in zip(references, rows, strict=True)
     ]
     return Predictions(list(references), np.array(labels, dtype=np.int64), rows)
+
+
+def matched(entries: Sequence[Mapping[str, Any]], references: Collection[str]) -> dict[str, Mapping[str, Any]]:
+    """Return id -> prediction.
+
+    Raises:
+        UserError: a reference has no prediction, or a prediction no reference.
+    """
+    by_id = {e["id"]: e for e in entries}
+    if missing := [name for name in references if name not in by_id]:
+        raise UserError(f"There is no prediction for '{missing[0]}'{_and_more(missing)}.")
+    if unknown := [name for name in by_id if name not in references]:
+        raise UserError(f"Prediction '{unknown[0]}'{_and_more(unknown)} has no reference.")
+    return by_id
+
+
+def metrics_of(task: str) -> list[MetricSpec]:
+    """Every installed metric of a task."""
+    return [spec for spec in registry().specs("metric").values() if task in spec.tasks]
 
 
 def _and_more(names: Sequence[str]) -> str:
@@ -175,5 +191,5 @@ def score_files(predictions: Path, references: Path, classes: Sequence[str] | No
     entries = load(predictions, "predictions")
     labels, names = references_of(load(references, "references"), classes, classes_seen(entries))
     made = predictions_of(entries, labels, names)
-    metrics = [n for n, s in registry().specs("metric").items() if "classification" in s.tasks]
+    metrics = [spec.name for spec in metrics_of("classification")]
     return score(made, np.array(list(labels.values()), dtype=np.int64), names, metrics)

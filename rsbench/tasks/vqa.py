@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass
 class Questions:
     """Questions of one batch, or of a split.
 

@@ -132,8 +132,9 @@ def test_two_phases_train_the_head_first(root: Path, tmp_path: Path) -> None:
     fresh = load_attribute(plan.model["factory"])
     torch.manual_seed(0)
     from rsbench.engine import setup
+    from rsbench.engine.data import open_data
 
-    start = fresh(setup.model_context(plan, setup.open_data(plan))).state_dict()
+    start = fresh(setup.make_job(plan, open_data(plan)).model_context()).state_dict()
     assert torch.equal(seen[0]["0.weight"], start["0.weight"])
     assert torch.equal(seen[0]["1.running_mean"], start["1.running_mean"])
     assert not torch.equal(seen[0]["17.weight"], start["17.weight"])

@@ -1,0 +1,27 @@
+"""SpatialNet-ViT: one Vision Transformer with heads for scene classification, captioning and VQA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rsbench import hookimpl
+
+if TYPE_CHECKING:
+    from rsbench.specs import ModelSpec, RecipeSpec
+
+
+@hookimpl
+def rsbench_models() -> Iterator[ModelSpec]:
+    """The network, and its question-blind form."""
+    from rsbench_spatialnet.declared import MODELS
+
+    yield from MODELS
+
+
+@hookimpl
+def rsbench_recipes() -> Iterator[RecipeSpec]:
+    """The author's recipe, and one that a CPU can run."""
+    from rsbench_spatialnet.declared import RECIPES
+
+    yield from RECIPES

@@ -1,0 +1,90 @@
+"""What the models and recipes are, without importing torch."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from rsbench.specs import Accepts, ModelSpec, Option, RecipeSpec
+
+_PAPER: Final = "SpatialNet-ViT, arXiv 2506.22501 (IGARSS 2025)"
+_TASKS: Final = ("classification", "captioning", "vqa")
+
+_OPTIONS: Final[dict[str, Option]] = {
+    "dim": Option(default=512, help="width of the tokens, D; blank in the paper, 512 in its code"),
+    "depth": Option(default=12, help="encoder layers"),
+    "heads": Option(default=8, help="attention heads"),
+    "patch": Option(default=16, help="side of a patch in pixels"),
+    "mlp": Option(default=2048, help="width of the feed-forward layers; as in the code"),
+    "activation": Option(default="relu", help="relu as in the paper, gelu as in its code", choices=("relu", "gelu")),
+    "norm": Option(default="post", help="post as in the code; pre trains more easily", choices=("post", "pre")),
+    "dropout": Option(default=0.1, help="in [0, 1)"),
+    "input_size": Option(default=0, help="side to which images are resized inside the model; 0 leaves them"),
+    "text_layers": Option(default=2, help="layers of the caption decoder and of the question encoder"),
+    "land_use_weight": Option(default=1.0, help="lambda of the land-use head beside captioning (eq. 6); 0 is none"),
+    "count": Option(
+        default="regression",
+        help="how count questions are answered: log1p regression, or one classifier over all answers",
+        choices=("regression", "buckets"),
+    ),
+}
+
+
+def _model(name: str, summary: str, blind: bool, **more: Any) -> ModelSpec:
+    return ModelSpec(
+        name=name,
+        summary=summary,
+        factory=f"rsbench_spatialnet.network:{'blind' if blind else 'spatialnet'}",
+        accepts=Accepts(min_size=16, normalisation="imagenet"),
+        options=_OPTIONS,
+        recipes=("spatialnet-author", "spatialnet-short"),
+        citation=_PAPER,
+        **more,
+    )
+
+
+MODELS: Final = (
+    _model(
+        "spatialnet-vit",
+        "12-layer ViT, patch 16, D 512, with a land-use, a caption and per-type question heads.",
+        blind=False,
+        tasks=_TASKS,
+        tags=("reconstruction",),
+    ),
+    _model(
+        "spatialnet-vit-blind",
+        "SpatialNet-ViT as its published code has it: the question is tokenised and not looked at, only its type is.",
+        blind=True,
+        tasks=("vqa",),
+        tags=("control",),
+    ),
+)
+
+RECIPES: Final = (
+    RecipeSpec(
+        name="spatialnet-author",
+        summary="50 epochs of Adam with coupled L2 at a constant rate, as in the author's code.",
+        tasks=_TASKS,
+        optimizer="adam",
+        lr=1e-4,
+        schedule="constant",
+        weight_decay=0.01,
+        no_decay=(),
+        batch=32,
+        epochs=50,
+        task_options={},
+        citation=f"{_PAPER}; batch and epochs from the paper, the rest from its code",
+    ),
+    RecipeSpec(
+        name="spatialnet-short",
+        summary="12 epochs of AdamW with warm-up, for a CPU.",
+        tasks=_TASKS,
+        lr=3e-4,
+        schedule="cosine",
+        warmup=1,
+        batch=32,
+        epochs=12,
+        clip_grad=1.0,
+        task_options={},
+        reconstruction=True,
+    ),
+)

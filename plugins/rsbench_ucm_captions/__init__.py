@@ -1,0 +1,35 @@
+"""UCM-captions: 2,100 aerial images with five sentences each, and their 21 land-use classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rsbench import hookimpl
+
+if TYPE_CHECKING:
+    from rsbench.specs import DatasetSpec, ProtocolSpec, RecipeSpec
+
+
+@hookimpl
+def rsbench_datasets() -> Iterator[DatasetSpec]:
+    """The dataset."""
+    from rsbench_ucm_captions.declared import DATASET
+
+    yield DATASET
+
+
+@hookimpl
+def rsbench_protocols() -> Iterator[ProtocolSpec]:
+    """Captioning and land use on the same split."""
+    from rsbench_ucm_captions.declared import PROTOCOLS
+
+    yield from PROTOCOLS
+
+
+@hookimpl
+def rsbench_recipes() -> Iterator[RecipeSpec]:
+    """The standard recipes of the two protocols."""
+    from rsbench_ucm_captions.declared import RECIPES
+
+    yield from RECIPES

@@ -1,0 +1,1 @@
+"""What the engine does differently for each task: batches, losses, evaluation, checks and gates."""

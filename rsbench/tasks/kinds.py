@@ -1,0 +1,200 @@
+"""What the core has to know of each task, without torch: how predictions are kept, read again and broken down."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from rsbench.metrics.contract import MetricContext
+from rsbench.registry import registry
+from rsbench.specs import load_attribute
+from rsbench.tasks import predictions as label_files
+from rsbench.tasks import tables
+from rsbench.tasks.captioning import Captions
+from rsbench.tasks.classification import breakdown
+from rsbench.tasks.vqa import AnswerReferences, Answers
+
+STATISTICS: Final = "statistics:"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a system said about the samples of a split.
+
+    Attributes:
+        predictions, references: the task's containers; references are ``None`` where *kept* stands for them.
+        clusters: [N], what samples share, or ``None``.
+        kept: metric -> statistics float64 [N, k].
+    """
+
+    predictions: Any
+    references: Any
+    clusters: np.ndarray | None = None
+    kept: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+class TaskKind(ABC):
+    """A task.  ``keeps_statistics``: references are texts that do not go into a file; each metric's rows do."""
+
+    name: str
+    keeps_statistics = False
+
+    @abstractmethod
+    def write(self, path: Path, outcome: Outcome) -> None:
+        """Keep an outcome as a parquet file."""
+
+    @abstractmethod
+    def read(self, path: Path) -> Outcome:
+        """Return a kept outcome.
+
+        Raises:
+            UserError: the file is missing or of another kind.
+        """
+
+    def by_group(self, outcome: Outcome, context: MetricContext) -> dict[str, Any]:
+        """Return the record's ``by_group``."""
+        del outcome, context
+        return {}
+
+
+class Classification(TaskKind):
+    """References are class numbers."""
+
+    name = "classification"
+
+    def write(self, path: Path, outcome: Outcome) -> None:
+        """Keep labels and probabilities (see :mod:`rsbench.tasks.predictions`)."""
+        made = outcome.predictions
+        label_files.write(path, made.ids, outcome.references, made.labels, made.probabilities)
+
+    def read(self, path: Path) -> Outcome:
+        """Return predictions and references int64 [N]."""
+        return Outcome(*label_files.read(path))
+
+    def by_group(self, outcome: Outcome, context: MetricContext) -> dict[str, Any]:
+        """Figures per class, confusion matrix and reliability."""
+        return breakdown(outcome.predictions, outcome.references, context.classes)
+
+
+class Captioning(TaskKind):
+    """References are sentences of a dataset: what is kept of them is each metric's statistics."""
+
+    name = "captioning"
+    keeps_statistics = True
+
+    def write(self, path: Path, outcome: Outcome) -> None:
+        """Keep ``id``, ``caption`` and ``statistics:<metric>`` (lists of float64)."""
+        import pyarrow as pa
+
+        columns: dict[str, Any] = {
+            "id": pa.array(list(outcome.predictions.ids), pa.string()),
+            "caption": pa.array(list(outcome.predictions.captions), pa.string()),
+        }
+        for name, rows in outcome.kept.items():
+            columns[STATISTICS + name] = pa.array(list(rows), pa.list_(pa.float64()))
+        tables.write(path, columns)
+
+    def read(self, path: Path) -> Outcome:
+        """Return captions and statistics; there are no references."""
+        table = tables.read(path, ("id", "caption"))
+        kept = {
+            name.removeprefix(STATISTICS): np.array(table[name].to_pylist(), dtype=np.float64)
+            for name in table.column_names
+            if name.startswith(STATISTICS)
+        }
+        return Outcome(Captions(table["id"].to_pylist(), table["caption"].to_pylist()), None, kept=kept)
+
+    def by_group(self, outcome: Outcome, context: MetricContext) -> dict[str, Any]:
+        """How varied the captions are."""
+        del context
+        said = [caption.split() for caption in outcome.predictions.captions]
+        return {
+            "captions": {
+                "n": len(said),
+                "distinct": len({" ".join(s) for s in said}),
+                "mean_words": float(np.mean([len(s) for s in said])) if said else None,
+                "empty": sum(not s for s in said),
+            }
+        }
+
+
+class VisualQuestionAnswering(TaskKind):
+    """References are answer numbers and, for count questions, counts; questions about one image are a cluster."""
+
+    name = "vqa"
+
+    def write(self, path: Path, outcome: Outcome) -> None:
+        """Keep ``id``, ``image``, ``kind``, ``reference``, ``prediction``, ``true_count`` and ``count``."""
+        import pyarrow as pa
+
+        made, true = outcome.predictions, outcome.references
+        counts = np.full(len(made), np.nan) if made.counts is None else made.counts
+        tables.write(
+            path,
+            {
+                "id": pa.array(list(made.ids), pa.string()),
+                "image": pa.array(list(made.images), pa.string()),
+                "kind": pa.array(made.kinds.astype(np.int8)),
+                "reference": pa.array(true.answers.astype(np.int16)),
+                "prediction": pa.array(made.answers.astype(np.int16)),
+                "true_count": pa.array(true.counts, from_pandas=True),
+                "count": pa.array(counts.astype(np.float32), from_pandas=True),
+            },
+        )
+
+    def read(self, path: Path) -> Outcome:
+        """Return answers and references, clustered by image."""
+        table = tables.read(path, ("id", "image", "kind", "reference", "prediction", "true_count", "count"))
+        counts = _numbers(table["count"])
+        images = table["image"].to_pylist()
+        made = Answers(
+            table["id"].to_pylist(),
+            table["prediction"].to_numpy().astype(np.int64),
+            table["kind"].to_numpy().astype(np.int64),
+            images,
+            None if np.isnan(counts).all() else counts,
+        )
+        true = AnswerReferences(table["reference"].to_numpy().astype(np.int64), _numbers(table["true_count"]))
+        return Outcome(made, true, clusters=np.unique(np.array(images), return_inverse=True)[1])
+
+    def by_group(self, outcome: Outcome, context: MetricContext) -> dict[str, Any]:
+        """Questions and correct answers of each type, and the answers given."""
+        made, true = outcome.predictions, outcome.references
+        correct = made.answers == true.answers
+        kinds = {}
+        for k, name in enumerate(context.question_types):
+            inside = made.kinds == k
+            n = int(inside.sum())
+            right = int(correct[inside].sum())
+            kinds[name] = {"n": n, "correct": right, "accuracy": right / n if n else None}
+        given = np.bincount(made.answers[made.answers >= 0], minlength=len(context.classes))
+        return {"question_type": kinds, "answers": dict(zip(context.classes, given.tolist(), strict=True))}
+
+
+def metric_context(plan: Mapping[str, Any]) -> MetricContext:
+    """What metrics are told of a planned run."""
+    dataset = plan["dataset"]
+    return MetricContext(plan["task"], tuple(dataset["classes"]), tuple(dataset.get("question_types", ())))
+
+
+def _numbers(column: Any) -> np.ndarray:
+    return np.array([np.nan if v is None else v for v in column.to_pylist()], dtype=np.float64)
+
+
+_CORE: Final[dict[str, TaskKind]] = {t.name: t for t in (Classification(), Captioning(), VisualQuestionAnswering())}
+
+
+def kind_of(task: str) -> TaskKind:
+    """Return the task called *task*: one of the core's, or that of a plugin's ``TaskSpec``.
+
+    Raises:
+        UserError: there is none.
+    """
+    if task in _CORE:
+        return _CORE[task]
+    return load_attribute(f"{registry().get('task', task).module}:TASK")

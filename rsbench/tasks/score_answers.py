@@ -1,0 +1,90 @@
+"""Scores answers to questions made elsewhere, from plain JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from rsbench.errors import UserError, did_you_mean
+from rsbench.metrics.contract import MetricContext
+from rsbench.metrics.evaluate import evaluate
+from rsbench.specs import MetricSpec
+from rsbench.tasks.answers import ANSWERS_LR, TYPES_LR, canonical_answer
+from rsbench.tasks.kinds import Outcome, VisualQuestionAnswering
+from rsbench.tasks.score import load, matched, metrics_of
+from rsbench.tasks.vqa import AnswerReferences, Answers
+
+PRIMARY: Final = "OA"
+
+
+def outcome_of(
+    predictions: Sequence[Mapping[str, Any]],
+    references: Sequence[Mapping[str, Any]],
+    answers: Sequence[str] = ANSWERS_LR,
+    types: Sequence[str] = TYPES_LR,
+) -> Outcome:
+    """Match answers with references ``{"id", "image", "type", "answer"}``, in the order of the references.
+
+    Counts are put in the bins of RSVQA-LR.  An answer that is none of *answers* counts as wrong and as unparsable.
+
+    Raises:
+        UserError: an id is missing or unknown, a type is unknown, or a reference's answer fits no bin.
+    """
+    number = {name: k for k, name in enumerate(answers)}
+    for entry in references:
+        if not isinstance(entry.get("answer"), (str, int)):
+            raise UserError(f"Reference '{entry['id']}' has no 'answer'.")
+        if canonical_answer(str(entry["answer"])) not in number:
+            raise UserError(
+                f"The answer '{entry['answer']}' of reference '{entry['id']}' is none of the {len(answers)}."
+            )
+        if entry.get("type") not in types:
+            hint = did_you_mean(str(entry.get("type")), types)
+            raise UserError(f"Reference '{entry['id']}' has type '{entry.get('type')}', not {', '.join(types)}.{hint}")
+    ids = [entry["id"] for entry in references]
+    by_id = matched(predictions, set(ids))
+    for name in ids:
+        if not isinstance(by_id[name].get("answer"), (str, int)):
+            raise UserError(f"Prediction '{name}' has no 'answer' that is a text or a number.")
+    said = [str(by_id[name]["answer"]) for name in ids]
+    images = [str(entry.get("image", entry["id"])) for entry in references]
+    made = Answers(
+        ids,
+        np.array([number.get(canonical_answer(text), -1) for text in said], dtype=np.int64),
+        np.array([list(types).index(entry["type"]) for entry in references], dtype=np.int64),
+        images,
+        np.array([_count(text) for text in said]),
+    )
+    true = AnswerReferences(
+        np.array([number[canonical_answer(str(e["answer"]))] for e in references], dtype=np.int64),
+        np.array([_count(str(e["answer"])) if e["type"] == "count" else np.nan for e in references]),
+    )
+    return Outcome(made, true, clusters=np.unique(np.array(images), return_inverse=True)[1])
+
+
+def _count(text: str) -> float:
+    """The number that a text is, or NaN."""
+    return float(text) if text.isascii() and text.isdigit() else np.nan
+
+
+def score(outcome: Outcome, specs: Sequence[MetricSpec], primary: str = PRIMARY) -> dict[str, Any]:
+    """Return ``{"task", "n", "classes", "metrics", "by_group"}``; intervals are clustered by image."""
+    context = MetricContext("vqa", ANSWERS_LR, TYPES_LR)
+    return {
+        "task": "vqa",
+        "n": len(outcome.predictions),
+        "classes": list(ANSWERS_LR),
+        "metrics": evaluate(
+            specs, outcome.predictions, outcome.references, context, primary=primary, clusters=outcome.clusters
+        ),
+        "by_group": VisualQuestionAnswering().by_group(outcome, context),
+    }
+
+
+def score_files(predictions: Path, references: Path) -> dict[str, Any]:
+    """Score a predictions file against a references file by every installed metric of VQA."""
+    found = outcome_of(load(predictions, "predictions"), load(references, "references"))
+    return score(found, metrics_of("vqa"))

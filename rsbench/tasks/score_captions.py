@@ -1,0 +1,100 @@
+"""Scores captions made elsewhere, from plain JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from rsbench.errors import UserError
+from rsbench.metrics.contract import MetricContext
+from rsbench.metrics.evaluate import build, collect, evaluate
+from rsbench.specs import MetricSpec
+from rsbench.tasks.captioning import Captions
+from rsbench.tasks.kinds import Captioning, Outcome
+from rsbench.tasks.score import load, matched, metrics_of
+from rsbench.tasks.text import words
+
+PRIMARY: Final = "CIDEr-D"
+
+
+def references_of(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return id -> reference sentences.
+
+    Raises:
+        UserError: an image has none, or one of them is not a text with words.
+    """
+    found = {}
+    for entry in entries:
+        sentences = entry.get("captions")
+        if not isinstance(sentences, list) or not sentences:
+            raise UserError(f"Reference '{entry['id']}' has no list of 'captions'.")
+        for k, sentence in enumerate(sentences):
+            if not isinstance(sentence, str) or not words(sentence):
+                raise UserError(f"Caption {k + 1} of reference '{entry['id']}' has no words: {sentence!r}.")
+        found[entry["id"]] = sentences
+    return found
+
+
+def predictions_of(entries: Sequence[Mapping[str, Any]], references: Mapping[str, list[str]]) -> Captions:
+    """Return captions in the order of the references; an empty one is scored as it is.
+
+    Raises:
+        UserError: an id is missing or unknown, or a caption is not a text.
+    """
+    by_id = matched(entries, references)
+    for name, entry in by_id.items():
+        if not isinstance(entry.get("caption"), str):
+            raise UserError(f"Prediction '{name}' has no 'caption' that is a text.")
+    return Captions(list(references), [by_id[name]["caption"] for name in references])
+
+
+def outcome_of(made: Captions, references: Mapping[str, list[str]], specs: Sequence[MetricSpec]) -> Outcome:
+    """Return captions with the statistics of each metric that can be computed here."""
+    sentences = list(references.values())
+    rows = collect(specs, made, sentences, MetricContext("captioning"))
+    return Outcome(made, sentences, kept=rows)
+
+
+def score(outcome: Outcome, specs: Sequence[MetricSpec], primary: str = PRIMARY) -> dict[str, Any]:
+    """Return ``{"task", "n", "metrics", "per_image", "by_group", "warnings"}``; values are raw, not times 100."""
+    context, made = MetricContext("captioning"), outcome.predictions
+    return {
+        "task": "captioning",
+        "n": len(made),
+        "metrics": evaluate(specs, made, outcome.references, context, primary=primary, kept=outcome.kept),
+        "per_image": per_image(specs, made.ids, outcome.kept),
+        "by_group": Captioning().by_group(outcome, context),
+        "warnings": warnings_of(made),
+    }
+
+
+def per_image(
+    specs: Sequence[MetricSpec], ids: Sequence[str], rows: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, float]]:
+    """Return id -> metric -> value of that image alone."""
+    context = MetricContext("captioning")
+    values = {s.name: build(s, context).per_image(rows[s.name]) for s in specs if s.name in rows}  # type: ignore[attr-defined]
+    return {name: {metric: float(column[i]) for metric, column in values.items()} for i, name in enumerate(ids)}
+
+
+def warnings_of(made: Captions) -> list[str]:
+    """What the reader of the scores should know of the captions."""
+    found = []
+    mute = [i for i, caption in zip(made.ids, made.captions, strict=True) if not words(caption)]
+    if mute:
+        more = f" (and {len(mute) - 1} more)" if len(mute) > 1 else ""
+        found.append(f"Prediction '{mute[0]}'{more} has no words and scores 0.")
+    if len(made) == 1:
+        found.append("CIDEr-D of a single image is 0 by definition: every word is in all documents.")
+    return found
+
+
+def score_files(predictions: Path, references: Path) -> dict[str, Any]:
+    """Score a predictions file against a references file by every installed metric of captioning."""
+    wanted = references_of(load(references, "references"))
+    made = predictions_of(load(predictions, "predictions"), wanted)
+    specs = metrics_of("captioning")
+    return score(outcome_of(made, wanted, specs), specs)

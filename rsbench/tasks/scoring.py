@@ -1,0 +1,79 @@
+"""Scoring by task: files against files, or a file against the test split of a prepared dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from rsbench.data.store import PreparedStore
+from rsbench.errors import UserError
+from rsbench.specs import MetricSpec
+from rsbench.tasks import score, score_answers, score_captions
+from rsbench.tasks.kinds import Outcome
+from rsbench.tasks.predictions import as_stored
+
+TASKS: Final = ("classification", "captioning", "vqa")
+
+
+def score_files(task: str, predictions: Path, references: Path, classes: Sequence[str] | None = None) -> dict[str, Any]:
+    """Score a predictions file against a references file by every installed metric of the task.
+
+    Raises:
+        UserError: a file, an id or a value is wrong, or the task cannot be scored from files.
+    """
+    if task == "captioning":
+        return score_captions.score_files(predictions, references)
+    if task == "vqa":
+        return score_answers.score_files(predictions, references)
+    return score.score_files(predictions, references, classes)
+
+
+def outcome_against(
+    task: str,
+    entries: Sequence[Mapping[str, Any]],
+    store: PreparedStore,
+    test: np.ndarray,
+    specs: Sequence[MetricSpec],
+) -> Outcome:
+    """Match predictions with the samples *test* of a prepared dataset.
+
+    Raises:
+        UserError: an id is missing or unknown, or a prediction is not valid.
+    """
+    ids = [store.ids[i] for i in test]
+    columns = store.columns
+    if task == "captioning":
+        sentences = {store.ids[i]: columns["sentences"][i] for i in test}
+        return score_captions.outcome_of(score_captions.predictions_of(entries, sentences), sentences, specs)
+    classes, types = store.manifest["classes"], store.manifest.get("question_types", ())
+    if task == "vqa":
+        references = [
+            {
+                "id": store.ids[i],
+                "image": store.image_ids[store.image_index[i]],
+                "type": columns["kind"][i],
+                "answer": classes[store.labels[i]] if columns["count"][i] is None else columns["count"][i],
+            }
+            for i in test
+        ]
+        return score_answers.outcome_of(entries, references, classes, types)
+    labels = dict(zip(ids, store.labels[test].tolist(), strict=True))
+    # As they would be kept: the numbers are the same with --save and without, and can be verified.
+    made = as_stored(score.predictions_of(entries, labels, classes))
+    return Outcome(made, store.labels[test])
+
+
+def score_outcome(
+    task: str, outcome: Outcome, classes: Sequence[str], specs: Sequence[MetricSpec], primary: str
+) -> dict[str, Any]:
+    """Return what ``rsbench score`` prints."""
+    if task == "captioning":
+        return score_captions.score(outcome, specs, primary)
+    if task == "vqa":
+        return score_answers.score(outcome, specs, primary)
+    if task != "classification":
+        raise UserError(f"Task '{task}' cannot be scored; this version scores {', '.join(TASKS)}.")
+    return score.score(outcome.predictions, outcome.references, classes, [s.name for s in specs], primary)
