@@ -90,7 +90,11 @@ class Band:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFile:
-    """A file to download: mirrors in order of preference, checked by size and by sha256 or md5."""
+    """A file to download: mirrors in order of preference, checked by size and by sha256 or md5.
+
+    record: address of the archive's own description of its files (Zenodo's ``/api/records/<id>``), from which the
+        checksum is taken at download time where none is given here.
+    """
 
     name: str
     urls: tuple[str, ...]
@@ -98,6 +102,7 @@ class RemoteFile:
     md5: str | None = None
     bytes: int | None = None
     extract: bool = False
+    record: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from ratios import paired
 from torch import nn
 
 from rsbench.engine.device import make_fabric
+from rsbench.engine.jobs.classification import ClassificationJob
 from rsbench.engine.loader import ArrayLoader, normalisation_for
 from rsbench.engine.train import Trainer
 from rsbench.registry import registry
@@ -44,11 +45,19 @@ def loader() -> ArrayLoader:
     )
 
 
+class Job(ClassificationJob):
+    """Batches, logits and losses of classification, without a plan."""
+
+    def __init__(self) -> None:
+        self.name = "bench"
+
+
 def engine_epoch(model: nn.Module, data: ArrayLoader, folder: Path) -> None:
     from rsbench.specs import RecipeSpec
 
     recipe = RecipeSpec(name="bench", summary="one constant epoch", schedule="constant", epochs=1, batch=BATCH)
     trainer = Trainer(
+        Job(),
         model,
         to_jsonable(recipe),
         nn.CrossEntropyLoss(),

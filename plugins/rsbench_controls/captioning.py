@@ -46,7 +46,7 @@ class ClassTemplateCaption:
         self.classifier.fit(blocks, labels)
         everything = commonest(text for texts in sentences for text in texts)
         self.templates = [
-            commonest((t for i in np.flatnonzero(labels == k) for t in sentences[i]), everything)
+            commonest((t for i in np.flatnonzero(labels == k).tolist() for t in sentences[i]), everything)
             for k in range(self.classes)
         ]
 

@@ -1,4 +1,4 @@
-"""Metrics of scene classification as a plugin."""
+"""Metrics of classification, captioning and VQA as a plugin."""
 
 from __future__ import annotations
 
@@ -15,5 +15,6 @@ if TYPE_CHECKING:
 def rsbench_metrics() -> Iterator[MetricSpec]:
     """The metrics of this plugin."""
     from rsbench_metrics.declared import METRICS
+    from rsbench_metrics.declared_vqa import VQA_METRICS
 
-    yield from METRICS
+    yield from (*METRICS, *VQA_METRICS)

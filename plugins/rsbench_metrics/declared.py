@@ -10,6 +10,8 @@ _CONFUSION: Final = "rsbench_metrics.confusion"
 _PROBABILITY: Final = "rsbench_metrics.probability"
 _ANY: Final = (None, None)
 _GUO: Final = "Guo et al. 2017, On Calibration of Modern Neural Networks"
+# Version of the implementation and of the tokenizer, which is part of every score of captions.
+_PTB: Final = "1+ptb1"
 
 METRICS: Final = (
     MetricSpec(name="overall_accuracy", summary="Share of correct samples.", factory=f"{_CONFUSION}:OverallAccuracy"),
@@ -105,5 +107,47 @@ METRICS: Final = (
         range=(-1.0, 1.0),
         needs=("probabilities",),
         citation="BMTA, arXiv 2510.15527; not a calibration measure",
+    ),
+    *(
+        MetricSpec(
+            name=f"BLEU-{n}",
+            summary=f"Clipped precision of n-grams up to n = {n}, with brevity penalty.",
+            factory="rsbench_metrics.bleu:Bleu",
+            tasks=("captioning",),
+            options={"n": n},
+            needs=("caption",),
+            version=_PTB,
+            citation="Papineni et al. 2002",
+        )
+        for n in (1, 2, 3, 4)
+    ),
+    MetricSpec(
+        name="ROUGE-L",
+        summary="F-measure of the longest common subsequence, beta 1.2.",
+        factory="rsbench_metrics.rouge:RougeL",
+        tasks=("captioning",),
+        needs=("caption",),
+        version=_PTB,
+        citation="Lin 2004",
+    ),
+    MetricSpec(
+        name="CIDEr-D",
+        summary="Similarity of tf-idf vectors of 1- to 4-grams; 0 for a single image.",
+        factory="rsbench_metrics.cider:CiderD",
+        tasks=("captioning",),
+        range=(0.0, 10.0),
+        unit="CIDEr (0-10)",
+        needs=("caption",),
+        version=_PTB,
+        citation="Vedantam et al. 2015",
+    ),
+    MetricSpec(
+        name="METEOR",
+        summary="Aligned words with stems, synonyms and paraphrases; needs Java and rsbench[meteor].",
+        factory="rsbench_metrics.meteor:Meteor",
+        tasks=("captioning",),
+        needs=("caption",),
+        version=f"{_PTB}+jar1.5",
+        citation="Denkowski & Lavie 2014",
     ),
 )

@@ -27,7 +27,7 @@ def write(root: Path, spec: DatasetSpec, per_class: int = 5, seed: int = 0, size
 
     rng = np.random.default_rng(seed)
     (root / "imgs").mkdir(parents=True, exist_ok=True)
-    images = []
+    images: list[dict[str, object]] = []
     for k, name in enumerate(spec.classes):
         colour = np.array([12 * k, 255 - 12 * k, (67 * k) % 256])
         for index in range(per_class):

@@ -20,7 +20,9 @@ def audit(store: PreparedStore, split: Split) -> dict[str, Any]:
     ``questions`` compare texts as they stand: ``test_in_train`` counts test texts that also occur in training,
     ``images_all_in_train`` test images all of whose sentences do.
     """
-    report: dict[str, Any] = {"sizes": split.sizes, "identical_images": _identical(store, split)}
+    report: dict[str, Any] = {"sizes": split.sizes}
+    if store.images.shape[-1] > 1:  # a single pixel stands for no image
+        report["identical_images"] = _identical(store, split)
     if "label" in store.columns and store.manifest["classes"]:
         report["classes"] = _class_counts(store, split)
     if "sentences" in store.columns:
@@ -39,7 +41,7 @@ def _class_counts(store: PreparedStore, split: Split) -> dict[str, dict[str, int
 def _identical(store: PreparedStore, split: Split) -> int:
     def digests(samples: np.ndarray) -> dict[int, bytes]:
         images = np.unique(store.image_index[samples])
-        return {int(i): hashlib.blake2b(np.ascontiguousarray(store.images[i])).digest() for i in images}
+        return {int(i): hashlib.blake2b(np.ascontiguousarray(store.images[i]).tobytes()).digest() for i in images}
 
     known = set(digests(split.train).values())
     return sum(digest in known for digest in digests(split.test).values())
@@ -80,7 +82,8 @@ def sentences_of(report: dict[str, Any]) -> list[str]:
     """Return an audit as lines to read."""
     sizes = report["sizes"]
     lines = [f"{sizes['train']} training, {sizes['val']} validation and {sizes['test']} test samples"]
-    lines.append(f"{report['identical_images']} test images have a twin in training, equal in every pixel")
+    if "identical_images" in report:
+        lines.append(f"{report['identical_images']} test images have a twin in training, equal in every pixel")
     if (s := report.get("sentences")) is not None:
         lines.append(
             f"{s['test_in_train']} of {s['test']} test sentences ({s['test_in_train'] / max(s['test'], 1):.1%}) also "

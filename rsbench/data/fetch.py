@@ -10,8 +10,9 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import requests
 
@@ -42,13 +43,43 @@ def fetch(spec: DatasetSpec, root: Path, *, on_progress: OnProgress | None = Non
         raise UserError(f"'{spec.name}' has nothing to download; prepare it with --source PATH.")
     folder = raw_folder(root, spec.name)
     folder.mkdir(parents=True, exist_ok=True)
-    for file in spec.files:
-        path = folder / file.name
+    records: dict[str, dict[str, Any]] = {}
+    for declared in spec.files:
+        path = folder / declared.name
+        file = _with_checksum(declared, path, records)
         if not is_verified(path, file):
             download(file, path, on_progress or (lambda done, total: None))
         if file.extract:
             _extract_beside(path, folder)
     return folder
+
+
+def _with_checksum(file: RemoteFile, path: Path, records: dict[str, dict[str, Any]]) -> RemoteFile:
+    """Fill in size and MD5 from the archive's record, which is asked once and kept beside the file."""
+    if file.record is None or file.sha256 or file.md5:
+        return file
+    note = path.with_name(f".{path.name}.published")
+    try:
+        facts = json.loads(note.read_text())
+    except (OSError, ValueError):
+        if file.record not in records:
+            records[file.record] = _published(file.record)
+        facts = records[file.record].get(file.name)
+        if facts is None:
+            raise UserError(f"The record {file.record} does not list {file.name}; it may have been renamed.") from None
+        note.write_text(json.dumps(facts))
+    return replace(file, md5=facts["md5"], bytes=facts["bytes"])
+
+
+def _published(record: str) -> dict[str, Any]:
+    """Return file name -> size and MD5, as an archive's record lists them."""
+    try:
+        answer = requests.get(record, timeout=TIMEOUT)
+        answer.raise_for_status()
+        entries = answer.json()["files"]
+        return {e["key"]: {"bytes": int(e["size"]), "md5": e["checksum"].removeprefix("md5:")} for e in entries}
+    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"The record {record} cannot be read ({type(error).__name__}); try again later.") from None
 
 
 def _extract_beside(archive: Path, folder: Path) -> None:

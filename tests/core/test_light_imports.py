@@ -20,7 +20,20 @@ HEAVY = [
     "scipy",
     "pyarrow",
 ]
-PLUGINS = ["controls", "convnets", "eurosat", "losses", "metrics", "scenes", "timm"]
+PLUGINS = [
+    "captioners",
+    "controls",
+    "convnets",
+    "eurosat",
+    "losses",
+    "metrics",
+    "rsvqa",
+    "scenes",
+    "spatialnet",
+    "timm",
+    "ucm-captions",
+    "vqa",
+]
 
 
 def loaded_after(code: str) -> list[str]:

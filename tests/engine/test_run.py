@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from rsbench.data.prepare import prepare
-from rsbench.engine import gates, run, train
+from rsbench.engine import gates, train
+from rsbench.engine.jobs.classification import ClassificationJob
 from rsbench.engine.run import execute
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.records import store
@@ -225,11 +226,11 @@ def test_data_that_changed_after_planning(root: Path, tmp_path: Path) -> None:
 
 
 def test_predictions_in_another_order_are_refused(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = run.evaluate
+    original = ClassificationJob.evaluate
 
-    def twice(model: nn.Module, loader: Any, fabric: Any) -> Any:
-        result = original(model, loader, fabric)
+    def twice(job: Any, model: nn.Module, loader: Any, fabric: Any) -> Any:
+        result = original(job, model, loader, fabric)
         return dataclasses.replace(result, index=np.concatenate([result.index[:-1], result.index[:1]]))
 
-    monkeypatch.setattr(run, "evaluate", twice)
+    monkeypatch.setattr(ClassificationJob, "evaluate", twice)
     assert "exactly once" in execute(make_plan(root, tmp_path), lambda e: None)["error"]["message"]

@@ -18,6 +18,7 @@ from rsbench.records.store import load_all
 from rsbench.records.verify import verify
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
+from rsbench.tasks.kinds import Outcome
 from rsbench.tasks.predictions import as_stored
 from rsbench.tasks.score import predictions_of, score, score_files
 
@@ -120,7 +121,7 @@ def test_an_external_record_with_probabilities_is_verified_and_never_overwritten
     )
     truth = stored.labels[test]
     result = score(as_stored(given), truth, stored.manifest["classes"], protocol.metrics, protocol.primary)
-    arguments = ("net", given, truth, result, stored.path, stored.manifest, protocol, tmp_path / "kept")
+    arguments = ("net", Outcome(given, truth), result, stored.path, stored.manifest, protocol, tmp_path / "kept")
     path = external.save(*arguments)
     (loaded,) = load_all([tmp_path / "kept"])
     assert verify(loaded) == []
@@ -131,4 +132,4 @@ def test_an_external_record_with_probabilities_is_verified_and_never_overwritten
     assert before == (path.read_bytes(), (path.parent / "predictions.parquet").read_bytes())
     assert given.probabilities is not None
     other = type(given)(given.ids, given.labels, given.probabilities**1.01)
-    assert external.save(*arguments[:1], other, *arguments[2:]) != path
+    assert external.save("net", Outcome(other, truth), *arguments[2:]) != path

@@ -1,0 +1,27 @@
+"""The captioning systems that papers on UCM-captions compare, each in its smallest faithful form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rsbench import hookimpl
+
+if TYPE_CHECKING:
+    from rsbench.specs import ModelSpec, RecipeSpec
+
+
+@hookimpl
+def rsbench_models() -> Iterator[ModelSpec]:
+    """Five encoder-decoders and a retrieval system."""
+    from rsbench_captioners.declared import MODELS
+
+    yield from MODELS
+
+
+@hookimpl
+def rsbench_recipes() -> Iterator[RecipeSpec]:
+    """The recipe that all of them share, since none of the papers' training code was found."""
+    from rsbench_captioners.declared import RECIPES
+
+    yield from RECIPES

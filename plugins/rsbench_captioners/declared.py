@@ -1,0 +1,108 @@
+"""What the captioning systems are, without importing torch or timm."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rsbench.specs import Accepts, ModelSpec, Option, RecipeSpec
+
+_OPEN: Final = "; training settings are not in what could be read"
+
+
+def _options(backbone: str) -> dict[str, Option]:
+    """Options of every system."""
+    return {
+        "backbone": Option(default=backbone, help="encoder: timm:<name> or torchvision:<name>"),
+        "weights": Option(
+            default="imagenet",
+            help="encoder's weights: none | imagenet (downloaded) | a local .safetensors, .npz, .pt or .pth file",
+        ),
+        "input_size": Option(default=0, help="side to which images are resized inside the model, in pixels; 0: as is"),
+    }
+
+
+def _network(name: str, summary: str, factory: str, backbone: str, citation: str) -> ModelSpec:
+    extra = {
+        "freeze": Option(default=True, help="keep the encoder's weights and BatchNorm statistics as they are"),
+        "width": Option(default=512, help="units of the LSTM, of word embeddings and of projected features"),
+    }
+    return ModelSpec(
+        name=name,
+        summary=summary,
+        factory=f"rsbench_captioners.{factory}",
+        tasks=("captioning",),
+        accepts=Accepts(normalisation="imagenet", min_size=32),
+        options=_options(backbone) | extra,
+        recipes=("captioners-standard",),
+        citation=citation + _OPEN,
+        tags=("reconstruction",),
+    )
+
+
+MODELS: Final = (
+    _network(
+        "vgg19-lstm",
+        "VGG-19's fc7 vector opens an LSTM; no attention.",
+        "show_and_tell:vgg19_lstm",
+        "torchvision:vgg19",
+        "Qu et al. 2016, Deep semantic understanding of high resolution remote sensing image",
+    ),
+    _network(
+        "googlenet-hard-attention",
+        "One place of GoogLeNet's grid a word, sampled and trained by REINFORCE.",
+        "hard_attention:googlenet_hard_attention",
+        "torchvision:googlenet",
+        "Lu et al. 2017, arXiv 1712.07835, after Xu et al. 2015, arXiv 1502.03044",
+    ),
+    _network(
+        "structured-attention",
+        "Attention over segments of the image; superpixels stand in for selective search.",
+        "structured_attention:structured_attention",
+        "torchvision:resnet50",
+        "Zhao et al. 2021, High-resolution remote sensing image captioning based on structured attention",
+    ),
+    _network(
+        "rasg",
+        "Two fused scales, attention read twice a word, and a gate between what is seen and what is said.",
+        "rasg:rasg",
+        "torchvision:resnet101",
+        "Li et al. 2021, Recurrent attention and semantic gate for remote sensing image captioning",
+    ),
+    _network(
+        "multilevel-attention-gcn",
+        "Attention over space and scale, and a graph of attributes: frequent words less stop words, not tagged nouns.",
+        "multilevel:multilevel_attention_gcn",
+        "torchvision:resnet50",
+        "Yuan et al. 2019, Multi-level attention and attribute graph convolution for captions of remote sensing images",
+    ),
+    ModelSpec(
+        name="csmlf",
+        summary="Retrieval: sentence of the training image whose collective sentence is nearest in a learnt space; "
+        "PPMI-SVD word vectors of the training captions stand in for GloVe.",
+        factory="rsbench_captioners.csmlf:CSMLF",
+        tasks=("captioning",),
+        kind="estimator",
+        accepts=Accepts(channels=3, unit="uint8", min_size=32),
+        options=_options("torchvision:resnet50"),
+        citation="Wang et al. 2019, Semantic descriptions of high-resolution remote sensing images" + _OPEN,
+        tags=("reconstruction",),
+    ),
+)
+
+RECIPES: Final = (
+    RecipeSpec(
+        name="captioners-standard",
+        summary="Adam 5e-4 for 20 epochs, five sentences an image, searched with a beam of 3.",
+        tasks=("captioning",),
+        optimizer="adam",
+        lr=5e-4,
+        schedule="cosine",
+        weight_decay=0.0,
+        batch=32,
+        epochs=20,
+        clip_grad=5.0,
+        augmentation={},
+        task_options={"min_count": 5, "max_words": 20, "sentences": 5, "beam": 3, "length_penalty": 0.0},
+        reconstruction=True,
+    ),
+)

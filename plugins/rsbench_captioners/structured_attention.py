@@ -1,0 +1,65 @@
+"""Structured attention (Zhao et al. 2021): segments of the image are attended to instead of places of a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import torch
+from torch import nn
+
+from rsbench.tasks.captioning import PAD, CaptionTargets, token_loss
+from rsbench.tasks.context import ModelContext
+from rsbench_captioners.attention import ShowAttendTell
+from rsbench_captioners.encoders import grid_encoder
+from rsbench_captioners.recurrent import traced
+from rsbench_captioners.segments import pool, segment
+
+DOUBLY_STOCHASTIC: Final = 1.0
+VARIANCE: Final = 0.1
+
+
+class StructuredAttention(ShowAttendTell):
+    """Soft attention over at most 30 segments, with two regularisers of its weights.
+
+    The paper takes its regions from selective search; here they are superpixels (:mod:`rsbench_captioners.segments`).
+    """
+
+    def regions(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return mean features of segments [I, 30, D] and which of them there are."""
+        return pool(self.encoder(images)[-1], segment(images))
+
+    def training_loss(
+        self, images: torch.Tensor, targets: CaptionTargets, loss: Callable[..., torch.Tensor]
+    ) -> torch.Tensor:
+        """Return ``loss`` of the words plus both regularisers."""
+        tokens = targets.tokens
+        outputs, states = self.unroll(images, tokens)
+        weights = traced(states, "weights")[:, :-1].float()
+        penalty = regularisers(weights, states[0]["valid"], tokens[:, 1:] != PAD)
+        return token_loss(loss, self.classify(outputs), tokens) + penalty
+
+
+def regularisers(weights: torch.Tensor, valid: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+    """Return the penalty of attention weights: every segment should be looked at, and one at a time.
+
+    The first part is the doubly stochastic one, the mean over segments of (1 - sum over words)^2 (Xu et al. 2015,
+    eq. 14).  The second rewards the variance of a word's weights over segments, times their number so that it lies in
+    [0, 1); it is a reading of the paper's name for it, whose formula was not at hand.
+
+    Args:
+        weights: [B, T, P]; ``valid``: bool [B, P], the segments that there are; ``kept``: bool [B, T], not padding.
+    """
+    count = valid.sum(1)
+    total = (weights * kept[..., None]).sum(1)
+    doubly = (((1 - total) ** 2 * valid).sum(1) / count).mean()
+    variance = ((weights - 1 / count[:, None, None]) ** 2 * valid[:, None]).sum(2)
+    return DOUBLY_STOCHASTIC * doubly - VARIANCE * variance[kept].mean()
+
+
+def structured_attention(
+    context: ModelContext, backbone: str, weights: str, freeze: bool, input_size: int, width: int
+) -> nn.Module:
+    """Build the system on the backbone's last map of stride 16 or less, fine enough for segments."""
+    encoder = grid_encoder(context, backbone, weights, freeze, input_size, max_stride=16)
+    return StructuredAttention(context, encoder, width)

@@ -1,0 +1,27 @@
+"""RSVQA-LR: questions about 772 Sentinel-2 images, and its annotations alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rsbench import hookimpl
+
+if TYPE_CHECKING:
+    from rsbench.specs import DatasetSpec, ProtocolSpec
+
+
+@hookimpl
+def rsbench_datasets() -> Iterator[DatasetSpec]:
+    """With images and without."""
+    from rsbench_rsvqa.declared import DATASETS
+
+    yield from DATASETS
+
+
+@hookimpl
+def rsbench_protocols() -> Iterator[ProtocolSpec]:
+    """The official split, and validation to test for what needs no image."""
+    from rsbench_rsvqa.declared import PROTOCOLS
+
+    yield from PROTOCOLS

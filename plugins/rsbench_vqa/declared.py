@@ -1,0 +1,126 @@
+"""What the systems, controls and recipes are, without importing torch.
+
+The systems' published accuracies on RSVQA-LR are those of pretrained backbones that are downloaded; none of the three
+was trained here as its authors did.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from rsbench.specs import Accepts, ModelSpec, Option, RecipeSpec
+
+_ACCEPTS: Final = Accepts(normalisation="imagenet", min_size=32)
+_RESNET: Final = "timm:resnet152.tv_in1k"
+_VIT: Final = "timm:vit_base_patch32_clip_224.openai"
+
+
+def _image_options(backbone: str) -> dict[str, Option]:
+    return {
+        "backbone": Option(default=backbone, help="timm:<name> or torchvision:<name>; its last feature map is used"),
+        "weights": Option(
+            default="imagenet",
+            help="none | imagenet (downloaded) | a .safetensors, .npz, .pt or .pth file, for ImageNet mean and std",
+        ),
+        "freeze": Option(default=True, help="leave the backbone's weights as they are", choices=(True, False)),
+        "input_size": Option(default=0, help="side to which images are resized inside the model; 0 leaves them"),
+    }
+
+
+_WIDTH: Final = Option(default=2400, help="numbers in a question's state; 2400 as in skip-thoughts")
+_RECONSTRUCTION: Final[dict[str, Any]] = {"tasks": ("vqa",), "accepts": _ACCEPTS, "tags": ("reconstruction",)}
+_CONTROL: Final[dict[str, Any]] = {"tasks": ("vqa",), "tags": ("control",)}
+_LOBRY: Final = "Lobry et al. 2020, RSVQA: Visual Question Answering for Remote Sensing Data"
+
+MODELS: Final = (
+    ModelSpec(
+        name="lobry2020",
+        summary="Frozen ResNet-152 and a word GRU in place of skip-thoughts, multiplied.",
+        factory="rsbench_vqa.lobry:Lobry2020",
+        options={**_image_options(_RESNET), "question_width": _WIDTH},
+        recipes=("lobry-author",),
+        pretrained_on="ImageNet-1k",
+        citation=_LOBRY,
+        **_RECONSTRUCTION,
+    ),
+    ModelSpec(
+        name="yuan2022",
+        summary="lobry2020 with attention led by the question and a curriculum from easy to hard.",
+        factory="rsbench_vqa.yuan:Yuan2022",
+        options={
+            **_image_options(_RESNET),
+            "question_width": _WIDTH,
+            "growth": Option(default=1000, help="training steps after which the curriculum holds all questions"),
+        },
+        pretrained_on="ImageNet-1k",
+        citation="Yuan et al. 2022, From Easy to Hard: Learning Language-Guided Curriculum for VQA on RS Data",
+        **_RECONSTRUCTION,
+    ),
+    ModelSpec(
+        name="bazi2022",
+        summary="Bi-modal transformer on the patches of a frozen CLIP ViT-B/32 and learnt words.",
+        factory="rsbench_vqa.bazi:Bazi2022",
+        options={
+            **(_image_options(_VIT) | {"input_size": Option(default=224, help="side to which images are resized")}),
+            "width": Option(default=512, help="numbers in a token, a multiple of 64"),
+            "layers": Option(default=2, help="pairs of cross-attention decoders"),
+        },
+        pretrained_on="CLIP (OpenAI)",
+        citation="Bazi et al. 2022, Bi-Modal Transformer-Based Approach for VQA in Remote Sensing Imagery",
+        **_RECONSTRUCTION,
+    ),
+    ModelSpec(
+        name="question-only",
+        summary="A word GRU that never sees the image.",
+        factory="rsbench_vqa.controls:QuestionOnly",
+        accepts=Accepts(normalisation="none"),
+        **_CONTROL,
+    ),
+    ModelSpec(
+        name="image-only",
+        summary="Mean features of a frozen backbone and the question's type, without its words.",
+        factory="rsbench_vqa.controls:ImageOnly",
+        accepts=_ACCEPTS,
+        options=_image_options(_RESNET),
+        pretrained_on="ImageNet-1k",
+        **_CONTROL,
+    ),
+    ModelSpec(
+        name="commonest-answer-per-type",
+        summary="Always the commonest training answer of the question's type.",
+        factory="rsbench_vqa.controls:CommonestAnswer",
+        kind="estimator",
+        accepts=Accepts(normalisation="none"),
+        **_CONTROL,
+    ),
+)
+
+RECIPES: Final = (
+    RecipeSpec(
+        name="vqa-standard",
+        summary="Adam, cosine, 10 epochs of 256 questions a step, 16 about each image.",
+        tasks=("vqa",),
+        optimizer="adam",
+        lr=5e-4,
+        weight_decay=0.0,
+        schedule="cosine",
+        batch=256,
+        epochs=10,
+        clip_grad=5.0,
+        task_options={"max_words": 20, "min_count": 1, "questions_per_image": 16},
+    ),
+    RecipeSpec(
+        name="lobry-author",
+        summary="150 epochs of Adam at 1e-5; without the authors' flips and turns, which spare questions of place.",
+        tasks=("vqa",),
+        optimizer="adam",
+        lr=1e-5,
+        weight_decay=0.0,
+        schedule="constant",
+        batch=70,
+        epochs=150,
+        task_options={"max_words": 20, "min_count": 1, "questions_per_image": 1},
+        reconstruction=True,
+        citation=_LOBRY,
+    ),
+)
