@@ -108,6 +108,9 @@ METRICS: Final = (
         needs=("probabilities",),
         citation="BMTA, arXiv 2510.15527; not a calibration measure",
     ),
+)
+
+CAPTION_METRICS: Final = (
     *(
         MetricSpec(
             name=f"BLEU-{n}",

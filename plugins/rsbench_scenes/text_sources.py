@@ -22,6 +22,7 @@ CAPTIONS_SIZES: Final = {"train": 1500, "val": 200, "test": 300}
 QUESTIONS_SEED: Final = 20_263
 QUESTIONS_SIZES: Final = {"train": 572, "val": 100, "test": 100}
 ONE_MORE: Final = {"train": 25, "val": 20, "test": 25}  # one image in so many has 101 questions instead of 100
+ENLARGED: Final = 4  # in files, a pixel becomes a square: images of RSVQA-LR are 256 pixels wide
 DATE: Final = 1_543_589_204.0  # of everything: the files are the same whenever they are written
 
 Asked = Sequence[Mapping[str, str]]
@@ -118,7 +119,8 @@ def rsvqa_files(asked: Sequence[Asked], members: range) -> tuple[dict[str, Any],
 
 
 def write_rsvqa(folder: Path, sizes: Mapping[str, int] = QUESTIONS_SIZES) -> None:
-    """Write a generated RSVQA-LR in its own format: nine json files and ``Images_LR/<number>.tif`` (RGB, 8 bits).
+    """Write a generated RSVQA-LR in its own format: nine json files and ``Images_LR/<number>.tif`` (RGB, 8 bits,
+    256x256).
 
     Args:
         folder: made if it is not there.
@@ -130,7 +132,8 @@ def write_rsvqa(folder: Path, sizes: Mapping[str, int] = QUESTIONS_SIZES) -> Non
     asked = list(source.asked())
     (folder / "Images_LR").mkdir(parents=True, exist_ok=True)
     for k in range(len(asked)):
-        Image.fromarray(source.draw(k)[0].transpose(1, 2, 0)).save(folder / "Images_LR" / f"{k}.tif")
+        pixels = source.draw(k)[0].repeat(ENLARGED, 1).repeat(ENLARGED, 2)
+        Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / "Images_LR" / f"{k}.tif")
     for split, members in source.members.items():
         for content in rsvqa_files(asked, members):
             (kind,) = content

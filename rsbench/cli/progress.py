@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rsbench.metrics.display import factor, shown
+
 if TYPE_CHECKING:
     from rsbench.plan import RunPlan
 
@@ -34,9 +36,11 @@ def summary(event: dict[str, Any]) -> str:
     primary = event["primary"]
     if primary is None or primary["value"] is None:
         return event["status"]
-    interval = f" [{100 * primary['ci95'][0]:.2f}, {100 * primary['ci95'][1]:.2f}]" if primary["ci95"] else ""
+    unit = primary["unit"]
+    value, sign = shown(primary["value"], unit), factor(unit)[1]
+    interval = " [{}, {}]".format(*(shown(v, unit) for v in primary["ci95"])) if primary["ci95"] else ""
     when = "as before" if event["status"] == "cached" else f"in {event['seconds']:.0f} s"
-    return f"{primary['name']} {100 * primary['value']:.2f} %{interval} {when}"
+    return f"{primary['name']} {value}{' ' if sign else ''}{sign}{interval} {when}"
 
 
 class _Lines:
@@ -61,6 +65,8 @@ def _logs(logs: dict[str, Any]) -> str:
     text = f"loss {logs['train_loss']:.4f}"
     if "val_accuracy" in logs:
         text += f", val {100 * logs['val_accuracy']:.2f} %"
+    elif "val_score" in logs:
+        text += f", val {logs['val_score']:.4f}"
     return f"{text}, {logs['seconds']:.1f} s"
 
 

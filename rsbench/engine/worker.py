@@ -67,10 +67,10 @@ def main(connection: Connection, plan_data: dict[str, Any], environment: dict[st
 
 
 def primary_of(metrics: dict[str, Any]) -> dict[str, Any] | None:
-    """Return ``{name, value, ci95}`` of the primary metric of a record's ``metrics``."""
+    """Return ``{name, value, ci95, unit}`` of the primary metric of a record's ``metrics``."""
     for name, entry in metrics.items():
         if entry.get("primary"):
-            return {"name": name, "value": entry["value"], "ci95": entry["ci95"]}
+            return {"name": name, "value": entry["value"], "ci95": entry["ci95"], "unit": entry["unit"]}
     return None
 
 

@@ -82,7 +82,7 @@ class _Samples:
 
 @dataclass
 class Table:
-    """The rows of one protocol fingerprint."""
+    """The rows of one protocol fingerprint; ``units`` are those of all its metrics."""
 
     task: str
     dataset: str
@@ -91,6 +91,7 @@ class Table:
     primary: str
     higher_is_better: bool
     unit: str
+    units: dict[str, str]
     metric: Metric
     rows: list[Row]
     test_samples: int
@@ -127,6 +128,7 @@ def _table(fingerprint: str, members: list[LoadedRecord]) -> Table:
         primary=spec.name,
         higher_is_better=spec.higher_is_better is not False,
         unit=spec.unit,
+        units={name: registry().get("metric", name).unit for name in protocol["metrics"]},
         metric=metric,
         rows=rows,
         test_samples=protocol["split_sizes"]["test"],

@@ -14,7 +14,7 @@ import pytest
 import sacrebleu
 from rsbench_metrics import ngrams, ptb
 from rsbench_metrics.captioning import CaptionMetric
-from rsbench_metrics.declared import METRICS
+from rsbench_metrics.declared import CAPTION_METRICS
 from rsbench_metrics.ptb import tokenize
 
 from rsbench.metrics.contract import MetricContext
@@ -28,7 +28,7 @@ WORDS = ["a", "white", "tank", "near", "the", "road"]
 
 
 def metric(name: str) -> CaptionMetric:
-    return build(next(m for m in METRICS if m.name == name), MetricContext("captioning"))
+    return build(next(m for m in CAPTION_METRICS if m.name == name), MetricContext("captioning"))
 
 
 def load(name: str) -> tuple[Captions, list[list[str]]]:
@@ -230,7 +230,7 @@ def test_long_captions_are_scored() -> None:
 
 
 def test_specs_name_tokenizer_and_needs() -> None:
-    specs = {m.name: m for m in METRICS if m.tasks == ("captioning",)}
+    specs = {m.name: m for m in CAPTION_METRICS}
     assert set(specs) == {*NAMES, "METEOR"}
-    assert all("ptb1" in m.version and m.needs == ("caption",) for m in specs.values())
+    assert all("ptb1" in m.version and m.tasks == ("captioning",) and m.needs == ("caption",) for m in specs.values())
     assert specs["CIDEr-D"].range == (0.0, 10.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rsbench.leaderboard.aggregate import Row, Table
+from rsbench.metrics.display import factor, shown
 
 COLUMNS: Final = (
     "rank",
@@ -20,20 +21,37 @@ COLUMNS: Final = (
 )
 
 
+# Metrics that papers of a task print beside the primary one.
+BESIDE: Final = {
+    "captioning": ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L"),
+    "vqa": ("AA", "accuracy_count", "accuracy_presence", "accuracy_comp", "accuracy_rural_urban"),
+}
+
+
+def columns(table: Table) -> tuple[str, ...]:
+    """Headings of a table: :data:`COLUMNS`, and what is printed beside the score."""
+    after = COLUMNS.index("95 % interval") + 1
+    return (*COLUMNS[:after], *_beside(table), *COLUMNS[after:])
+
+
+def _beside(table: Table) -> tuple[str, ...]:
+    return tuple(name for name in BESIDE.get(table.task, ()) if name in table.units)
+
+
 def title(table: Table) -> str:
     """Heading of a table."""
-    return f"{table.dataset} / {table.protocol}: {table.primary}, {table.test_samples} test samples"
+    sign = factor(table.unit)[1]
+    primary = table.primary + (f" {sign}" if sign not in ("", "%") else "")
+    return f"{table.dataset} / {table.protocol}: {primary}, {table.test_samples} test samples"
 
 
 def score(value: float | None, table: Table) -> str:
-    """Fractions in percent with two decimals, other units with four."""
-    if value is None:
-        return "-"
-    return f"{100 * value:.2f}" if table.unit == "fraction" else f"{value:.4f}"
+    """The primary metric as it is printed."""
+    return shown(value, table.unit)
 
 
 def cells(row: Row, table: Table) -> list[str]:
-    """Return one text for each of ``COLUMNS``."""
+    """Return one text for each of :func:`columns`."""
     deviation = f" ± {score(row.deviation, table)}" if row.deviation is not None else ""
     interval = f"{score(row.interval[0], table)} - {score(row.interval[1], table)}" if row.interval else "-"
     place = str(row.rank) if row.rank is not None else "control" if row.control else "-"
@@ -45,6 +63,7 @@ def cells(row: Row, table: Table) -> list[str]:
         str(len(row.seeds)),
         score(row.mean, table) + deviation,
         interval,
+        *(shown(row.metrics.get(name), table.units[name]) for name in _beside(table)),
         f"{row.params / 1e6:.2f} M" if row.params else "-",
         f"{row.train_seconds:.0f}" if row.train_seconds is not None else "-",
         "; ".join(row.flags),

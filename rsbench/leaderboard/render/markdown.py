@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rsbench.leaderboard.board import Board
-from rsbench.leaderboard.render.cells import COLUMNS, NOTE, cells, title
+from rsbench.leaderboard.render.cells import NOTE, cells, columns, title
 
 
 def render(board: Board) -> str:
@@ -13,7 +13,7 @@ def render(board: Board) -> str:
     parts = ["# Leaderboard\n"]
     for table in board.tables:
         rows = [[_escape(c) for c in cells(row, table)] for row in table.rows]
-        text = tabulate(rows, COLUMNS, tablefmt="github", disable_numparse=True)
+        text = tabulate(rows, columns(table), tablefmt="github", disable_numparse=True)
         parts.append(f"## {title(table)}\n\nProtocol fingerprint `{table.fingerprint[:16]}`.\n\n{text}\n")
     parts.append(f"{NOTE if board.tables else 'No finished runs to rank.'}\n")
     return "\n".join(parts)

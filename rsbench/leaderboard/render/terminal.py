@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from rsbench.leaderboard.board import Board
-from rsbench.leaderboard.render.cells import COLUMNS, NOTE, cells, title
+from rsbench.leaderboard.render.cells import BESIDE, NOTE, cells, columns, title
 
 WIDE: Final = 110
-DROPPED: Final = ("recipe", "division", "params", "train s")  # in narrow terminals; the other formats have them
+# In narrow terminals; the other formats have them.
+DROPPED: Final = (*(name for names in BESIDE.values() for name in names), "recipe", "division", "params", "train s")
+    *(name for names in BESIDE.values() for name in names),
+    "recipe",
+    "division",
+    "params",
+    "train s",
+)  # in narrow terminals; the other formats have them
 
 
 def render(board: Board, width: int | None = None) -> str:
@@ -23,14 +30,15 @@ def render(board: Board, width: int | None = None) -> str:
     console = Console(file=stream, width=width or max(Console().width, 80), highlight=False)
     for table in board.tables:
         rows = [cells(row, table) for row in table.rows]
-        used = [i for i, _ in enumerate(COLUMNS) if any(r[i] not in ("", "-") for r in rows)]
+        names = columns(table)
+        used = [i for i, _ in enumerate(names) if any(r[i] not in ("", "-") for r in rows)]
         if console.width < WIDE:
-            used = [i for i in used if COLUMNS[i] not in DROPPED]
+            used = [i for i in used if names[i] not in DROPPED]
         drawn = RichTable(title=title(table), title_justify="left")
         for i in used:
-            right = COLUMNS[i] in ("seeds", "score", "params", "train s")
-            wraps = COLUMNS[i] in ("system", "note")
-            drawn.add_column(COLUMNS[i], justify="right" if right else "left", overflow="fold", no_wrap=not wraps)
+            left = names[i] in ("rank", "system", "recipe", "division", "95 % interval", "note")
+            wraps = names[i] in ("system", "note")
+            drawn.add_column(names[i], justify="left" if left else "right", overflow="fold", no_wrap=not wraps)
         for texts in rows:
             drawn.add_row(*(Text(texts[i]) for i in used))
         console.print(drawn)

@@ -1,0 +1,20 @@
+"""How raw scores are printed: times a factor that is named beside them."""
+
+from __future__ import annotations
+
+
+def factor(unit: str) -> tuple[float, str]:
+    """Return what a value in *unit* is multiplied by in print, and the sign of it: ``%``, ``x100`` or nothing."""
+    if unit == "fraction":
+        return 100.0, "%"
+    if unit.startswith("CIDEr"):
+        return 100.0, "x100"
+    return 1.0, ""
+
+
+def shown(value: float | None, unit: str) -> str:
+    """Return a value times its factor: two decimals with one, four without; ``-`` for ``None``."""
+    if value is None:
+        return "-"
+    times, sign = factor(unit)
+    return f"{times * value:.2f}" if sign else f"{value:.4f}"
