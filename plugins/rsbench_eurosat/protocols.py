@@ -5,28 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from rsbench.specs import ProtocolSpec
+from rsbench.tasks.standard import CLASSIFICATION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
 
-METRICS: Final = (
-    "overall_accuracy",
-    "average_accuracy",
-    "macro_f1",
-    "weighted_f1",
-    "cohen_kappa",
-    "mcc",
-    "top3_accuracy",
-    "top5_accuracy",
-    "nll",
-    "ece",
-    "mce",
-    "brier",
-    "overconfidence",
-    "confidence_gap",
-)
 _RANDOM: Final = "rsbench_eurosat.protocols:author_split"
 _STRATIFIED: Final = "rsbench.data.splits:stratified"
 _LISTS: Final = "rsbench.data.splits:from_column"
@@ -60,7 +45,7 @@ PROTOCOLS: Final = (
         dataset="eurosat",
         split=_LISTS,
         size=64,
-        metrics=METRICS,
+        metrics=CLASSIFICATION,
         selection="best_val",
         recipe="eurosat-standard",
         targets=(0.9, 0.95, 0.97),
@@ -73,7 +58,7 @@ PROTOCOLS: Final = (
         split=_RANDOM,
         split_options={"sizes": [18_900, 4_050, 4_050], "seed": 42},
         size=64,
-        metrics=METRICS,
+        metrics=CLASSIFICATION,
         selection="best_val",
         recipe="eurosat-long",
         targets=(0.9430, 0.9598, 0.9723),
@@ -86,7 +71,7 @@ PROTOCOLS: Final = (
         split=_STRATIFIED,
         split_options={"fractions": [0.8, 0.0, 0.2], "seed": 0},
         size=64,
-        metrics=METRICS,
+        metrics=CLASSIFICATION,
         selection="last",
         recipe="eurosat-standard",
         citation="Helber et al. 2019; split ratio and stratification as stated, the draw is ours",
@@ -98,7 +83,7 @@ PROTOCOLS: Final = (
         split=_STRATIFIED,
         split_options={"fractions": [0.45, 0.05, 0.5], "seed": 0},
         size=64,
-        metrics=METRICS,
+        metrics=CLASSIFICATION,
         selection="best_val",
         recipe="eurosat-standard",
         citation="ResNet-18 with Class Focal Loss: label counts 1500/1250/1000 as in its Table 3; validation part ours",
@@ -109,7 +94,7 @@ PROTOCOLS: Final = (
         dataset="eurosat-ms",
         split=_LISTS,
         size=64,
-        metrics=METRICS,
+        metrics=CLASSIFICATION,
         selection="best_val",
         recipe="eurosat-standard",
         citation="Neumann et al. 2019, In-domain representation learning for remote sensing",
@@ -119,7 +104,7 @@ PROTOCOLS: Final = (
         summary="The split that torchgeo ships with the dataset.",
         dataset="torchgeo:*",
         split=_LISTS,
-        metrics=METRICS,
+        metrics=CLASSIFICATION,
         selection="best_val",
         recipe="eurosat-standard",
     ),

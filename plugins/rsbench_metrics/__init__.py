@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @hookimpl
 def rsbench_metrics() -> Iterator[MetricSpec]:
     """The metrics of this plugin."""
-    from rsbench_metrics.declared import METRICS
+    from rsbench_metrics.declared import CAPTION_METRICS, METRICS
     from rsbench_metrics.declared_vqa import VQA_METRICS
 
-    yield from (*METRICS, *VQA_METRICS)
+    yield from (*METRICS, *CAPTION_METRICS, *VQA_METRICS)

@@ -6,23 +6,11 @@ from typing import Final
 
 from rsbench.specs import Band, DatasetSpec, ProtocolSpec, RemoteFile
 from rsbench.tasks.answers import ANSWERS_LR
+from rsbench.tasks.standard import VQA
 
 _LOBRY: Final = "Lobry et al. 2020, RSVQA: Visual Question Answering for Remote Sensing Data"
 _RECORD: Final = "https://zenodo.org/api/records/6344334"
 _RGB: Final = tuple(Band(name=n, min=0, max=255) for n in ("red", "green", "blue"))
-METRICS: Final = (
-    "OA",
-    "AA",
-    "accuracy_rural_urban",
-    "accuracy_presence",
-    "accuracy_count",
-    "accuracy_comp",
-    "OA_without_count",
-    "AA_without_count",
-    "unparsable_rate",
-    "count_mae",
-    "count_rmse",
-)
 
 
 def _file(name: str, extract: bool = False, size: int | None = None) -> RemoteFile:
@@ -83,7 +71,7 @@ PROTOCOLS: Final = (
         split="rsbench.data.splits:from_column",
         size=256,
         primary="OA",
-        metrics=METRICS,
+        metrics=VQA,
         selection="best_val",
         recipe="vqa-standard",
         citation=f"{_LOBRY}; the paper keeps the last epoch",
@@ -96,7 +84,7 @@ PROTOCOLS: Final = (
         split="rsbench_rsvqa.source:val_to_test",
         size=1,
         primary="OA",
-        metrics=METRICS,
+        metrics=VQA,
         selection="last",
         recipe="vqa-standard",
         citation="ours: a control of how far words alone go; not comparable with training on 57,223 questions",

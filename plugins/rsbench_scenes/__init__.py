@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 
 @hookimpl
 def rsbench_datasets() -> Iterator[DatasetSpec]:
-    """The generated scenes."""
-    from rsbench_scenes.declared import SCENES
+    """The generated scenes, with classes, with sentences and with questions."""
+    from rsbench_scenes.declared import CAPTIONS, QUESTIONS, SCENES
 
-    yield SCENES
+    yield from (SCENES, CAPTIONS, QUESTIONS)
 
 
 @hookimpl
 def rsbench_protocols() -> Iterator[ProtocolSpec]:
-    """Their one protocol."""
-    from rsbench_scenes.declared import STANDARD
+    """One protocol for each task."""
+    from rsbench_scenes.declared import CAPTIONS_STANDARD, QUESTIONS_STANDARD, STANDARD
 
-    yield STANDARD
+    yield from (STANDARD, CAPTIONS_STANDARD, QUESTIONS_STANDARD)
 
 
 @hookimpl
 def rsbench_recipes() -> Iterator[RecipeSpec]:
-    """A recipe of seconds."""
-    from rsbench_scenes.declared import SHORT
+    """A recipe of seconds for each task."""
+    from rsbench_scenes.declared import QUESTIONS_SHORT, SHORT, TEXT_SHORT
 
-    yield SHORT
+    yield from (SHORT, TEXT_SHORT, QUESTIONS_SHORT)
 
 
 @hookimpl

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rsbench.specs import Band, DatasetSpec, ProtocolSpec, RecipeSpec
+from rsbench.tasks.standard import CAPTIONING, CLASSIFICATION
 
 CLASSES: Final = (
     "agricultural",
@@ -57,7 +58,7 @@ PROTOCOLS: Final = (
         split="rsbench.data.splits:from_column",
         size=256,
         primary="CIDEr-D",
-        metrics=("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr-D"),
+        metrics=CAPTIONING,
         selection="best_val",
         recipe="ucm-captions-standard",
         citation=f"{_QU}; metrics as in coco-caption, against the raw sentences",
@@ -68,7 +69,7 @@ PROTOCOLS: Final = (
         dataset="ucm-captions",
         split="rsbench.data.splits:from_column",
         size=256,
-        metrics=("overall_accuracy", "average_accuracy", "macro_f1", "cohen_kappa", "nll", "ece"),
+        metrics=CLASSIFICATION,
         selection="best_val",
         recipe="ucm-landuse-standard",
         citation="Yang and Newsam 2010; the split is that of UCM-captions, which is not stratified",

@@ -27,7 +27,7 @@ class Encoder(nn.Module):
 
     Args:
         body: network up to its last map.
-        frozen: the body is never trained: it stays in evaluation mode and keeps no gradients.
+        frozen: the body is never trained: it stays in evaluation mode and gets no gradients, whatever a recipe asks.
         size: side to which images are resized bilinearly; 0 leaves them.
         mean, std: statistics that the body expects of images in [0, 1].
 

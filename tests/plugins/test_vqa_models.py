@@ -159,6 +159,13 @@ def test_gradient_reaches_what_is_trained_and_nothing_else(name: str, freeze: bo
         assert all(torch.equal(v, before[k]) for k, v in body.state_dict().items())
 
 
+def test_frozen_stays_frozen_where_a_recipe_trains_everything() -> None:
+    images, questions, answers = toy()
+    network = build("lobry2020").requires_grad_(True).train()
+    loss_of(network, images, questions, answers).backward()
+    assert all(p.grad is None for p in network.encoder.parameters())
+
+
 def test_lobry_has_the_sizes_of_the_paper() -> None:
     """By hand, at 256 pixels with 8 x 8 places of F channels."""
     context = ModelContext("vqa", 3, 256, ANSWERS_LR, vocabulary=WORDS, question_types=TYPES_LR)

@@ -10,12 +10,6 @@ from rsbench.leaderboard.render.cells import BESIDE, NOTE, cells, columns, title
 WIDE: Final = 110
 # In narrow terminals; the other formats have them.
 DROPPED: Final = (*(name for names in BESIDE.values() for name in names), "recipe", "division", "params", "train s")
-    *(name for names in BESIDE.values() for name in names),
-    "recipe",
-    "division",
-    "params",
-    "train s",
-)  # in narrow terminals; the other formats have them
 
 
 def render(board: Board, width: int | None = None) -> str:

@@ -1,0 +1,118 @@
+"""Scoring captions and answers from plain JSON, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rsbench.errors import UserError
+from rsbench.tasks.scoring import score_files
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+CAPTIONS = json.loads((GOLDEN / "captions.json").read_text())["corpora"]
+ANSWERS = json.loads((GOLDEN / "vqa.json").read_text())["cases"]
+
+
+def scored(folder: Path, task: str, predictions: object, references: object) -> dict[str, Any]:
+    (folder / "p.json").write_text(json.dumps(predictions))
+    (folder / "r.json").write_text(json.dumps(references))
+    return score_files(task, folder / "p.json", folder / "r.json")
+
+
+@pytest.fixture(autouse=True)
+def _no_java(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+
+
+def test_captions_score_as_the_golden_ones_and_meteor_says_why_it_is_missing(tmp_path: Path) -> None:
+    corpus = CAPTIONS["main_50x5"]
+    references = [{"id": i["image_id"], "captions": i["references"]} for i in corpus["items"]]
+    predictions = [{"id": i["image_id"], "caption": i["hypothesis"]} for i in reversed(corpus["items"])]
+    found = scored(tmp_path, "captioning", predictions, references)
+    assert found["n"] == 50
+    names = {"BLEU-1": "Bleu_1", "BLEU-4": "Bleu_4", "ROUGE-L": "ROUGE_L", "CIDEr-D": "CIDEr"}
+    for ours, theirs in names.items():
+        entry = found["metrics"][ours]
+        assert entry["value"] == pytest.approx(corpus["expected"]["corpus"][theirs], abs=1e-9)
+        assert entry["ci95"][0] < entry["value"] < entry["ci95"][1]
+    for item in corpus["items"][:5]:
+        assert found["per_image"][item["image_id"]]["CIDEr-D"] == pytest.approx(
+            corpus["expected"]["per_image"][item["image_id"]]["CIDEr"], abs=1e-9
+        )
+    assert found["metrics"]["METEOR"]["value"] is None
+    assert "ava" in found["metrics"]["METEOR"]["note"]
+    assert found["metrics"]["CIDEr-D"]["primary"]
+
+
+def test_empty_captions_are_scored_and_named(tmp_path: Path) -> None:
+    references = [{"id": "a", "captions": ["a road"]}, {"id": "b", "captions": ["two trees"]}]
+    found = scored(tmp_path, "captioning", [{"id": "a", "caption": ""}, {"id": "b", "caption": "..."}], references)
+    assert found["metrics"]["BLEU-1"]["value"] == pytest.approx(0.0, abs=1e-6)
+    assert found["warnings"] == ["Prediction 'a' (and 1 more) has no words and scores 0."]
+
+
+@pytest.mark.parametrize(
+    ("predictions", "references", "named"),
+    [
+        ([{"id": "a", "caption": "x"}] * 2, [{"id": "a", "captions": ["x y"]}], "'a' twice"),
+        ([], [{"id": "a", "captions": ["x y"]}], "list of objects"),
+        ([{"id": "b", "caption": "x"}], [{"id": "a", "captions": ["x y"]}], "no prediction for 'a'"),
+        (
+            [{"id": "a", "caption": "x"}, {"id": "b", "caption": "x"}],
+            [{"id": "a", "captions": ["x y"]}],
+            "'b' has no reference",
+        ),
+        ([{"id": "a", "caption": 3}], [{"id": "a", "captions": ["x y"]}], "'a' has no 'caption'"),
+        ([{"id": "a", "caption": "x"}], [{"id": "a", "captions": []}], "'a' has no list"),
+        ([{"id": "a", "caption": "x"}], [{"id": "a", "captions": ["x y", ""]}], "Caption 2 of reference 'a'"),
+        ([{"id": "a", "caption": "x"}], [{"id": "a", "captions": [" . ,"]}], "Caption 1 of reference 'a'"),
+    ],
+)
+def test_bad_captions_are_named_in_one_sentence(
+    tmp_path: Path, predictions: object, references: object, named: str
+) -> None:
+    with pytest.raises(UserError, match=named):
+        scored(tmp_path, "captioning", predictions, references)
+
+
+def test_answers_score_as_the_golden_ones(tmp_path: Path) -> None:
+    case = ANSWERS["lr_240"]
+    references = [{"id": r["id"], "image": r["id"] % 7, "type": r["type"], "answer": r["answer"]} for r in case["rows"]]
+    predictions = [{"id": r["id"], "answer": r["prediction"]} for r in case["rows"]]
+    found = scored(tmp_path, "vqa", predictions, references)
+    expected = case["expected"]
+    assert found["metrics"]["OA"]["value"] == pytest.approx(expected["OA"], abs=1e-12)
+    assert found["metrics"]["AA"]["value"] == pytest.approx(expected["AA"], abs=1e-12)
+    assert found["metrics"]["OA"]["clusters"] == 7
+    for kind, figures in expected["per_type"].items():
+        assert found["metrics"][f"accuracy_{kind}"]["value"] == pytest.approx(figures["accuracy"], abs=1e-12)
+
+
+def test_an_absent_type_leaves_aa_null(tmp_path: Path) -> None:
+    references = [
+        {"id": 1, "image": 1, "type": "count", "answer": "12"},
+        {"id": 2, "image": 1, "type": "comp", "answer": "no"},
+    ]
+    found = scored(tmp_path, "vqa", [{"id": 1, "answer": "90"}, {"id": 2, "answer": "perhaps"}], references)
+    values = {name: entry["value"] for name, entry in found["metrics"].items()}
+    assert values["AA"] is None
+    assert values["AA_present_types"] == 0.5
+    assert values["OA"] == 0.5
+    assert values["unparsable_rate"] == 0.5
+    assert values["count_mae"] == 78.0
+
+
+@pytest.mark.parametrize(
+    ("reference", "named"),
+    [
+        ({"id": 1, "image": 1, "type": "count"}, "'1' has no 'answer'"),
+        ({"id": 1, "image": 1, "type": "count", "answer": "many"}, "'many'"),
+        ({"id": 1, "image": 1, "type": "counts", "answer": "1"}, "Did you mean 'count'"),
+    ],
+)
+def test_bad_references_are_named(tmp_path: Path, reference: object, named: str) -> None:
+    with pytest.raises(UserError, match=named):
+        scored(tmp_path, "vqa", [{"id": 1, "answer": "1"}], [reference])
