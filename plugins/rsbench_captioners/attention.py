@@ -9,7 +9,7 @@ from torch import nn
 
 from rsbench.tasks.context import ModelContext
 from rsbench_captioners.encoders import Encoder
-from rsbench_captioners.recurrent import Captioner, State, places
+from rsbench_captioners.recurrent import Captioner, State, places, projection
 
 GRID: Final = 14  # places a side, at most (Xu et al. 2015, section 4.3)
 
@@ -52,7 +52,7 @@ class ShowAttendTell(Captioner):
     def __init__(self, context: ModelContext, encoder: Encoder, width: int) -> None:
         super().__init__(context, width)
         self.encoder = encoder
-        self.project = nn.Linear(encoder.widths[-1], width)
+        self.project = projection(encoder.widths[-1], width)
         self.first = nn.Linear(width, 2 * width)
         self.attention = AdditiveAttention(width)
         self.lstm = nn.LSTMCell(2 * width, width)

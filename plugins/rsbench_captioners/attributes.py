@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from rsbench.tasks.captioning import UNKNOWN
+from rsbench_captioners.recurrent import projection
 
 COUNT: Final = 64
 # No tagger is at hand to find nouns, so words without content are left out by name.
@@ -63,7 +64,7 @@ class AttributeGraph(nn.Module):
         super().__init__()
         self.register_buffer("words", torch.from_numpy(words))
         self.register_buffer("edges", torch.from_numpy(edges))
-        self.detect = nn.Linear(inputs, len(words))
+        self.detect = projection(inputs, len(words))
         self.inner = nn.Linear(width, width)
         self.outer = nn.Linear(width, width)
 

@@ -15,7 +15,6 @@ from rsbench_captioners.attention import ShowAttendTell
 from rsbench_captioners.encoders import Encoder, grid_encoder
 from rsbench_captioners.recurrent import State, traced
 
-REWARD: Final = 1.0  # lambda_r
 ENTROPY: Final = 0.002  # lambda_e
 MEMORY: Final = 0.9  # share of the baseline that a batch leaves
 
@@ -23,10 +22,10 @@ MEMORY: Final = 0.9  # share of the baseline that a batch leaves
 class HardAttention(ShowAttendTell):
     """Show, Attend and Tell that samples places in training and takes the likeliest in evaluation.
 
-    Places have no gradient, so they are learnt by REINFORCE (Xu et al. 2015, eq. 11-12): the reward is the
-    log-likelihood of the sentence.  Its moving average, the baseline, is kept per word, because longer sentences are
-    less likely whatever was looked at; it begins with that of an untrained network, -log V.  Xu's mixing of samples
-    with expected places is left out.
+    Places have no gradient, so they are learnt by REINFORCE (Xu et al. 2015, eq. 11-12): the reward is the sentence's
+    log-likelihood, and the baseline its moving average.  Both are per word, which makes lambda_r one over the length:
+    a whole sentence's reward has gradients that drown those of the words.  The baseline begins with the reward of an
+    untrained network, -log V.  Xu's mixing of samples with expected places is left out.
     """
 
     baseline: torch.Tensor
@@ -67,14 +66,14 @@ class HardAttention(ShowAttendTell):
             kept: bool [B, T], false for padding.
         """
         words = kept.sum()
-        reward = (likelihood.detach() * kept).sum(1)
-        advantage = reward - self.baseline * kept.sum(1)
+        reward = (likelihood.detach() * kept).sum(1) / kept.sum(1)
+        advantage = reward - self.baseline
         logs = weights.float().clamp(min=1e-20).log()
         chosen = (logs.gather(2, place[..., None])[..., 0] * kept).sum(1)
         entropy = -((weights * logs).sum(2) * kept).sum()
         with torch.no_grad():
-            self.baseline.lerp_(reward.sum() / words, 1 - MEMORY)
-        return -(REWARD * (advantage * chosen).sum() + ENTROPY * entropy) / words
+            self.baseline.lerp_(reward.mean(), 1 - MEMORY)
+        return -((advantage * chosen).sum() + ENTROPY * entropy) / words
 
 
 def googlenet_hard_attention(

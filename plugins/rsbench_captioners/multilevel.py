@@ -15,7 +15,7 @@ from rsbench.tasks.context import ModelContext
 from rsbench_captioners.attention import AdditiveAttention, weighted
 from rsbench_captioners.attributes import AttributeGraph, adjacency, frequent_words
 from rsbench_captioners.encoders import Encoder, grid_encoder
-from rsbench_captioners.recurrent import GRID, Captioner, State, places
+from rsbench_captioners.recurrent import GRID, Captioner, State, places, projection
 
 
 class MultilevelAttention(Captioner):
@@ -28,7 +28,7 @@ class MultilevelAttention(Captioner):
         sentences = np.asarray(context.extra["sentences"])
         words = frequent_words(sentences, context.vocabulary)
         self.encoder = encoder
-        self.project = nn.ModuleList(nn.Linear(d, width) for d in encoder.widths)
+        self.project = nn.ModuleList(projection(d, width) for d in encoder.widths)
         self.space = nn.ModuleList(AdditiveAttention(width) for _ in encoder.widths)
         self.scale = AdditiveAttention(width)
         self.attributes = AttributeGraph(words, adjacency(sentences, words), sum(encoder.widths), width)

@@ -8,7 +8,7 @@ from torch import nn
 from rsbench.tasks.context import ModelContext
 from rsbench_captioners.attention import AdditiveAttention, weighted
 from rsbench_captioners.encoders import Encoder, grid_encoder
-from rsbench_captioners.recurrent import GRID, Captioner, State, places
+from rsbench_captioners.recurrent import GRID, Captioner, State, places, projection
 
 
 class RecurrentAttention(Captioner):
@@ -21,7 +21,7 @@ class RecurrentAttention(Captioner):
     def __init__(self, context: ModelContext, encoder: Encoder, width: int) -> None:
         super().__init__(context, width)
         self.encoder = encoder
-        self.fine, self.coarse = (nn.Linear(d, width) for d in encoder.widths)
+        self.fine, self.coarse = (projection(d, width) for d in encoder.widths)
         self.attention = AdditiveAttention(width)
         self.looking = nn.LSTMCell(3 * width, width)
         self.speaking = nn.LSTMCell(2 * width, width)

@@ -76,3 +76,8 @@ def places(features: torch.Tensor, at_most: int) -> torch.Tensor:
     """Return a map [I, D, h, w] as places [I, P, D], pooled to *at_most* places a side where it is larger."""
     height, width = features.shape[2:]
     return F.adaptive_avg_pool2d(features, (min(height, at_most), min(width, at_most))).flatten(2).transpose(1, 2)
+
+
+def projection(inputs: int, width: int) -> nn.Sequential:
+    """Return a linear map of normalised features: backbones differ in scale by orders of magnitude."""
+    return nn.Sequential(nn.LayerNorm(inputs, elementwise_affine=False), nn.Linear(inputs, width))

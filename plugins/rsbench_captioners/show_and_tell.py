@@ -7,7 +7,7 @@ from torch import nn
 
 from rsbench.tasks.context import ModelContext
 from rsbench_captioners.encoders import Encoder, vector_encoder
-from rsbench_captioners.recurrent import Captioner, State
+from rsbench_captioners.recurrent import Captioner, State, projection
 
 
 class ShowAndTell(Captioner):
@@ -16,7 +16,7 @@ class ShowAndTell(Captioner):
     def __init__(self, context: ModelContext, encoder: Encoder, width: int) -> None:
         super().__init__(context, width)
         self.encoder = encoder
-        self.image = nn.Linear(encoder.widths[-1], width)
+        self.image = projection(encoder.widths[-1], width)
         self.lstm = nn.LSTMCell(width, width)
 
     def start(self, images: torch.Tensor) -> State:

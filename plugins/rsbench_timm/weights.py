@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from textwrap import shorten
 from typing import Final
@@ -44,6 +44,28 @@ def load_weights(
         )
     network.load_state_dict({k: v for k, v in state.items() if k not in fresh}, strict=False)
     return fresh
+
+
+def load_parts(
+    network: nn.Module, state: Mapping[str, torch.Tensor], needed: Collection[str], known: Collection[str]
+) -> None:
+    """Load the *needed* tensors of *state* into *network*; others of the *known* ones, its classifier's, are left.
+
+    Raises:
+        UserError: a needed tensor is missing or of another shape, or the state holds an unknown one.
+    """
+    own = network.state_dict()
+    wanted = [name for name in needed if not name.endswith("num_batches_tracked")]
+    odd = [f"{n} is missing" for n in wanted if n not in state]
+    odd += [f"{n} has another shape" for n in wanted if n in state and state[n].shape != own[n].shape]
+    odd += [f"{n} is not known" for n in state if n not in known]
+    if odd:
+        more = f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""
+        raise UserError(
+            f"The weights do not fit {type(network).__name__}: {odd[0]}{more}; "
+            "use weights of the same architecture and number of bands."
+        )
+    network.load_state_dict({name: state[name] for name in needed if name in state}, strict=False)
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import math
 
 import torch
+from rsbench_timm.encoders import Encoding, grid_encoder
 from torch import nn
 
 from rsbench.tasks.context import ModelContext
 from rsbench.tasks.text import PAD
 from rsbench.tasks.vqa import Questions
-from rsbench_vqa.encoders import encoder
 
 
-class Bazi2022(nn.Module):
+class Bazi2022(Encoding):
     """Patches and words, decoders in both directions, and two classifiers whose probabilities are averaged.
 
     Differs from the published system: word vectors are learnt from nothing instead of CLIP's text encoder.
 
     Args:
-        backbone, weights, freeze, input_size: see :func:`rsbench_vqa.encoders.encoder`.
+        backbone, weights, freeze, input_size: see :func:`rsbench_timm.encoders.grid_encoder`.
         width: numbers in a token, a multiple of 64, the width of an attention head.
         layers: pairs of decoders.
     """
@@ -35,8 +35,8 @@ class Bazi2022(nn.Module):
         layers: int,
     ) -> None:
         super().__init__()
-        self.encoder = encoder(context, backbone, weights, freeze, input_size)
-        self.patches = nn.Linear(self.encoder.shape[0], width)
+        self.encoder = grid_encoder(context, backbone, weights, freeze, input_size)
+        self.patches = nn.Linear(self.encoder.widths[-1], width)
         self.embed = nn.Embedding(len(context.vocabulary), width, padding_idx=PAD)
         self.image_decoders = nn.ModuleList(_decoder(width) for _ in range(layers))
         self.word_decoders = nn.ModuleList(_decoder(width) for _ in range(layers))
@@ -48,7 +48,7 @@ class Bazi2022(nn.Module):
         padding = questions.tokens == PAD
         embedded = self.embed(questions.tokens)
         words = embedded + positions(*embedded.shape[1:]).to(embedded)
-        patches = self.patches(self.encoder(images).flatten(2).transpose(1, 2))[questions.image]
+        patches = self.patches(self.encoder(images)[-1].flatten(2).transpose(1, 2))[questions.image]
         for of_image, of_words in zip(self.image_decoders, self.word_decoders, strict=True):
             patches, words = (
                 of_image(patches, words, memory_key_padding_mask=padding),

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
+from rsbench_timm.encoders import Encoding, grid_encoder
 from torch import nn
 
 from rsbench.tasks.context import ModelContext
 from rsbench.tasks.vqa import Questions
-from rsbench_vqa.encoders import encoder
 from rsbench_vqa.words import QuestionGRU
 
 
@@ -28,23 +28,23 @@ class QuestionOnly(nn.Module):
         return self.answer(self.words(questions.tokens))
 
 
-class ImageOnly(nn.Module):
+class ImageOnly(Encoding):
     """Mean of the map and the question's type, through one hidden layer; the words are not looked at.
 
     Args:
-        backbone, weights, freeze, input_size: see :func:`rsbench_vqa.encoders.encoder`.
+        backbone, weights, freeze, input_size: see :func:`rsbench_timm.encoders.grid_encoder`.
     """
 
     def __init__(self, context: ModelContext, backbone: str, weights: str, freeze: bool, input_size: int) -> None:
         super().__init__()
-        self.encoder = encoder(context, backbone, weights, freeze, input_size)
-        self.image = nn.Linear(self.encoder.shape[0], 256)
+        self.encoder = grid_encoder(context, backbone, weights, freeze, input_size)
+        self.image = nn.Linear(self.encoder.widths[-1], 256)
         self.kind = nn.Embedding(len(context.question_types), 256)
         self.answer = nn.Linear(256, context.num_classes)
 
     def forward(self, images: torch.Tensor, questions: Questions) -> torch.Tensor:
         """Return logits [B, A]."""
-        seen = self.image(self.encoder(images).mean((2, 3)))[questions.image]
+        seen = self.image(self.encoder(images)[-1].mean((2, 3)))[questions.image]
         return self.answer(torch.relu(seen + self.kind(questions.kind)))
 
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import torch
+from rsbench_timm.encoders import Encoding, grid_encoder
 from torch import nn
 
 from rsbench.tasks.context import ModelContext
 from rsbench.tasks.vqa import Questions
-from rsbench_vqa.encoders import encoder
 from rsbench_vqa.words import QuestionGRU
 
 JOINT, SQUEEZED, HIDDEN, EMBEDDING = 1200, 32, 256, 620
 
 
-class Lobry2020(nn.Module):
+class Lobry2020(Encoding):
     """Product of a ResNet's map, squeezed to 32 channels, and a question's state, both brought to 1200 numbers.
 
     Differs from the published system: a word GRU that is trained stands in for frozen skip-thoughts, and the frozen
     backbone's batch normalisation keeps its ImageNet averages, which drift in the authors' code.
 
     Args:
-        backbone, weights, freeze, input_size: see :func:`rsbench_vqa.encoders.encoder`.
+        backbone, weights, freeze, input_size: see :func:`rsbench_timm.encoders.grid_encoder`.
         question_width: numbers in a question's state.
     """
 
@@ -28,8 +28,8 @@ class Lobry2020(nn.Module):
         self, context: ModelContext, backbone: str, weights: str, freeze: bool, input_size: int, question_width: int
     ) -> None:
         super().__init__()
-        self.encoder = encoder(context, backbone, weights, freeze, input_size)
-        features, height, width = self.encoder.shape
+        self.encoder = grid_encoder(context, backbone, weights, freeze, input_size)
+        features, height, width = self.encoder.shape(context)
         self.squeeze = nn.Conv2d(features, SQUEEZED, 1)
         self.image_to_joint = nn.Sequential(nn.Dropout(0.5), nn.Linear(SQUEEZED * height * width, JOINT))
         self.words = QuestionGRU(context, question_width, EMBEDDING)
@@ -46,7 +46,7 @@ class Lobry2020(nn.Module):
     def forward(self, images: torch.Tensor, questions: Questions) -> torch.Tensor:
         """Map images [I, C, S, S] and B questions to logits [B, A]."""
         words = self.words(questions.tokens)
-        seen = self.look(self.encoder(images), words, questions.image)
+        seen = self.look(self.encoder(images)[-1], words, questions.image)
         return self.answer(torch.tanh(seen) * self.words_to_joint(words))
 
     def look(self, maps: torch.Tensor, words: torch.Tensor, image: torch.Tensor) -> torch.Tensor:

@@ -84,7 +84,7 @@ class Yuan2022(Lobry2020):
         growth: int,
     ) -> None:
         super().__init__(context, backbone, weights, freeze, input_size, question_width)
-        self.places = nn.Conv2d(self.encoder.shape[0], ATTENDED, 1)
+        self.places = nn.Conv2d(self.encoder.widths[-1], ATTENDED, 1)
         self.lead = nn.Linear(question_width, ATTENDED)
         self.attended_to_joint = nn.Linear(4 * ATTENDED, JOINT)
         self.curriculum = Curriculum(context.question_types, growth)

@@ -36,23 +36,22 @@ class Search:
 
 
 @torch.inference_mode()
-def generate(
-    model: nn.Module, images: torch.Tensor, search: Search, uniforms: torch.Tensor | None = None
-) -> torch.Tensor:
+def generate(model: nn.Module, images: Any, search: Search, uniforms: torch.Tensor | None = None) -> torch.Tensor:
     """Return int64 [I, T]: words, :data:`END`, and padding; without the start token.
 
     Args:
-        images: float32 [I, C, H, W].
+        images: float32 [I, C, H, W], or what the model takes in place of it.
         uniforms: float [I, max_words], one number in [0, 1) a word, needed for sampling alone.
     """
     state = model.start(images)  # type: ignore[operator]
+    first = _first(state)
     if search.temperature > 0:
         assert uniforms is not None, "sampling needs uniform numbers"
         choose = _Sampling(search.temperature, uniforms)
-        return _one_by_one(model, state, len(images), images.device, search.max_words, choose)
+        return _one_by_one(model, state, len(first), first.device, search.max_words, choose)
     if search.beam == 1:
-        return _one_by_one(model, state, len(images), images.device, search.max_words, _largest)
-    return _beam(model, state, len(images), images.device, search)
+        return _one_by_one(model, state, len(first), first.device, search.max_words, _largest)
+    return _beam(model, state, len(first), first.device, search)
 
 
 def map_state(state: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
@@ -62,6 +61,13 @@ def map_state(state: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any
     if isinstance(state, dict):
         return {key: map_state(value, change) for key, value in state.items()}
     return type(state)(map_state(value, change) for value in state)
+
+
+def _first(state: Any) -> torch.Tensor:
+    """A tensor of a state, which tells how many images there are, and where."""
+    while not isinstance(state, torch.Tensor):
+        state = next(iter(state.values() if isinstance(state, dict) else state))
+    return state
 
 
 def _log_probabilities(model: nn.Module, tokens: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]:

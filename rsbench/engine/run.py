@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from rsbench.engine import checkpoint, environment, preflight, setup
+from rsbench.engine import checkpoint, environment, features, preflight, setup
 from rsbench.engine.data import open_data
 from rsbench.engine.device import has_bf16, make_fabric, pin_threads, select_device, select_precision
 from rsbench.engine.jobs.base import Evaluated, Job
+from rsbench.engine.loader import ArrayLoader, Normalisation
 from rsbench.engine.train import Emit, Interrupted, Progress, Trainer
 from rsbench.errors import RunError, UserError
 from rsbench.metrics.evaluate import collect
@@ -115,8 +116,8 @@ def _run(
     kind = _run_estimator if plan.model["kind"] == "estimator" else _run_network
     parts, result = kind(job, folder, device, precision, stages, emit, interrupted, observer_errors)
     with stages.stage("score"):
-        predictions = _write_predictions(job, folder, result)
-        parts |= _score(plan, folder / PREDICTIONS)
+        predictions, reasons = _write_predictions(job, folder, result)
+        parts |= _score(plan, folder / PREDICTIONS, reasons)
         if plan.division != "debug" and "control" not in plan.model.get("tags", ()):
             parts["checks"] += job.gates(result.outcome)
         parts["artifacts"] |= {"predictions": predictions}
@@ -171,6 +172,10 @@ def _run_network(
         if first is None:
             raise RunError("The training split is empty.", "preflight")
         checks, initial = preflight.run(job, model, first, loss, fabric)
+    test = job.make_loader(data.test, device, norm, training=False)
+    if features.encodes_once(model, plan.recipe["augmentation"]):
+        with stages.stage("encode"):
+            train, val, test = _with_features(job, model, (train, val, test), device, norm, fabric)
 
     def on_epoch(epoch: int, logs: dict[str, Any]) -> None:
         observer_errors.extend(registry().notify("rsbench_epoch_end", plan=plan, epoch=epoch, logs=logs))
@@ -194,7 +199,7 @@ def _run_network(
         )
         progress = trainer.run()
     with stages.stage("evaluate"):
-        result = job.evaluate(model, job.make_loader(data.test, device, norm, training=False), fabric)
+        result = job.evaluate(model, test, fabric)
     saved = checkpoint.save_weights(model, folder / checkpoint.WEIGHTS, {"run_id": plan.run_id, "format": "pt"})
     parts: dict[str, Any] = {
         "train": train_block(progress, initial),
@@ -203,6 +208,23 @@ def _run_network(
         "artifacts": {"checkpoint": saved},
     }
     return parts, result
+
+
+def _with_features(
+    job: Job,
+    model: nn.Module,
+    loaders: tuple[ArrayLoader, ArrayLoader | None, ArrayLoader],
+    device: torch.device,
+    norm: Normalisation,
+    fabric: Any,
+) -> tuple[ArrayLoader, ArrayLoader | None, ArrayLoader]:
+    """Let loaders give the features of a frozen encoder, where these fit in memory."""
+    found = features.encode(job, model, device, norm, fabric)
+    if found is None:
+        return loaders
+    train, val, test = loaders
+    over = features.FeatureLoader.over
+    return over(train, *found), val and over(val, *found), over(test, *found)
 
 
 def _run_estimator(
@@ -222,23 +244,26 @@ def _run_estimator(
     return parts, fitted.evaluated
 
 
-def _write_predictions(job: Job, folder: Path, result: Evaluated) -> dict[str, Any]:
-    """Write per-sample predictions and return their artifact entry."""
+def _write_predictions(job: Job, folder: Path, result: Evaluated) -> tuple[dict[str, Any], dict[str, str]]:
+    """Write per-sample predictions; return their artifact entry, and why metrics could not be computed."""
     if not np.array_equal(result.index, job.data.test):
         raise RunError("The evaluation did not return each test sample exactly once.", "score")
     path, kind, outcome = folder / PREDICTIONS, kind_of(job.plan.task), result.outcome
+    reasons: dict[str, str] = {}
     if kind.keeps_statistics:
-        rows = collect(_metrics(job.plan), outcome.predictions, outcome.references, metric_context(job.plan.to_dict()))
+        rows, reasons = collect(
+            _metrics(job.plan), outcome.predictions, outcome.references, metric_context(job.plan.to_dict())
+        )
         outcome = replace(outcome, kept=rows)
     kind.write(path, outcome)
-    return {"path": PREDICTIONS, "sha256": store.sha256_file(path), "bytes": path.stat().st_size}
+    return {"path": PREDICTIONS, "sha256": store.sha256_file(path), "bytes": path.stat().st_size}, reasons
 
 
 def _metrics(plan: RunPlan) -> list[MetricSpec]:
     return [registry().get("metric", name) for name in plan.protocol["metrics"]]
 
 
-def _score(plan: RunPlan, path: Path) -> dict[str, Any]:
+def _score(plan: RunPlan, path: Path, reasons: dict[str, str]) -> dict[str, Any]:
     """Compute every metric from the predictions as stored, so that they can be verified later."""
     kind, context = kind_of(plan.task), metric_context(plan.to_dict())
     outcome = kind.read(path)
@@ -251,6 +276,7 @@ def _score(plan: RunPlan, path: Path) -> dict[str, Any]:
             primary=plan.protocol["primary"],
             clusters=outcome.clusters,
             kept=outcome.kept,
+            reasons=reasons,
         ),
         "by_group": kind.by_group(outcome, context),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
@@ -25,13 +24,15 @@ def build(spec: MetricSpec, context: MetricContext) -> Metric:
 
 def collect(
     specs: Sequence[MetricSpec], predictions: Any, references: Any, context: MetricContext
-) -> dict[str, np.ndarray]:
-    """Return name -> statistics float64 [N, k] of the metrics that can be computed here."""
-    rows = {}
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Return name -> statistics float64 [N, k], and name -> reason for metrics that cannot be computed here."""
+    rows, reasons = {}, {}
     for spec in specs:
-        with suppress(Unavailable):
+        try:
             rows[spec.name] = build(spec, context).statistics(predictions, references)
-    return rows
+        except Unavailable as error:
+            reasons[spec.name] = str(error)
+    return rows, reasons
 
 
 def evaluate(
@@ -43,6 +44,7 @@ def evaluate(
     primary: str,
     clusters: np.ndarray | None = None,
     kept: Mapping[str, np.ndarray] | None = None,
+    reasons: Mapping[str, str] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return name -> the record's entry of each metric; ``value`` is ``None`` where it is undefined or unavailable.
 
@@ -51,12 +53,16 @@ def evaluate(
     Args:
         clusters: [N], the cluster of each sample, where samples share one.
         kept: name -> statistics that were computed before; then references are not needed for these metrics.
+        reasons: name -> why a metric has none.
     """
     metrics = [build(spec, context) for spec in specs]
     rows: list[np.ndarray] = []
     notes: list[str | None] = []
     for spec, metric in zip(specs, metrics, strict=True):
-        found, note = _statistics(spec, metric, predictions, references, kept)
+        if spec.name in (reasons or {}):
+            found, note = np.empty((0, 0)), (reasons or {})[spec.name]
+        else:
+            found, note = _statistics(spec, metric, predictions, references, kept)
         rows.append(found)
         notes.append(note)
     values = [

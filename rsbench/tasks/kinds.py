@@ -30,12 +30,14 @@ class Outcome:
         predictions, references: the task's containers; references are ``None`` where *kept* stands for them.
         clusters: [N], what samples share, or ``None``.
         kept: metric -> statistics float64 [N, k].
+        reasons: metric -> why there are no statistics of it.
     """
 
     predictions: Any
     references: Any
     clusters: np.ndarray | None = None
     kept: Mapping[str, np.ndarray] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 class TaskKind(ABC):

@@ -54,8 +54,8 @@ def predictions_of(entries: Sequence[Mapping[str, Any]], references: Mapping[str
 def outcome_of(made: Captions, references: Mapping[str, list[str]], specs: Sequence[MetricSpec]) -> Outcome:
     """Return captions with the statistics of each metric that can be computed here."""
     sentences = list(references.values())
-    rows = collect(specs, made, sentences, MetricContext("captioning"))
-    return Outcome(made, sentences, kept=rows)
+    rows, reasons = collect(specs, made, sentences, MetricContext("captioning"))
+    return Outcome(made, sentences, kept=rows, reasons=reasons)
 
 
 def score(outcome: Outcome, specs: Sequence[MetricSpec], primary: str = PRIMARY) -> dict[str, Any]:
@@ -64,7 +64,9 @@ def score(outcome: Outcome, specs: Sequence[MetricSpec], primary: str = PRIMARY)
     return {
         "task": "captioning",
         "n": len(made),
-        "metrics": evaluate(specs, made, outcome.references, context, primary=primary, kept=outcome.kept),
+        "metrics": evaluate(
+            specs, made, outcome.references, context, primary=primary, kept=outcome.kept, reasons=outcome.reasons
+        ),
         "per_image": per_image(specs, made.ids, outcome.kept),
         "by_group": Captioning().by_group(outcome, context),
         "warnings": warnings_of(made),

@@ -161,8 +161,8 @@ def test_hard_attention_estimates_the_gradient_of_the_expected_log_likelihood():
     model = build("googlenet-hard-attention", about, width=16).train()
     model.dropout.p = 0.0
     with torch.no_grad():
-        model.attention.score.weight *= 20  # far from uniform
-        model.project.weight *= 20
+        model.attention.score.weight *= 4  # far from uniform
+        model.project[1].weight *= 2
     shown, said = images(1, 32), torch.tensor([[START, 4]])
     parameter = model.attention.score.weight
 
@@ -192,7 +192,7 @@ def test_hard_attention_estimates_the_gradient_of_the_expected_log_likelihood():
         estimates.append(estimate)
     found = torch.stack(estimates)
     error = found.std(0) / math.sqrt(len(found))
-    assert ((found.mean(0) - exact).abs() < 3.5 * error).all()
+    assert ((found.mean(0) - exact).abs() < 3 * error).all()
     assert (exact.abs() > 10 * error).any()  # the estimate is sharp enough to tell
 
 
@@ -204,8 +204,8 @@ def test_baseline_follows_the_log_likelihood_of_a_word():
     weights = torch.full((2, 3, 4), 0.25, requires_grad=True)
     model.baseline.fill_(-1.5)
     loss = model.place_loss(likelihood, weights, torch.zeros(2, 3, dtype=torch.int64), kept)
-    assert model.baseline.item() == pytest.approx(0.9 * -1.5 + 0.1 * -6 / 3)
-    # sentences: rewards -3 and -3, expected -3 and -1.5; advantages 0 and -1.5, log p = -log 4 each word
+    assert model.baseline.item() == pytest.approx(0.9 * -1.5 + 0.1 * -2.25)
+    # rewards -1.5 and -3 a word: advantages 0 and -1.5; log p = -log 4 for each word
     assert loss.item() == pytest.approx(-(-1.5 * -math.log(4) + 0.002 * 3 * math.log(4)) / 3, rel=1e-5)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +11,10 @@ import torch.nn.functional as F
 from rsbench_vqa.bazi import positions
 from rsbench_vqa.controls import CommonestAnswer
 from rsbench_vqa.declared import MODELS, RECIPES
-from rsbench_vqa.encoders import IMAGENET_MEAN, IMAGENET_STD, Encoder, encoder
 from rsbench_vqa.lobry import Lobry2020
 from rsbench_vqa.yuan import Curriculum, Yuan2022
-from safetensors.torch import save_file
 from torch import nn
 
-from rsbench.errors import UserError
 from rsbench.specs import load_attribute
 from rsbench.tasks.answers import ANSWERS_LR, TYPES_LR
 from rsbench.tasks.context import ModelContext
@@ -170,8 +166,8 @@ def test_lobry_has_the_sizes_of_the_paper() -> None:
     """By hand, at 256 pixels with 8 x 8 places of F channels."""
     context = ModelContext("vqa", 3, 256, ANSWERS_LR, vocabulary=WORDS, question_types=TYPES_LR)
     network = build("lobry2020", context, question_width=2400)
-    features = network.encoder.shape[0]
-    assert network.encoder.shape == (features, 8, 8)
+    features = network.encoder.widths[-1]
+    assert network.encoder.shape(context) == (features, 8, 8)
     trained = sum(p.numel() for k, p in network.named_parameters() if not k.startswith(("encoder.", "words.")))
     assert trained == 32 * features + 32 + 2049 * 1200 + 2401 * 1200 + 1201 * 256 + 257 * 9
     assert sum(p.numel() for p in network.words.parameters()) == 10 * 620 + 3 * 2400 * (620 + 2400 + 2)
@@ -182,7 +178,7 @@ def test_yuan_attends_as_written() -> None:
     """Attention of one question to one image by loops over places."""
     network = build("yuan2022", ModelContext("vqa", 3, 128, ("a", "b"), vocabulary=WORDS, question_types=("count",)))
     assert isinstance(network, Yuan2022)
-    features = network.encoder.shape[0]
+    features = network.encoder.widths[-1]
     maps, words = torch.randn(1, features, 4, 4), torch.randn(1, 64)
     network.eval()
     led = [network.places(maps)[0, :, r, c] + network.lead(words)[0] for r in range(4) for c in range(4)]
@@ -275,98 +271,6 @@ def test_commonest_answer_per_type() -> None:
     assert given.tolist() == [3, 3, 4, 1]
 
 
-@pytest.mark.parametrize(
-    ("backbone", "size", "shape"),
-    [
-        ("timm:test_resnet", 64, (96, 2, 2)),
-        ("timm:test_vit", 64, (64, 4, 4)),
-        ("timm:test_mambaout", 64, (64, 2, 2)),
-        ("torchvision:squeezenet1_0", 64, (512, 3, 3)),
-        ("torchvision:resnet18", 64, (512, 2, 2)),
-    ],
-)
-def test_last_map_of_any_layout(backbone: str, size: int, shape: tuple[int, int, int]) -> None:
-    assert encoder(ModelContext("vqa", 3, size, ()), backbone, "none", True, 0).shape == shape
-
-
-@torch.no_grad()
-def test_map_of_a_transformer_has_its_patches_in_place() -> None:
-    built = encoder(ModelContext("vqa", 3, 64, ()), "timm:test_vit", "none", True, 0)
-    images = torch.randn(1, 3, 64, 64)
-    tokens, places = built.body.network.forward_features(images), built(images)
-    for row, column in ((0, 0), (0, 3), (2, 1)):
-        assert torch.equal(places[0, :, row, column], tokens[0, 1 + 4 * row + column])
-
-
-def test_restates_and_resizes() -> None:
-    """A network that expects other statistics gets images normalised with those."""
-    mean, std = (0.5, 0.4, 0.3), (0.1, 0.2, 0.3)
-    raw = torch.rand(2, 3, 8, 8)
-    given = (raw - torch.tensor(IMAGENET_MEAN).view(-1, 1, 1)) / torch.tensor(IMAGENET_STD).view(-1, 1, 1)
-    wanted = (raw - torch.tensor(mean).view(-1, 1, 1)) / torch.tensor(std).view(-1, 1, 1)
-    torch.testing.assert_close(Encoder(nn.Identity(), True, 0, mean, std)(given), wanted, rtol=1e-4, atol=1e-5)
-    assert torch.equal(Encoder(nn.Identity(), True, 0)(given), given)
-    flat = Encoder(nn.Identity(), True, 4)(torch.full((1, 3, 8, 8), 2.0))
-    torch.testing.assert_close(flat, torch.full((1, 3, 4, 4), 2.0))
-
-
-WRITERS: dict[str, Callable[[dict[str, torch.Tensor], Path], object]] = {
-    ".npz": lambda state, path: np.savez(path, **{k: v.numpy() for k, v in state.items()}),
-    ".safetensors": save_file,
-    ".pth": torch.save,
-}
-
-
-@pytest.mark.parametrize("suffix", WRITERS)
-@torch.no_grad()
-def test_weights_from_files(suffix: str, tmp_path: Path) -> None:
-    """A classifier of whatever size in the file is left over."""
-    from timm import create_model
-
-    whole, path = create_model("test_resnet", num_classes=7).eval(), tmp_path / f"weights{suffix}"
-    WRITERS[suffix](whole.state_dict(), path)
-    built = encoder(ModelContext("vqa", 3, 64, ()), "timm:test_resnet", str(path), True, 0)
-    images = torch.randn(2, 3, 64, 64)
-    torch.testing.assert_close(whole.fc(built(images).mean((2, 3))), whole(images))
-
-
-@torch.no_grad()
-def test_torchvisions_weights_fit_timms_network(tmp_path: Path) -> None:
-    from torchvision.models import resnet18
-
-    whole, path = resnet18(num_classes=7).eval(), tmp_path / "weights.safetensors"
-    save_file(whole.state_dict(), path)
-    context, images = ModelContext("vqa", 3, 64, ()), torch.randn(2, 3, 64, 64)
-    maps = [encoder(context, f"{package}:resnet18", str(path), True, 0)(images) for package in ("torchvision", "timm")]
-    torch.testing.assert_close(maps[0], maps[1])
-    torch.testing.assert_close(whole.fc(maps[0].mean((2, 3))), whole(images))
-
-
-@pytest.mark.parametrize(
-    ("backbone", "weights", "message"),
-    [
-        ("resnet18", "none", "neither timm"),
-        ("timm:resnt18", "none", "'resnet18'"),
-        ("torchvision:resnt18", "none", "'resnet18'"),
-        ("torchvision:squeezenet1_0", "none", "gives no map"),
-        ("timm:test_resnet", "absent.npz", "no weights file"),
-        ("timm:test_resnet", "small.npz", "do not fit.*conv1.0.weight"),
-        ("timm:test_resnet", "notes.txt", "not a weights file"),
-        ("timm:test_resnet", "broken.npz", "gives no map"),
-    ],
-)
-def test_mistakes_are_one_sentence(
-    backbone: str, weights: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    np.savez("small.npz", a=np.zeros(3))
-    for name in ("notes.txt", "broken.npz"):
-        Path(name).write_text("no weights")
-    with pytest.raises(UserError, match=message) as caught:
-        encoder(ModelContext("vqa", 3, 16, ()), backbone, weights, True, 0)
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.real_data
 @torch.no_grad()
 def test_real_weights(real_data: Path) -> None:
@@ -380,7 +284,7 @@ def test_real_weights(real_data: Path) -> None:
         whole.load_state_dict({k: torch.from_numpy(archive[k]) for k in archive.files})
     images, questions, _ = toy()
     expected = whole.eval().features(F.interpolate(images, size=(64, 64), mode="bilinear"))
-    torch.testing.assert_close(network.encoder(images), expected)
+    torch.testing.assert_close(network.encoder(images)[-1], expected)
     assert network(images, questions).shape == (64, 4)
 
 

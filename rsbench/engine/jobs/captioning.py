@@ -187,7 +187,7 @@ class CaptioningJob(Job):
     def _say(self, model: nn.Module, loader: ArrayLoader, fabric: Any, search: Search) -> list[str]:
         captions: list[str] = []
         for batch in loader.in_order():
-            uniforms = self._uniforms(batch.index, search).to(batch.images.device)
+            uniforms = self._uniforms(batch.index, search).to(loader.device)
             with fabric.autocast():
                 rows = generate(model, batch.images, search, uniforms)
             captions += [self.vocabulary.decode(row) for row in rows.tolist()]
