@@ -59,10 +59,7 @@ def evaluate(
     rows: list[np.ndarray] = []
     notes: list[str | None] = []
     for spec, metric in zip(specs, metrics, strict=True):
-        if spec.name in (reasons or {}):
-            found, note = np.empty((0, 0)), (reasons or {})[spec.name]
-        else:
-            found, note = _statistics(spec, metric, predictions, references, kept)
+        found, note = _statistics(spec, metric, predictions, references, kept or {}, reasons or {})
         rows.append(found)
         notes.append(note)
     values = [
@@ -87,17 +84,23 @@ def evaluate(
 
 
 def _statistics(
-    spec: MetricSpec, metric: Metric, predictions: Any, references: Any, kept: Mapping[str, np.ndarray] | None
+    spec: MetricSpec,
+    metric: Metric,
+    predictions: Any,
+    references: Any,
+    kept: Mapping[str, np.ndarray],
+    reasons: Mapping[str, str],
 ) -> tuple[np.ndarray, str | None]:
-    """Return rows and, where there are none, the reason."""
-    if kept is not None and spec.name in kept:
+    """Return rows or, where there are none, the reason."""
+    nothing = np.empty((0, 0))
+    if spec.name in kept:
         return kept[spec.name], None
-    if kept is not None and references is None:
-        return np.empty((0, 0)), "no statistics of it were kept"
+    if spec.name in reasons or references is None:
+        return nothing, reasons.get(spec.name, "no statistics of it were kept")
     try:
         return metric.statistics(predictions, references), None
     except Unavailable as error:
-        return np.empty((0, 0)), str(error)
+        return nothing, str(error)
 
 
 def _intervals(
