@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rsbench import hookimpl
 
 if TYPE_CHECKING:
-    from rsbench.specs import ModelSpec, RecipeSpec
+    from rsbench.specs import ModelSpec
 
 
 @hookimpl
@@ -17,11 +17,3 @@ def rsbench_models() -> Iterator[ModelSpec]:
     from rsbench_captioners.declared import MODELS
 
     yield from MODELS
-
-
-@hookimpl
-def rsbench_recipes() -> Iterator[RecipeSpec]:
-    """The recipe that all of them share, since none of the papers' training code was found."""
-    from rsbench_captioners.declared import RECIPES
-
-    yield from RECIPES

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 import torch
+from rsbench_timm.encoders import Encoder
 from torch import nn
 
 from rsbench.tasks.context import ModelContext
-from rsbench_captioners.encoders import Encoder
-from rsbench_captioners.recurrent import Captioner, State, places, projection
+from rsbench_captioners.recurrent import Captioner, Images, State, places, projection
 
 GRID: Final = 14  # places a side, at most (Xu et al. 2015, section 4.3)
 
@@ -50,15 +50,14 @@ class ShowAttendTell(Captioner):
     """
 
     def __init__(self, context: ModelContext, encoder: Encoder, width: int) -> None:
-        super().__init__(context, width)
-        self.encoder = encoder
+        super().__init__(context, encoder, width)
         self.project = projection(encoder.widths[-1], width)
         self.first = nn.Linear(width, 2 * width)
         self.attention = AdditiveAttention(width)
         self.lstm = nn.LSTMCell(2 * width, width)
         self.output = nn.Linear(2 * width, width)
 
-    def regions(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def regions(self, images: Images) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return what is attended to, [I, P, D], and which of it there is, bool [I, P] or ``None`` for all."""
         return places(self.encoder(images)[-1], GRID), None
 
@@ -66,7 +65,7 @@ class ShowAttendTell(Captioner):
         """Return what is seen [N, W] under weights [N, P], and what of it a loss needs."""
         return weighted(weights, values), {"weights": weights}
 
-    def start(self, images: torch.Tensor) -> State:
+    def start(self, images: Images) -> State:
         """Return values and keys of all places, and an LSTM opened by their mean."""
         features, valid = self.regions(images)
         values = self.project(features)

@@ -81,7 +81,7 @@ class AttributeGraph(nn.Module):
         nodes = self.outer(self.edges @ nodes)
         return (share * nodes).sum(1) / share.sum(1), logits
 
-    def present(self, tokens: torch.Tensor, images: int) -> torch.Tensor:
-        """Return which attributes the sentences int64 [B, T] of each image name, float32 [I, A]."""
-        of_image = tokens.view(images, -1)
+    def present(self, tokens: torch.Tensor, sentences: int) -> torch.Tensor:
+        """Return which attributes the sentences of each image, rows of tokens int64 [B, T], name: float32 [I, A]."""
+        of_image = tokens.view(len(tokens) // sentences, -1)
         return (of_image[:, None] == self.words[:, None]).any(2).float()

@@ -7,11 +7,11 @@ from typing import Final
 
 import numpy as np
 import torch
+from rsbench_timm.encoders import IMAGENET_MEAN, IMAGENET_STD, grid_encoder
 from torch import nn
 
 from rsbench.tasks.context import ModelContext
 from rsbench.tasks.text import words
-from rsbench_captioners.encoders import IMAGENET_MEAN, IMAGENET_STD, grid_encoder
 from rsbench_captioners.word_vectors import mean_vector, word_vectors
 
 WIDTH: Final = 256

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from rsbench.specs import Accepts, ModelSpec, Option, RecipeSpec
+from rsbench.specs import Accepts, ModelSpec, Option
 
 _OPEN: Final = "; training settings are not in what could be read"
 
@@ -33,7 +33,6 @@ def _network(name: str, summary: str, factory: str, backbone: str, citation: str
         tasks=("captioning",),
         accepts=Accepts(normalisation="imagenet", min_size=32),
         options=_options(backbone) | extra,
-        recipes=("captioners-standard",),
         citation=citation + _OPEN,
         tags=("reconstruction",),
     )
@@ -86,23 +85,5 @@ MODELS: Final = (
         options=_options("torchvision:resnet50"),
         citation="Wang et al. 2019, Semantic descriptions of high-resolution remote sensing images" + _OPEN,
         tags=("reconstruction",),
-    ),
-)
-
-RECIPES: Final = (
-    RecipeSpec(
-        name="captioners-standard",
-        summary="Adam 5e-4 for 20 epochs, five sentences an image, searched with a beam of 3.",
-        tasks=("captioning",),
-        optimizer="adam",
-        lr=5e-4,
-        schedule="cosine",
-        weight_decay=0.0,
-        batch=32,
-        epochs=20,
-        clip_grad=5.0,
-        augmentation={},
-        task_options={"min_count": 5, "max_words": 20, "sentences": 5, "beam": 3, "length_penalty": 0.0},
-        reconstruction=True,
     ),
 )

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Final
 
 import torch
+from rsbench_timm.encoders import Encoder, grid_encoder
 from torch import nn
 
 from rsbench.tasks.captioning import PAD, CaptionTargets, token_loss
 from rsbench.tasks.context import ModelContext
 from rsbench_captioners.attention import ShowAttendTell
-from rsbench_captioners.encoders import Encoder, grid_encoder
-from rsbench_captioners.recurrent import State, traced
+from rsbench_captioners.recurrent import Images, State, traced
 
 ENTROPY: Final = 0.002  # lambda_e
 MEMORY: Final = 0.9  # share of the baseline that a batch leaves
@@ -43,9 +43,7 @@ class HardAttention(ShowAttendTell):
         place = self.choose(weights.detach())
         return values[torch.arange(len(place), device=place.device), place], {"weights": weights, "place": place}
 
-    def training_loss(
-        self, images: torch.Tensor, targets: CaptionTargets, loss: Callable[..., torch.Tensor]
-    ) -> torch.Tensor:
+    def training_loss(self, images: Images, targets: CaptionTargets, loss: Callable[..., torch.Tensor]) -> torch.Tensor:
         """Return ``loss`` of the words, given the places, plus the loss of the places."""
         tokens = targets.tokens
         outputs, states = self.unroll(images, tokens)

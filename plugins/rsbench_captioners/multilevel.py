@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from rsbench_timm.encoders import Encoder, grid_encoder
 from torch import nn
 
 from rsbench.tasks.captioning import CaptionTargets, token_loss
 from rsbench.tasks.context import ModelContext
 from rsbench_captioners.attention import AdditiveAttention, weighted
 from rsbench_captioners.attributes import AttributeGraph, adjacency, frequent_words
-from rsbench_captioners.encoders import Encoder, grid_encoder
-from rsbench_captioners.recurrent import GRID, Captioner, State, places, projection
+from rsbench_captioners.recurrent import GRID, Captioner, Images, State, places, projection
 
 
 class MultilevelAttention(Captioner):
@@ -24,10 +24,9 @@ class MultilevelAttention(Captioner):
     space: Any  # AdditiveAttention of each scale
 
     def __init__(self, context: ModelContext, encoder: Encoder, width: int) -> None:
-        super().__init__(context, width)
+        super().__init__(context, encoder, width)
         sentences = np.asarray(context.extra["sentences"])
         words = frequent_words(sentences, context.vocabulary)
-        self.encoder = encoder
         self.project = nn.ModuleList(projection(d, width) for d in encoder.widths)
         self.space = nn.ModuleList(AdditiveAttention(width) for _ in encoder.widths)
         self.scale = AdditiveAttention(width)
@@ -35,7 +34,7 @@ class MultilevelAttention(Captioner):
         self.lstm = nn.LSTMCell(3 * width, width)
         self.output = nn.Linear(2 * width, width)
 
-    def start(self, images: torch.Tensor) -> State:
+    def start(self, images: Images) -> State:
         """Return values and keys of each scale, the attributes, and a silent LSTM."""
         maps = self.encoder(images)
         vector, logits = self.attributes(torch.cat([m.mean((2, 3)) for m in maps], 1), self.embedding.weight)
@@ -56,14 +55,13 @@ class MultilevelAttention(Captioner):
         h, c = self.lstm(torch.cat([words, seen, state["attributes"]], 1), (h, state["c"]))
         return torch.tanh(self.output(torch.cat([h, seen], 1))), state | {"h": h, "c": c}
 
-    def training_loss(
-        self, images: torch.Tensor, targets: CaptionTargets, loss: Callable[..., torch.Tensor]
-    ) -> torch.Tensor:
+    def training_loss(self, images: Images, targets: CaptionTargets, loss: Callable[..., torch.Tensor]) -> torch.Tensor:
         """Return ``loss`` of the words plus the binary cross-entropy of the attributes."""
         tokens = targets.tokens
         outputs, states = self.unroll(images, tokens)
-        logits = states[0]["logits"][:: len(tokens) // len(images)]
-        found = F.binary_cross_entropy_with_logits(logits.float(), self.attributes.present(tokens, len(images)))
+        named = self.attributes.present(tokens, targets.sentences)
+        logits = states[0]["logits"][:: targets.sentences]
+        found = F.binary_cross_entropy_with_logits(logits.float(), named)
         return token_loss(loss, self.classify(outputs), tokens) + found
 
 

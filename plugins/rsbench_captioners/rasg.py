@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
+from rsbench_timm.encoders import Encoder, grid_encoder
 from torch import nn
 
 from rsbench.tasks.context import ModelContext
 from rsbench_captioners.attention import AdditiveAttention, weighted
-from rsbench_captioners.encoders import Encoder, grid_encoder
-from rsbench_captioners.recurrent import GRID, Captioner, State, places, projection
+from rsbench_captioners.recurrent import GRID, Captioner, Images, State, places, projection
 
 
 class RecurrentAttention(Captioner):
@@ -19,8 +19,7 @@ class RecurrentAttention(Captioner):
     """
 
     def __init__(self, context: ModelContext, encoder: Encoder, width: int) -> None:
-        super().__init__(context, width)
-        self.encoder = encoder
+        super().__init__(context, encoder, width)
         self.fine, self.coarse = (projection(d, width) for d in encoder.widths)
         self.attention = AdditiveAttention(width)
         self.looking = nn.LSTMCell(3 * width, width)
@@ -28,7 +27,7 @@ class RecurrentAttention(Captioner):
         self.gate = nn.Linear(2 * width, width)
         self.seen = nn.Linear(width, width)
 
-    def start(self, images: torch.Tensor) -> State:
+    def start(self, images: Images) -> State:
         """Return the fused features of both scales, their mean as what was seen, and silent LSTMs."""
         fine, coarse = self.encoder(images)
         side = min(coarse.shape[-1], GRID)

@@ -7,6 +7,7 @@ from typing import Final
 
 import torch
 import torch.nn.functional as F
+from rsbench_timm.encoders import Encoder, Encoding
 from torch import nn
 
 from rsbench.tasks.captioning import PAD
@@ -15,25 +16,27 @@ from rsbench.tasks.context import ModelContext
 GRID: Final = 8  # places a side where several maps are attended to: a ResNet's C5 has as many at 256 pixels
 
 State = dict[str, torch.Tensor]
+Images = torch.Tensor | list[torch.Tensor]  # images, or features of them
 
 
-class Captioner(nn.Module, ABC):
+class Captioner(Encoding, ABC):
     """A decoder that is driven word by word, in training as in search.
 
     A system says how an image becomes a state (:meth:`start`) and how a word changes it (:meth:`advance`); ``forward``
     and ``step`` of the contract follow, and agree because they run the same code.
     """
 
-    def __init__(self, context: ModelContext, width: int) -> None:
+    def __init__(self, context: ModelContext, encoder: Encoder, width: int) -> None:
         super().__init__()
+        self.encoder = encoder
         words = len(context.vocabulary)
         self.embedding = nn.Embedding(words, width, padding_idx=PAD)
         self.dropout = nn.Dropout(0.5)
         self.classifier = nn.Linear(width, words)
 
     @abstractmethod
-    def start(self, images: torch.Tensor) -> State:
-        """Return the state before the first word; tensors [I, ...]."""
+    def start(self, images: Images) -> State:
+        """Return the state before the first word, tensors [I, ...], of images [I, C, H, W] or what ``encode`` gave."""
 
     @abstractmethod
     def advance(self, words: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
@@ -47,14 +50,15 @@ class Captioner(nn.Module, ABC):
         output, state = self.advance(self.embedding(tokens), state)
         return self.classify(output), state
 
-    def forward(self, images: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-        """Return logits [B, T, V] for images [I, C, H, W] and tokens int64 [B, T]."""
+    def forward(self, images: Images, tokens: torch.Tensor) -> torch.Tensor:
+        """Return logits [B, T, V] for images, as :meth:`start` takes them, and tokens int64 [B, T]."""
         return self.classify(self.unroll(images, tokens)[0])
 
-    def unroll(self, images: torch.Tensor, tokens: torch.Tensor) -> tuple[torch.Tensor, list[State]]:
+    def unroll(self, images: Images, tokens: torch.Tensor) -> tuple[torch.Tensor, list[State]]:
         """Return outputs [B, T, W] and the T states after each token."""
-        sentences = len(tokens) // len(images)
-        state = {name: tensor.repeat_interleave(sentences, 0) for name, tensor in self.start(images).items()}
+        of_images = self.start(images)
+        sentences = len(tokens) // len(next(iter(of_images.values())))
+        state = {name: tensor.repeat_interleave(sentences, 0) for name, tensor in of_images.items()}
         outputs, states = [], []
         for words in self.embedding(tokens).unbind(1):
             output, state = self.advance(words, state)

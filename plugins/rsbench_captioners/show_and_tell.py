@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import torch
+from rsbench_timm.encoders import Encoder, vector_encoder
 from torch import nn
 
 from rsbench.tasks.context import ModelContext
-from rsbench_captioners.encoders import Encoder, vector_encoder
-from rsbench_captioners.recurrent import Captioner, State, projection
+from rsbench_captioners.recurrent import Captioner, Images, State, projection
 
 
 class ShowAndTell(Captioner):
     """One image vector into an LSTM before the first word, and never again."""
 
     def __init__(self, context: ModelContext, encoder: Encoder, width: int) -> None:
-        super().__init__(context, width)
-        self.encoder = encoder
+        super().__init__(context, encoder, width)
         self.image = projection(encoder.widths[-1], width)
         self.lstm = nn.LSTMCell(width, width)
 
-    def start(self, images: torch.Tensor) -> State:
+    def encode(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return the images' vectors, [I, D]."""
+        return [self.encoder.vectors(images)]
+
+    def start(self, images: Images) -> State:
         """Return the LSTM's state after the image."""
         h, c = self.lstm(self.image(self.encoder.vectors(images)))
         return {"h": h, "c": c}

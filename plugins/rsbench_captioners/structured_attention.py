@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Final
 
 import torch
+from rsbench_timm.encoders import grid_encoder
 from torch import nn
 
 from rsbench.tasks.captioning import PAD, CaptionTargets, token_loss
 from rsbench.tasks.context import ModelContext
 from rsbench_captioners.attention import ShowAttendTell
-from rsbench_captioners.encoders import grid_encoder
-from rsbench_captioners.recurrent import traced
+from rsbench_captioners.recurrent import Images, traced
 from rsbench_captioners.segments import pool, segment
 
 DOUBLY_STOCHASTIC: Final = 1.0
@@ -25,13 +25,16 @@ class StructuredAttention(ShowAttendTell):
     The paper takes its regions from selective search; here they are superpixels (:mod:`rsbench_captioners.segments`).
     """
 
-    def regions(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return mean features of segments [I, 30, D] and which of them there are."""
-        return pool(self.encoder(images)[-1], segment(images))
+    def encode(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return mean features of segments [I, 30, D] and which of them there are, bool [I, 30]."""
+        return list(pool(self.encoder(images)[-1], segment(images)))
 
-    def training_loss(
-        self, images: torch.Tensor, targets: CaptionTargets, loss: Callable[..., torch.Tensor]
-    ) -> torch.Tensor:
+    def regions(self, images: Images) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what :meth:`encode` gives."""
+        means, valid = self.encode(images) if isinstance(images, torch.Tensor) else images
+        return means, valid
+
+    def training_loss(self, images: Images, targets: CaptionTargets, loss: Callable[..., torch.Tensor]) -> torch.Tensor:
         """Return ``loss`` of the words plus both regularisers."""
         tokens = targets.tokens
         outputs, states = self.unroll(images, tokens)

@@ -54,10 +54,12 @@ class CaptionTargets:
     Attributes:
         tokens: int64 [B, T], B a multiple of the number of images.
         labels: int64 [I], the class of each image, or ``None`` where the dataset has none.
+        sentences: R, how many rows of tokens an image has.
     """
 
     tokens: Any
     labels: Any = None
+    sentences: int = 1
 
     def __len__(self) -> int:
         return len(self.tokens)

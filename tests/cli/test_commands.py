@@ -142,7 +142,7 @@ def test_interrupt_and_go_on(root: Path, tmp_path: Path, to_group: bool) -> None
         (["data", "prepare", "eurosat-ms"], "give --source PATH"),
         (["leaderboard", "nowhere"], "no file or folder"),
         (["leaderboard", "--format", "pdf", "."], "not a format"),
-        (["score", "--task", "captioning"], "cannot be scored"),
+        (["score", "--task", "captoning"], "captioning"),
         (["score"], "Give --predictions"),
     ],
 )

@@ -11,14 +11,13 @@ import torch
 import torch.nn.functional as F
 from rsbench_captioners.attributes import adjacency, frequent_words
 from rsbench_captioners.csmlf import central, metric_loss
-from rsbench_captioners.declared import MODELS, RECIPES
-from rsbench_captioners.encoders import grid_encoder, vector_encoder
+from rsbench_captioners.declared import MODELS
 from rsbench_captioners.segments import pool, segment
 from rsbench_captioners.structured_attention import regularisers
 from rsbench_captioners.word_vectors import word_vectors
+from rsbench_timm.encoders import vector_encoder
 from torch import nn
 
-from rsbench.errors import UserError
 from rsbench.specs import load_attribute
 from rsbench.tasks.captioning import END, PAD, START, CaptionTargets, token_loss
 from rsbench.tasks.context import ModelContext
@@ -82,7 +81,7 @@ def tokens() -> torch.Tensor:
 
 
 def cross_entropy_of(model: nn.Module, shown: torch.Tensor, said: torch.Tensor) -> torch.Tensor:
-    targets = CaptionTargets(said)
+    targets = CaptionTargets(said, sentences=2)
     if hasattr(model, "training_loss"):
         return model.training_loss(shown, targets, F.cross_entropy)
     return token_loss(F.cross_entropy, model(shown, said), said)
@@ -119,6 +118,20 @@ def test_steps_give_what_forward_gives_at_the_same_place(name):
     torch.testing.assert_close(again, together[order, 5], atol=1e-5, rtol=1e-5)
     assert together.shape == (8, 6, len(VOCABULARY))
     assert (together[0] - together[2]).abs().max() > 1e-4  # of another image
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_features_serve_in_place_of_images(name):
+    model = build(name).eval()
+    shown, said = images(), tokens()
+    with torch.no_grad():
+        features = model.encode(shown)
+        assert model.frozen
+        assert all(len(f) == len(shown) for f in features)
+        torch.testing.assert_close(model(features, said), model(shown, said))
+        twin = copy.deepcopy(model)  # a loss moves the baseline of REINFORCE
+        assert torch.equal(cross_entropy_of(model, features, said), cross_entropy_of(twin, shown, said))
+    assert not build(name, freeze=False).frozen
 
 
 def _state_before(model, shown, said, t):
@@ -187,7 +200,7 @@ def test_hard_attention_estimates_the_gradient_of_the_expected_log_likelihood():
     for seed in range(100):
         torch.manual_seed(seed)
         model.baseline.fill_(-1.0)
-        targets = CaptionTargets(said.expand(repeats, -1))
+        targets = CaptionTargets(said.expand(repeats, -1), sentences=repeats)
         (estimate,) = torch.autograd.grad(model.training_loss(shown, targets, F.cross_entropy), parameter)
         estimates.append(estimate)
     found = torch.stack(estimates)
@@ -290,45 +303,12 @@ def test_attribute_loss_is_that_of_the_words_that_captions_name():
     model = build("multilevel-attention-gcn").eval()
     shown, said = images(), tokens()
     with torch.no_grad():
-        whole = model.training_loss(shown, CaptionTargets(said), F.cross_entropy)
+        whole = model.training_loss(shown, CaptionTargets(said, sentences=2), F.cross_entropy)
         words = token_loss(F.cross_entropy, model(shown, said), said)
         probability = model.start(shown)["logits"].double().sigmoid()
     named = torch.tensor([[int(w in SENTENCES[i]) for w in model.attributes.words.tolist()] for i in range(4)])
     expected = -torch.where(named == 1, probability, 1 - probability).log().mean()
     assert (whole - words).item() == pytest.approx(expected.item(), rel=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("backbone", "strides"),
-    [("torchvision:squeezenet1_0", (8, 16)), ("torchvision:resnet18", (16, 32)), ("timm:test_resnet", (16, 32))],
-)
-def test_encoders_give_the_last_maps_with_their_widths(backbone, strides):
-    encoder = grid_encoder(context(), backbone, maps=2)
-    maps = encoder(images(2, 128))
-    assert tuple(m.shape[1] for m in maps) == encoder.widths
-    assert tuple(2 ** round(math.log2(128 / m.shape[3])) for m in maps) == strides
-    assert not any(m.requires_grad for m in maps)
-
-
-def test_trunks_are_the_libraries_networks_without_their_heads(tmp_path):
-    from torchvision import models
-
-    torch.manual_seed(0)
-    whole = models.googlenet(weights=None, init_weights=True).eval()
-    path = tmp_path / "googlenet.pt"
-    torch.save(whole.state_dict(), path)
-    whole.transform_input = True  # what its weights expect
-    shown = images(2)
-    found = []
-    whole.inception4e.register_forward_hook(lambda *call: found.append(call[2]))
-    whole.inception5b.register_forward_hook(lambda *call: found.append(call[2]))
-    with torch.no_grad():
-        whole(shown)
-        maps = grid_encoder(context(), "torchvision:googlenet", str(path), maps=2)(shown)
-        vector = vector_encoder(context(), "torchvision:googlenet", str(path)).vectors(shown)
-    for ours, theirs in zip(maps, found, strict=True):
-        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(vector, found[1].mean((2, 3)), atol=1e-5, rtol=1e-4)
 
 
 def test_default_encoders_are_those_of_the_papers():
@@ -349,33 +329,6 @@ def test_default_encoders_are_those_of_the_papers():
     assert layers == ["Linear", "ReLU", "Dropout", "Linear", "ReLU"]  # to the end of fc7
 
 
-def test_weights_that_do_not_fit_and_unknown_backbones_are_refused(tmp_path):
-    from safetensors.torch import save_file
-    from torchvision import models
-
-    state = models.squeezenet1_0(num_classes=7).state_dict()
-    path = tmp_path / "seven.safetensors"
-    save_file(state, path)
-    backbone = "torchvision:squeezenet1_0"
-    encoder = grid_encoder(context(), backbone, str(path))  # the classifier may be another one
-    own = {n.removeprefix("trunk.layers."): t for n, t in encoder.state_dict().items()}
-    assert all(torch.equal(t, state[f"features.{n}"]) for n, t in own.items())
-    with pytest.raises(UserError, match="do not fit"):
-        grid_encoder(context(), "torchvision:squeezenet1_1", str(path))
-    state.pop("features.3.squeeze.weight")
-    save_file(state, path)
-    with pytest.raises(UserError, match=r"features\.3\.squeeze\.weight is missing"):
-        grid_encoder(context(), backbone, str(path))
-    save_file(state | {"odd": torch.zeros(1)}, path)
-    with pytest.raises(UserError, match="and 1 more"):
-        grid_encoder(context(), backbone, str(path))
-    with pytest.raises(UserError, match="no weights file"):
-        grid_encoder(context(), backbone, str(tmp_path / "absent.npz"))
-    for wrong in ("resnet18", "timm:nothing", "torchvision:vit_b_16"):
-        with pytest.raises(UserError):
-            grid_encoder(context(), wrong)
-
-
 def test_every_system_takes_real_imagenet_weights(real_data):
     options = {
         "backbone": "torchvision:squeezenet1_0",
@@ -388,14 +341,6 @@ def test_every_system_takes_real_imagenet_weights(real_data):
         assert torch.equal(model.encoder.state_dict()["trunk.layers.0.weight"], first)
         if spec.kind == "network":
             assert torch.isfinite(model.eval()(images(2), tokens()[:4])).all()
-
-
-def test_images_are_resized_inside_the_model():
-    small, resized = (grid_encoder(context(), "timm:test_resnet", input_size=n) for n in (0, 96))
-    resized.load_state_dict(small.state_dict())
-    shown = images(2, 64)
-    larger = F.interpolate(shown, (96, 96), mode="bilinear")
-    torch.testing.assert_close(resized(shown)[0], small(larger)[0])
 
 
 def test_word_vectors_keep_the_inner_products_of_ppmi_in_full_rank():
@@ -460,11 +405,8 @@ def test_csmlf_finds_sentences_of_like_images():
     assert again.caption(shown) == model.caption(shown)
 
 
-def test_declared_systems_are_reconstructions_with_their_recipe():
-    (recipe,) = RECIPES
-    assert recipe.tasks == ("captioning",)
+def test_declared_systems_are_named_reconstructions():
     for spec in MODELS:
         assert spec.tasks == ("captioning",)
         assert spec.tags == ("reconstruction",)
         assert spec.citation
-        assert spec.recipes == ((recipe.name,) if spec.kind == "network" else ())

@@ -55,10 +55,11 @@ class SentenceTargets:
         if epoch is not None and self.sentences < rows.shape[1]:
             chosen = torch.from_numpy(self._order(epoch)[items, : self.sentences])
             rows = rows.gather(1, chosen[..., None].expand(-1, -1, rows.shape[2]))
+        sentences = rows.shape[1]
         rows = rows.flatten(0, 1)
         rows = rows[:, : int((rows != PAD).sum(1).max())]
         labels = None if self.labels is None else self.labels[index].to(device, non_blocking=True)
-        return CaptionTargets(rows.to(device, non_blocking=True), labels)
+        return CaptionTargets(rows.to(device, non_blocking=True), labels, sentences)
 
     def _order(self, epoch: int) -> np.ndarray:
         if self._drawn is None or self._drawn[0] != epoch:
