@@ -13,6 +13,7 @@ from torch import nn
 from rsbench.engine.device import make_fabric
 from rsbench.engine.jobs.classification import ClassificationJob
 from rsbench.engine.loader import ArrayLoader, normalisation_for
+from rsbench.engine.selection import Selection
 from rsbench.engine.train import Trainer
 from rsbench.registry import registry
 from rsbench.specs import to_jsonable
@@ -64,8 +65,7 @@ def engine_epoch(model: nn.Module, data: ArrayLoader, folder: Path) -> None:
         data,
         None,
         fabric=make_fabric(CPU, "fp32"),
-        selection="last",
-        targets=(),
+        selections=[Selection("last", "val_accuracy")],
         resume_path=folder / "resume.pt",
         identity="bench",
         emit=lambda _: None,

@@ -44,6 +44,10 @@ class Batch:
     targets: Any
     index: np.ndarray
 
+    def __len__(self) -> int:
+        """Samples."""
+        return len(self.targets)
+
 
 class Targets(Protocol):
     """What is learnt of items: the one thing about a batch that depends on the task."""

@@ -17,6 +17,7 @@ from torch import nn
 from rsbench.engine import environment
 from rsbench.engine.device import has_bf16, pin_threads, select_device, select_precision
 from rsbench.engine.jobs.base import Evaluated, Job
+from rsbench.engine.selection import Selection
 from rsbench.engine.train import Emit, Progress
 from rsbench.errors import RunError, UserError
 from rsbench.metrics.evaluate import collect, evaluate
@@ -148,17 +149,17 @@ def _score(plan: RunPlan, path: Path, reasons: dict[str, str]) -> dict[str, Any]
     return {"metrics": metrics, "by_group": kind.by_group(outcome, context)}
 
 
-def train_block(progress: Progress, initial: float | None) -> dict[str, Any]:
+def train_block(progress: Progress, selection: Selection | None, initial: float | None) -> dict[str, Any]:
     """The record's ``train``."""
     return {
         "epochs": progress.epoch,
         "steps": progress.steps,
         "samples": progress.samples,
         "seconds": progress.seconds,
-        "selected_epoch": progress.best_epoch or None,
+        "selected_epoch": (selection and selection.best_epoch) or None,
         "initial_loss": initial,
         "curve": progress.curve,
-        "time_to": progress.time_to,
+        "time_to": selection.time_to if selection else {},
     }
 
 

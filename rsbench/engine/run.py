@@ -16,6 +16,7 @@ from rsbench.engine.device import make_fabric
 from rsbench.engine.jobs.base import Evaluated, Job
 from rsbench.engine.loader import ArrayLoader, Normalisation
 from rsbench.engine.report import Stages
+from rsbench.engine.selection import Selection
 from rsbench.engine.train import Emit, Interrupted, Progress, Trainer
 from rsbench.errors import RunError
 from rsbench.plan import RunPlan
@@ -116,6 +117,7 @@ def _run_network(
     def on_epoch(epoch: int, logs: dict[str, Any]) -> None:
         observer_errors.extend(registry().notify("rsbench_epoch_end", plan=plan, epoch=epoch, logs=logs))
 
+    selection = Selection(plan.protocol["selection"], job.score, targets=tuple(plan.protocol["targets"]))
     with stages.stage("train"):
         trainer = Trainer(
             job,
@@ -125,8 +127,7 @@ def _run_network(
             train,
             val,
             fabric=fabric,
-            selection=plan.protocol["selection"],
-            targets=tuple(plan.protocol["targets"]),
+            selections=[selection],
             resume_path=folder / checkpoint.RESUME,
             identity=plan.run_id,
             emit=emit,
@@ -134,11 +135,12 @@ def _run_network(
             interrupted=interrupted,
         )
         progress = trainer.run()
+        trainer.take(selection)
     with stages.stage("evaluate"):
         result = job.evaluate(model, test, fabric)
     saved = checkpoint.save_weights(model, folder / checkpoint.WEIGHTS, {"run_id": plan.run_id, "format": "pt"})
     parts: dict[str, Any] = {
-        "train": report.train_block(progress, initial),
+        "train": report.train_block(progress, selection, initial),
         "perf": report.perf_block(job, model, progress),
         "checks": checks,
         "artifacts": {"checkpoint": saved},
@@ -172,7 +174,7 @@ def _run_estimator(
         fitted = job.fit(model)
     samples = len(job.data.train)
     parts: dict[str, Any] = {
-        "train": report.train_block(Progress(samples=samples, seconds=fitted.seconds), None),
+        "train": report.train_block(Progress(samples=samples, seconds=fitted.seconds), None, None),
         "perf": {"train_samples_per_s": samples / max(fitted.seconds, 1e-9), "data_wait_fraction": None},
         "checks": [],
         "artifacts": {},

@@ -9,19 +9,18 @@ import copy
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from rsbench.engine import checkpoint
-from rsbench.engine.jobs.base import Job
-from rsbench.engine.loader import ArrayLoader, Batch
 from rsbench.engine.optim import Schedule, make_optimizer
+from rsbench.engine.selection import Selection
 from rsbench.errors import RunError
 
 PROGRESS_SECONDS: Final = 0.5
@@ -45,13 +44,37 @@ class Progress:
     seconds: float = 0.0
     data_seconds: float = 0.0
     loss_sum: float = 0.0
-    best_epoch: int = 0
-    best_score: float = -math.inf
-    best_loss: float = math.inf
-    stale: int = 0
     stopped: bool = False
     curve: list[dict[str, Any]] = field(default_factory=list)
-    time_to: dict[str, float] = field(default_factory=dict)
+
+
+class Work(Protocol):
+    """What the trainer asks of a job: :class:`rsbench.engine.jobs.base.Job`, or several at once."""
+
+    def loss(self, model: Any, batch: Any, loss: Any) -> torch.Tensor:
+        """Return the loss of a batch; autocast is on around the call."""
+
+    def logs(self) -> dict[str, float]:
+        """Return what was noted of the training epoch just finished."""
+
+    def validate(self, model: Any, loader: Any, fabric: Any) -> dict[str, float]:
+        """Return losses and scores of the validation split."""
+
+
+class Loader(Protocol):
+    """What the trainer asks of a training loader; batches have a length, their samples."""
+
+    device: torch.device
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+
+    def training_epoch(self, epoch: int, start: int = 0) -> Iterator[Any]:
+        """Yield the batches of an epoch from number *start* on."""
+
+    @property
+    def batch_samples(self) -> float:
+        """Samples in a batch, on average."""
 
 
 class Trainer:
@@ -61,26 +84,24 @@ class Trainer:
         job: what the task does with a batch.
         model: the network, on the device; trained in place.
         recipe: resolved fields of a RecipeSpec.
-        loss: ``(logits [B, K], targets [B]) -> scalar``.
+        loss: passed on to the job; ``(logits [B, K], targets [B]) -> scalar``.
         train, val: loaders; ``val`` may be ``None`` where the protocol has no validation split.
-        selection: ``last`` or ``best_val`` (highest validation score, earliest epoch among equals).
-        targets: validation scores whose first epoch is noted in seconds of training.
+        selections: which epochs' weights are wanted; :meth:`take` puts them into the network after training.
         resume_path: file for the state to resume from.
         interrupted: asked after each step; true ends the run with :class:`Interrupted`.
     """
 
     def __init__(
         self,
-        job: Job,
+        job: Work,
         model: nn.Module,
         recipe: Mapping[str, Any],
-        loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-        train: ArrayLoader,
-        val: ArrayLoader | None,
+        loss: Any,
+        train: Loader,
+        val: Any,
         *,
         fabric: Any,
-        selection: str,
-        targets: tuple[float, ...],
+        selections: Sequence[Selection],
         resume_path: Path,
         identity: str,
         emit: Emit,
@@ -89,11 +110,9 @@ class Trainer:
     ) -> None:
         self.job, self.model, self.recipe, self.loss = job, model, dict(recipe), loss
         self.train, self.val, self.fabric = train, val, fabric
-        self.selection = selection if val is not None else "last"
-        self.targets, self.resume_path, self.identity = targets, resume_path, identity
+        self.selections, self.resume_path, self.identity = selections, resume_path, identity
         self.emit, self.on_epoch, self.interrupted = emit, on_epoch, interrupted
         self.progress = Progress()
-        self.best_state: dict[str, torch.Tensor] | None = None
         self.ema: AveragedModel | None = None
         if recipe["ema"]:
             self.ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe["ema"]), use_buffers=True)
@@ -102,7 +121,7 @@ class Trainer:
         self._last_save = self._last_emit = time.perf_counter()
 
     def run(self) -> Progress:
-        """Train to the end and leave the selected weights in the model.
+        """Train to the end; :meth:`take` then puts selected weights into the model.
 
         Raises:
             RunError: the loss stopped being finite, or the training split is empty.
@@ -117,7 +136,7 @@ class Trainer:
                 self._run_phase(recipe, first, saved)
                 saved = None
             first += recipe["epochs"]
-        self._take_selected()
+        self._keep_last()
         return self.progress
 
     def _run_phase(self, recipe: dict[str, Any], first: int, saved: dict[str, Any] | None) -> None:
@@ -157,7 +176,7 @@ class Trainer:
             total += loss.detach()
             p.step += 1
             p.steps += 1
-            p.samples += len(batch.targets)
+            p.samples += len(batch)
             p.data_seconds += waited
             now = time.perf_counter()
             p.seconds = seconds + now - begin
@@ -174,7 +193,7 @@ class Trainer:
         p.seconds = seconds + time.perf_counter() - begin
         self._finish_epoch(mean, schedule, p.seconds - seconds, optimizer)
 
-    def _loss(self, model: Any, batch: Batch) -> torch.Tensor:
+    def _loss(self, model: Any, batch: Any) -> torch.Tensor:
         with self.fabric.autocast():
             return self.job.loss(model, batch, self.loss)
 
@@ -183,6 +202,7 @@ class Trainer:
         self._require_finite(mean)
         p.epoch, p.step, p.loss_sum = p.epoch + 1, 0, 0.0
         logs: dict[str, Any] = {"epoch": p.epoch, "train_loss": mean, "lr": schedule.lr, "seconds": seconds}
+        logs |= self.job.logs()
         if self.val is not None:
             logs |= self._validate()
         if callable(getattr(self.model, "log_values", None)):
@@ -210,29 +230,22 @@ class Trainer:
         return self.model if self.ema is None else self.ema.module
 
     def _select(self, logs: dict[str, Any]) -> None:
-        """Note the best epoch, the targets reached, and whether patience has run out."""
-        p, score = self.progress, logs.get(self.job.score)
-        if score is None:
-            p.best_epoch = p.epoch
-            return
-        for target in self.targets:
-            if score >= target:
-                p.time_to.setdefault(str(target), p.seconds)
-        p.stale = 0 if logs["val_loss"] < p.best_loss else p.stale + 1
-        p.best_loss = min(p.best_loss, logs["val_loss"])
-        if self.recipe["patience"] is not None and p.stale >= self.recipe["patience"]:
+        """Let the records choose, and see whether the patience of all of them has run out."""
+        p, patience = self.progress, self.recipe["patience"]
+        for selection in self.selections:
+            selection.update(logs, p.epoch, p.seconds, self.evaluated)
+        if patience is not None and all(s.stale >= patience for s in self.selections):
             p.stopped = True
-        if self.selection == "last":
-            p.best_epoch = p.epoch
-        elif score > p.best_score:
-            p.best_score, p.best_epoch = score, p.epoch
-            self.best_state = {k: v.detach().clone() for k, v in self.evaluated.state_dict().items()}
 
-    def _take_selected(self) -> None:
-        if self.best_state is not None:
-            self.model.load_state_dict(self.best_state)
-        elif self.ema is not None:
-            self.model.load_state_dict(self.ema.module.state_dict())
+    def _keep_last(self) -> None:
+        """Keep the last weights for whom they are meant, where the network may hold others by then."""
+        for selection in self.selections:
+            if selection.weights is None and (self.ema is not None or len(self.selections) > 1):
+                selection.keep(self.evaluated)
+
+    def take(self, selection: Selection) -> None:
+        """Put the weights that were selected into the network."""
+        selection.take(self.model)
 
     def _require_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -269,7 +282,7 @@ class Trainer:
             "progress": copy.deepcopy(vars(self.progress)),
             "model": self.model.state_dict(),
             "ema": None if self.ema is None else self.ema.state_dict(),
-            "best": self.best_state,
+            "selections": [s.state_dict() for s in self.selections],
             "optimizer": optimizer.state_dict(),
             "schedule": schedule.state_dict(),
             "random": checkpoint.random_state(),
@@ -286,7 +299,8 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         if self.ema is not None and state["ema"] is not None:
             self.ema.load_state_dict(state["ema"])
-        self.best_state = state["best"] and {k: v.to(self.train.device) for k, v in state["best"].items()}
+        for selection, kept in zip(self.selections, state["selections"], strict=True):
+            selection.load_state_dict(kept, self.train.device)
         if self.progress.step == 0 and self.progress.epoch in self._boundaries():
             checkpoint.set_random_state(state["random"])
             return None

@@ -78,6 +78,10 @@ class Job(ABC):
     def loss(self, model: Any, batch: Batch, loss: Loss) -> torch.Tensor:
         """Return the loss of a batch; autocast is on around the call."""
 
+    def logs(self) -> dict[str, float]:
+        """Return what was noted of the training epoch just finished; nothing."""
+        return {}
+
     @abstractmethod
     def expected_shape(self, batch: Batch) -> tuple[int, ...]:
         """Shape that the logits of a batch must have."""
