@@ -7,19 +7,20 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from rsbench import __version__
 from rsbench.data import manifest
 from rsbench.data.location import data_root
-from rsbench.errors import UserError, UserErrors, did_you_mean
+from rsbench.errors import UserError, UserErrors
+from rsbench.recipes import attempt, resolve_options, resolve_recipe
 from rsbench.registry import registry
-from rsbench.specs import DatasetSpec, ModelSpec, Option, ProtocolSpec, to_jsonable
+from rsbench.specs import DatasetSpec, ModelSpec, ProtocolSpec, to_jsonable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ class RunPlan:
     device: str = "auto"  # auto | cpu | cuda | cuda:N
     threads: int = 0  # 0: as many as the cores this process may use
     overfit: int | None = None  # train and test on this many training images
+    family: Mapping[str, Any] | None = None  # what it is trained together with (see :mod:`rsbench.family`)
     out: str = "rsbench-results"  # the run's folder is <out>/<run_id>
     data_root: str = ""
 
@@ -75,6 +77,7 @@ class RunRequest:
     """What the user asked for; names are not yet resolved.
 
     models: (name, options) pairs.  changes: dotted recipe fields to values (``--set``).
+    family: the run is one of several tasks trained together, so that the recipe may hold options of other tasks.
     """
 
     models: tuple[tuple[str, Mapping[str, Any]], ...]
@@ -87,6 +90,7 @@ class RunRequest:
     precision: str | None = None
     threads: int = 0
     overfit: int | None = None
+    family: bool = False
     out: str = "rsbench-results"
     data_root: Path | None = None
     command: str = ""
@@ -102,12 +106,14 @@ def expand(request: RunRequest) -> list[RunPlan]:
     setting = _setting(request, problems)
     plans: list[RunPlan] = []
     for name, options in request.models:
-        model = _attempt(problems, partial(registry().get, "model", name))
+        model = attempt(problems, partial(registry().get, "model", name))
         if model is None or setting is None:
             continue
         found: list[str] = []
         values = resolve_options(model.options, options, f"model '{name}'", found)
-        recipe, closed = _recipe(request, setting.protocol, model, found)
+        recipe, closed = resolve_recipe(
+            request.recipe, _changes(request), setting.protocol, model, found, tolerant=request.family
+        )
         found += _mismatches(model, setting, recipe)
         if not found:
             plans += _plans(request, setting, model, values, recipe, closed)
@@ -128,28 +134,22 @@ class _Setting:
     block: dict[str, Any]
 
 
-def _attempt(problems: list[str], action: Callable[[], Any]) -> Any:
-    """Run *action*; note a user's mistake and return ``None``."""
-    try:
-        return action()
-    except UserErrors as error:
-        problems.extend(error.problems)
-    except UserError as error:
-        problems.append(str(error))
-    return None
+def _changes(request: RunRequest) -> dict[str, Any]:
+    """Changes of the recipe, those that have options of their own on the command line among them."""
+    return dict(request.changes) | ({"precision": request.precision} if request.precision else {})
 
 
 def _setting(request: RunRequest, problems: list[str]) -> _Setting | None:
-    dataset = _attempt(problems, lambda: registry().get("dataset", request.dataset))
+    dataset = attempt(problems, lambda: registry().get("dataset", request.dataset))
     if dataset is None:
         return None
-    protocol = _attempt(problems, lambda: choose_protocol(dataset, request.protocol))
+    protocol = attempt(problems, lambda: choose_protocol(dataset, request.protocol))
     root = data_root(request.data_root)
-    stored = _attempt(problems, lambda: manifest.require(root, dataset))
+    stored = attempt(problems, lambda: manifest.require(root, dataset))
     if protocol is None or stored is None:
         return None
     store = manifest.store_path(root, dataset)
-    block = _attempt(problems, lambda: protocol_block(store, stored, protocol, request.overfit))
+    block = attempt(problems, lambda: protocol_block(store, stored, protocol, request.overfit))
     return None if block is None else _Setting(dataset, protocol, store, stored, block)
 
 
@@ -231,119 +231,6 @@ def digest(value: Any) -> str:
     """SHA-256 of canonical JSON."""
     text = json.dumps(to_jsonable(value), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def resolve_options(
-    declared: Mapping[str, Option], given: Mapping[str, Any], owner: str, problems: list[str]
-) -> dict[str, Any]:
-    """Return every declared option with its value; note unknown names and values that cannot be."""
-    values = {name: option.default for name, option in declared.items()}
-    for name, value in given.items():
-        if name not in declared:
-            known = ", ".join(declared) or "none"
-            problems.append(f"The {owner} has no option '{name}'.{did_you_mean(name, declared)} Options: {known}.")
-            continue
-        option = declared[name]
-        value = _like(value, option.default)
-        if option.choices is not None and value not in option.choices:
-            choices = ", ".join(str(c) for c in option.choices)
-            problems.append(f"Option '{name}' of {owner} is one of {choices}; '{value}' is not.")
-        values[name] = value
-    return values
-
-
-def _like(value: Any, default: Any) -> Any:
-    """Turn the text of a whole number into a float, and a number into text, where the default says so."""
-    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(default, str) and isinstance(value, (int, float, bool)):
-        return str(value)
-    return value
-
-
-def _recipe(
-    request: RunRequest, protocol: ProtocolSpec, model: ModelSpec, problems: list[str]
-) -> tuple[dict[str, Any], bool]:
-    """Return the resolved recipe and whether it is the protocol's standard one, unchanged."""
-    name = request.recipe or protocol.recipe
-    if name == "author":
-        if not model.recipes:
-            problems.append(f"Model '{model.name}' ships no recipe of its authors; leave --recipe out.")
-            return {}, False
-        name = model.recipes[0]
-    spec = _attempt(problems, lambda: registry().get("recipe", name))
-    if spec is None:
-        return {}, False
-    recipe = to_jsonable(spec)
-    changes = dict(request.changes)
-    if request.precision:
-        changes["precision"] = request.precision
-    for key, value in changes.items():
-        _change(recipe, key, value, problems)
-    loss = _attempt(problems, lambda: registry().get("loss", recipe["loss"]))
-    if loss is not None:
-        recipe["loss_options"] = resolve_options(loss.options, recipe["loss_options"], f"loss '{loss.name}'", problems)
-        if protocol.task not in loss.tasks:
-            problems.append(f"Loss '{loss.name}' is for {', '.join(loss.tasks)}, not for {protocol.task}.")
-    return recipe, name == protocol.recipe and not changes
-
-
-_FIXED: Final = ("name", "summary", "version", "tasks", "citation", "reconstruction")
-
-
-def _change(recipe: dict[str, Any], key: str, value: Any, problems: list[str]) -> None:
-    """Set a (dotted) field of a recipe."""
-    first, dot, rest = key.partition(".")
-    fields = [f for f in recipe if f not in _FIXED]
-    if first not in fields:
-        problems.append(f"A recipe has no field '{first}'.{did_you_mean(first, fields)} Fields: {', '.join(fields)}.")
-    elif dot and not isinstance(recipe[first], dict):
-        problems.append(f"Recipe field '{first}' has no parts: set it with --set {first}=VALUE.")
-    elif dot:
-        recipe[first][rest] = value
-    elif not _fits(value, RECIPE_TYPES[first]):
-        problems.append(f"Recipe field '{first}' is {RECIPE_TYPES[first][1]}; '{value}' is not.")
-    else:
-        recipe[first] = value
-        if first == "epochs" and recipe["phases"]:
-            problems.append("This recipe has phases of fixed lengths: set phases=[] as well to change its epochs.")
-
-
-# Field -> (types, what they are called); a whole number may stand for a float.
-_NUMBER: Final = ((int, float), "a number")
-_OPTIONAL: Final = ((int, float, type(None)), "a number or none")
-RECIPE_TYPES: Final[dict[str, tuple[tuple[type, ...], str]]] = {
-    "optimizer": ((str,), "a name"),
-    "optimizer_options": ((dict,), "a mapping"),
-    "lr": _NUMBER,
-    "schedule": ((str,), "a name"),
-    "schedule_options": ((dict,), "a mapping"),
-    "warmup": _NUMBER,
-    "weight_decay": _NUMBER,
-    "no_decay": ((list,), "a list of patterns"),
-    "batch": ((int,), "a whole number"),
-    "epochs": ((int,), "a whole number"),
-    "seconds": _OPTIONAL,
-    "loss": ((str,), "a name"),
-    "loss_options": ((dict,), "a mapping"),
-    "augmentation": ((dict,), "a mapping"),
-    "precision": ((str,), "auto, fp32, bf16 or fp16"),
-    "ema": _OPTIONAL,
-    "clip_grad": _OPTIONAL,
-    "patience": ((int, type(None)), "a whole number or none"),
-    "phases": ((list,), "a list"),
-    "task_options": ((dict,), "a mapping"),
-}
-
-
-def _fits(value: Any, expected: tuple[tuple[type, ...], str]) -> bool:
-    """Whether a value has one of the types; numbers are not negative, and whole ones (batch, epochs) are positive."""
-    types, _ = expected
-    if isinstance(value, bool) or not isinstance(value, types):
-        return False
-    if isinstance(value, (int, float)):
-        return value > 0 or (value == 0 and float in types)
-    return True
 
 
 def _mismatches(model: ModelSpec, setting: _Setting, recipe: Mapping[str, Any]) -> list[str]:

@@ -144,6 +144,7 @@ class ModelSpec(Spec):
     license: str = "MIT"
     citation: str = ""
     tags: tuple[str, ...] = ()  # e.g. "control", "reconstruction"
+    shared: tuple[str, ...] = ()  # submodules that tasks trained together have in common, e.g. ("encoder",)
     resolver: str | None = None
     members: str | None = None
 

@@ -24,6 +24,10 @@ from rsbench.tasks.rsvqa import columns
 
 PARTS: Final = ("train", "val", "test")
 SIZE: Final = 256
+FIELDS: Final[dict[str, dict[str, type]]] = {
+    "questions": {"id": int, "img_id": int, "type": str, "question": str, "answers_ids": list},
+    "answers": {"id": int},
+}
 _LIST: Final = re.compile(r"LR_split_(train|val|test)_(questions|answers|images)\.json")
 
 _IMAGE: Final = re.compile(r"(?:^|[/\\])(\d+)\.tif$")
@@ -87,6 +91,18 @@ def _table(files: Files, asked: Mapping[str, list[dict[str, Any]]], images: Mapp
     return {name: [value for part in parts for value in part[name]] for name in parts[0]}
 
 
+def _check(rows: Any, what: str, name: str) -> None:
+    """Raise unless *rows* is a list of objects, of which the active ones have the fields that are read."""
+    if not isinstance(rows, list):
+        raise UserError(f"{name} has no list of {what}; fetch it again.")
+    for place, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise UserError(f"Entry {place} of {name} is not an object but {row!r:.40}.")
+        wrong = [field for field, kind in FIELDS[what].items() if not isinstance(row.get(field), kind)]
+        if wrong and row.get("active", True):
+            raise UserError(f"Entry {place} of {name} (id {row.get('id')}) has no valid '{wrong[0]}'.")
+
+
 class Files:
     """Files of a folder (or one archive) and of the zip archives in it; pickled without open archives."""
 
@@ -120,15 +136,17 @@ class Files:
         """Return the list ``what`` of a split.
 
         Raises:
-            UserError: it is missing, or not JSON of that kind.
+            UserError: it is missing, or not JSON of that kind, or an entry lacks a field.
         """
         name = f"LR_split_{part}_{what}.json"
         if not self.has(part, what):
             raise UserError(f"{name} is missing beside its questions; fetch or copy it.")
         try:
-            return json.loads(self.read(self.lists[part, what]))[what]
+            found = json.loads(self.read(self.lists[part, what]))[what]
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{name} is not a complete list of {what} ({error}); fetch it again.") from None
+        _check(found, what, name)
+        return found
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a file."""

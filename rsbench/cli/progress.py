@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rsbench.family import families
 from rsbench.metrics.display import factor, shown
 
 if TYPE_CHECKING:
@@ -43,14 +44,33 @@ def summary(event: dict[str, Any]) -> str:
     return f"{primary['name']} {value}{' ' if sign else ''}{sign}{interval} {when}"
 
 
+class _Places:
+    """Says which of the runs an event is about: one, or the runs of a family, that are trained together."""
+
+    def __init__(self, plans: Sequence[RunPlan]) -> None:
+        self.total = len(plans)
+        self.number = {p.run_id: i for i, p in enumerate(plans, start=1)}
+        self.families = {group[0].run_id: group for group in families(plans) if len(group) > 1}
+
+    def of(self, event: dict[str, Any]) -> str:
+        """Return number and name."""
+        run_id = event["run_id"]
+        number = self.number[run_id]
+        group = self.families.get(run_id)
+        if group is None or event["type"] == "done":
+            return f"[{number}/{self.total}] {run_id}"
+        assert group[0].family is not None
+        return f"[{number}-{number + len(group) - 1}/{self.total}] {group[0].family['id']}"
+
+
 class _Lines:
     """One line an epoch and one a run."""
 
     def __init__(self, plans: Sequence[RunPlan]) -> None:
-        self.number = {p.run_id: i for i, p in enumerate(plans, start=1)}
+        self.places = _Places(plans)
 
     def __call__(self, event: dict[str, Any]) -> None:
-        place = f"[{self.number[event['run_id']]}/{len(self.number)}] {event['run_id']}"
+        place = self.places.of(event)
         if event["type"] == "epoch":
             print(
                 f"{place} epoch {event['epoch']}/{event['epochs']} {_logs(event['logs'])}", file=sys.stderr, flush=True
@@ -67,6 +87,10 @@ def _logs(logs: dict[str, Any]) -> str:
         text += f", val {100 * logs['val_accuracy']:.2f} %"
     elif "val_score" in logs:
         text += f", val {logs['val_score']:.4f}"
+    for key, value in logs.items():  # of a family's members
+        name, _, what = key.rpartition("/")
+        if name and what in ("val_accuracy", "val_score"):
+            text += f", {name} {value:.4f}"
     return f"{text}, {logs['seconds']:.1f} s"
 
 
@@ -75,13 +99,13 @@ def _bars(plans: Sequence[RunPlan]) -> Iterator[OnEvent]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    number = {p.run_id: i for i, p in enumerate(plans, start=1)}
+    places = _Places(plans)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=1.0, state="starting")
 
         def on_event(event: dict[str, Any]) -> None:
-            label = f"[{number[event['run_id']]}/{len(number)}] {event['run_id']}".replace("[", "\\[")
+            label = places.of(event).replace("[", "\\[")
             if event["type"] == "stage":
                 progress.update(task, description=label, state=event["stage"])
             elif event["type"] == "progress":

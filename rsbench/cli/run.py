@@ -103,10 +103,10 @@ def run(
         ]
     plans = _plans(requests, data_root, quiet)
     if dry_run:
-        _show_plans(plans, out, as_json)
+        show_plans(plans, out, as_json)
         return
-    outcomes = _execute(plans, quiet or as_json)
-    _finish(plans, outcomes, out, as_json, board=models is None)
+    outcomes = execute(plans, quiet or as_json)
+    finish(plans, outcomes, out, as_json, board=models is None)
 
 
 def _plans(requests: list[RunRequest], data_root: Path | None, quiet: bool) -> list[RunPlan]:
@@ -118,7 +118,7 @@ def _plans(requests: list[RunRequest], data_root: Path | None, quiet: bool) -> l
     plans: list[RunPlan] = []
     for request in requests:
         try:
-            _prepare_generated(request.dataset, data_root, quiet)
+            prepare_generated(request.dataset, data_root, quiet)
             plans += expand(request)
         except UserErrors as error:
             problems += [p for p in error.problems if p not in problems]
@@ -127,7 +127,7 @@ def _plans(requests: list[RunRequest], data_root: Path | None, quiet: bool) -> l
     return list({p.run_id: p for p in plans}.values())
 
 
-def _prepare_generated(name: str, data_root: Path | None, quiet: bool) -> None:
+def prepare_generated(name: str, data_root: Path | None, quiet: bool) -> None:
     """Draw a generated dataset at its first use; it needs no files."""
     spec = registry().specs("dataset").get(name)
     if spec is None or not spec.generated:
@@ -147,7 +147,8 @@ def _prepare_generated(name: str, data_root: Path | None, quiet: bool) -> None:
         prepare(spec, None, root, on_progress=on_progress)
 
 
-def _execute(plans: list[RunPlan], quiet: bool) -> list[Outcome]:
+def execute(plans: list[RunPlan], quiet: bool) -> list[Outcome]:
+    """Run plans with progress on the terminal."""
     from rsbench.cli.progress import reporter
     from rsbench.engine.launch import run_plans
 
@@ -155,7 +156,7 @@ def _execute(plans: list[RunPlan], quiet: bool) -> list[Outcome]:
         return run_plans(plans, on_event=on_event)
 
 
-def _finish(plans: list[RunPlan], outcomes: list[Outcome], out: Path, as_json: bool, board: bool) -> None:
+def finish(plans: list[RunPlan], outcomes: list[Outcome], out: Path, as_json: bool, board: bool) -> None:
     """Show what came out and exit with the right code."""
     if as_json:
         typer.echo(json.dumps([asdict(o) for o in outcomes], indent=1, default=str))
@@ -174,7 +175,7 @@ def _finish(plans: list[RunPlan], outcomes: list[Outcome], out: Path, as_json: b
         raise typer.Exit(1)
 
 
-def _show_plans(plans: list[RunPlan], out: Path, as_json: bool) -> None:
+def show_plans(plans: list[RunPlan], out: Path, as_json: bool) -> None:
     """Print the plans with the cost of earlier runs of the same configuration."""
     costs = _earlier_seconds(out)
     if as_json:

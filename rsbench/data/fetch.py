@@ -77,9 +77,17 @@ def _published(record: str) -> dict[str, Any]:
         answer = requests.get(record, timeout=TIMEOUT)
         answer.raise_for_status()
         entries = answer.json()["files"]
-        return {e["key"]: {"bytes": int(e["size"]), "md5": e["checksum"].removeprefix("md5:")} for e in entries}
+        return {e["key"]: {"bytes": int(e["size"]), "md5": _md5(e["checksum"])} for e in entries}
     except (requests.RequestException, ValueError, KeyError, TypeError) as error:
         raise UserError(f"The record {record} cannot be read ({type(error).__name__}); try again later.") from None
+
+
+def _md5(checksum: Any) -> str:
+    """Return the digits of a checksum ``md5:<digits>``; another is a :class:`ValueError`."""
+    kind, _, digits = str(checksum).partition(":")
+    if kind != "md5":
+        raise ValueError(f"no MD5: {checksum}")
+    return digits
 
 
 def _extract_beside(archive: Path, folder: Path) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rsbench.engine import worker
+from rsbench.family import families
 from rsbench.plan import RunPlan
 from rsbench.records import store
 from rsbench.records.blank import blank_record
@@ -52,15 +53,20 @@ def run_plans(
 ) -> list[Outcome]:
     """Run *plans* one after another and return an outcome for each that was started.
 
-    A plan whose finished record exists is not run again.  After an interrupt no further plan is started.
+    Plans of a family that follow each other are run together.  A plan whose finished record exists is not run again,
+    nor is a family all of whose records exist.  After an interrupt no further plan is started.
     ``on_event`` gets the workers' events; an exception in it ends everything.
     """
     outcomes: list[Outcome] = []
-    for plan in plans:
-        outcome = _cached(plan) or _run_one(plan, on_event)
-        outcomes.append(outcome)
-        on_event(_done_event(outcome))
-        if outcome.status == "interrupted" or (outcome.status == "failed" and not keep_going):
+    for group in families(plans):
+        cached = [_cached(plan) for plan in group]
+        found = [o for o in cached if o is not None]
+        done = found if len(found) == len(group) else _run_group(group, on_event)
+        for outcome in done:
+            on_event(_done_event(outcome))
+        outcomes += done
+        states = {outcome.status for outcome in done}
+        if "interrupted" in states or ("failed" in states and not keep_going):
             break
     return outcomes
 
@@ -85,23 +91,32 @@ def _cached(plan: RunPlan) -> Outcome | None:
     return Outcome(plan.run_id, "cached", folder / "record.json", None, worker.primary_of(record["metrics"]), 0.0)
 
 
-def _run_one(plan: RunPlan, on_event: Callable[[dict[str, Any]], None]) -> Outcome:
+def _run_group(plans: Sequence[RunPlan], on_event: Callable[[dict[str, Any]], None]) -> list[Outcome]:
+    """Run one plan, or a family's, in one worker."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["rsbench.engine.preload"])
     ours, theirs = context.Pipe(duplex=False)
     passed = {k: v for k, v in os.environ.items() if k.startswith(PASSED_ON)}
     begin = time.perf_counter()
+    arguments = (theirs, [p.to_dict() for p in plans], passed)
     with _environment(SERVER_ENVIRONMENT):
-        process = context.Process(target=worker.main, args=(theirs, plan.to_dict(), passed), name=plan.run_id)
+        process = context.Process(target=worker.main, args=arguments, name=plans[0].run_id)
         process.start()
     theirs.close()
     result = _listen(process, ours, on_event)
     process.join()
     if result is None:
-        return _record_death(plan, process.exitcode, time.perf_counter() - begin)
-    error = (result.get("error") or {}).get("message")
-    path = Path(result["record_path"]) if result.get("record_path") else None
-    return Outcome(plan.run_id, result["status"], path, error, result.get("primary"), result.get("seconds"))
+        seconds = time.perf_counter() - begin
+        return [_record_death(plan, plans[0], process.exitcode, seconds) for plan in plans]
+    if result["status"] == "interrupted":
+        return [Outcome(plan.run_id, "interrupted") for plan in plans]
+    return [_outcome(plan, summary) for plan, summary in zip(plans, result["records"], strict=True)]
+
+
+def _outcome(plan: RunPlan, summary: dict[str, Any]) -> Outcome:
+    error = (summary["error"] or {}).get("message")
+    path = Path(summary["record_path"])
+    return Outcome(plan.run_id, summary["status"], path, error, summary["primary"], summary["seconds"])
 
 
 def _listen(
@@ -141,14 +156,14 @@ def _signal(process: BaseProcess, number: signal.Signals) -> None:
         os.kill(process.pid, number)
 
 
-def _record_death(plan: RunPlan, exitcode: int | None, seconds: float) -> Outcome:
-    """Write the failure record of a worker that died without a word."""
+def _record_death(plan: RunPlan, first: RunPlan, exitcode: int | None, seconds: float) -> Outcome:
+    """Write the failure record of a worker that died without a word; its log is in the *first* plan's folder."""
     if exitcode is not None and exitcode < 0:
         name = signal.Signals(-exitcode).name
         reason = " (the system ran out of memory?)" if name == "SIGKILL" else ""
         message = f"The worker process was ended by {name}{reason}."
     else:
-        message = f"The worker process ended with exit code {exitcode}; see {plan.out}/{plan.run_id}/{worker.LOG}."
+        message = f"The worker process ended with exit code {exitcode}; see {first.out}/{first.run_id}/{worker.LOG}."
     record = blank_record(plan.run_id, plan.portable())
     record["error"] = {"stage": "process", "type": "WorkerDied", "message": message}
     record["timing"] = {"total": seconds}

@@ -105,6 +105,13 @@ def describe_error(error: Exception, stage: str) -> dict[str, str]:
     return {"stage": name, "type": type(error).__name__, "message": " ".join(message.split())}
 
 
+def log_traceback() -> None:
+    """Print the exception being handled, which the worker keeps in the run's log."""
+    import traceback
+
+    traceback.print_exc()
+
+
 def add_scores(parts: dict[str, Any], job: Job, folder: Path, result: Evaluated) -> None:
     """Write predictions; add metrics, breakdown, gates and the artifact to *parts*."""
     artifact, reasons = _write_predictions(job, folder / PREDICTIONS, result)

@@ -42,7 +42,7 @@ def execute(plan: RunPlan, emit: Emit, interrupted: Callable[[], bool] = lambda:
         raise
     except Exception as error:
         record["error"] = report.describe_error(error, stages.current)
-        _log_traceback()
+        report.log_traceback()
     record["timing"] = {"stages": stages.seconds, "total": sum(stages.seconds.values())}
     path = store.save(record, folder)
     observer_errors += registry().notify("rsbench_run_end", plan=plan, record=record)
@@ -51,12 +51,6 @@ def execute(plan: RunPlan, emit: Emit, interrupted: Callable[[], bool] = lambda:
     if record["status"] == "ok":
         (folder / checkpoint.RESUME).unlink(missing_ok=True)
     return record | {"path": str(path)}
-
-
-def _log_traceback() -> None:
-    import traceback
-
-    traceback.print_exc()
 
 
 def _run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
@@ -34,36 +35,48 @@ class _StopFlag:
         return self.set
 
 
-def main(connection: Connection, plan_data: dict[str, Any], environment: dict[str, str]) -> None:
-    """Run one plan.  What the run prints goes to ``run.log`` in its folder; events go through *connection*."""
+def main(connection: Connection, plans_data: list[dict[str, Any]], environment: dict[str, str]) -> None:
+    """Run one plan, or those of a family together.
+
+    What the run prints goes to ``run.log`` in the first plan's folder; events go through *connection*, and at the end
+    one ``result`` with a summary of each record.
+    """
     os.environ.update(environment)
     stop = _StopFlag()
-    folder = Path(plan_data["out"]) / plan_data["run_id"]
+    first = plans_data[0]
+    folder = Path(first["out"]) / first["run_id"]
     folder.mkdir(parents=True, exist_ok=True)
     _redirect_output(folder / LOG)
 
     def emit(event: dict[str, Any]) -> None:
-        connection.send(event | {"run_id": plan_data["run_id"]})
+        connection.send(event | {"run_id": first["run_id"]})
 
-    from rsbench.engine.run import execute
     from rsbench.engine.train import Interrupted
-    from rsbench.plan import RunPlan
 
     try:
-        record = execute(RunPlan.from_dict(plan_data), emit, stop)
+        records = _execute(plans_data, emit, stop)
     except Interrupted:
         connection.send({"type": "result", "status": "interrupted"})
         return
-    connection.send(
-        {
-            "type": "result",
-            "status": record["status"],
-            "record_path": record["path"],
-            "error": record["error"],
-            "primary": primary_of(record["metrics"]),
-            "seconds": record["timing"]["total"],
-        }
-    )
+    connection.send({"type": "result", "status": "done", "records": [_summary(record) for record in records]})
+
+
+def _execute(plans_data: list[dict[str, Any]], emit: Callable[[dict[str, Any]], None], stop: _StopFlag) -> list[Any]:
+    from rsbench.engine import run, run_family
+    from rsbench.plan import RunPlan
+
+    plans = [RunPlan.from_dict(data) for data in plans_data]
+    return run_family.execute(plans, emit, stop) if plans[0].family else [run.execute(plans[0], emit, stop)]
+
+
+def _summary(record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "status": record["status"],
+        "record_path": record["path"],
+        "error": record["error"],
+        "primary": primary_of(record["metrics"]),
+        "seconds": record["timing"]["total"],
+    }
 
 
 def primary_of(metrics: dict[str, Any]) -> dict[str, Any] | None:

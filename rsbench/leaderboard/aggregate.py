@@ -38,6 +38,7 @@ class Row:
         flags: why a row is not ranked, or what is missing.
         samples: per-sample rows [N, k] averaged over seeds, for comparisons; ``None`` without predictions.
         clusters: [N], what samples share, or ``None``.
+        company: how many tasks were trained together, 0 outside a family; ``kin``: what a twin has in common.
     """
 
     system: str
@@ -54,6 +55,8 @@ class Row:
     control: bool
     flags: list[str]
     run_ids: tuple[str, ...]
+    company: int = 0
+    kin: str = ""
     rank: int | None = None
     samples: np.ndarray | None = field(default=None, repr=False)
     clusters: np.ndarray | None = field(default=None, repr=False)
@@ -136,11 +139,18 @@ def _table(fingerprint: str, members: list[LoadedRecord]) -> Table:
 
 
 def configuration(plan: dict[str, Any]) -> str:
-    """What makes two runs seeds of the same thing: model, its code and options, recipe and division."""
+    """What makes two runs seeds of the same thing: model, its code and options, recipe, division and company."""
+    family = plan.get("family") or {}
+    company = [family.get(k) for k in ("members", "weights", "rounds")]
+    return json.dumps([_system(plan), company], sort_keys=True)
+
+
+def _system(plan: dict[str, Any]) -> list[Any]:
+    """Model, its code and options, recipe and division."""
     model = {k: plan["model"].get(k) for k in ("name", "version", "options", "source_sha256", "weights_sha256")}
     if model["options"] and plan["model"].get("weights_sha256"):
         model["options"] = {k: v for k, v in model["options"].items() if k != "weights"}  # the file, not its place
-    return json.dumps([model, plan["recipe"], plan["division"]], sort_keys=True)
+    return [model, plan["recipe"], plan["division"]]
 
 
 def _row(group: list[LoadedRecord], metric: Metric, primary: str) -> Row:
@@ -151,6 +161,7 @@ def _row(group: list[LoadedRecord], metric: Metric, primary: str) -> Row:
     values = [r["metrics"][primary]["value"] for r in records]
     flags = sorted({_flag(c) for r in records for c in r["checks"] if c["name"].startswith(GATE) and not c["ok"]})
     samples = _samples(group, metric, primary)
+    family = plan.get("family") or {}
     if samples is None:
         flags.append("no predictions at hand")
     return Row(
@@ -170,6 +181,8 @@ def _row(group: list[LoadedRecord], metric: Metric, primary: str) -> Row:
         control="control" in plan["model"].get("tags", ()),
         flags=flags,
         run_ids=tuple(r["run_id"] for r in records),
+        company=len(family.get("members", ())),
+        kin=json.dumps([_system(plan), family.get("rounds")], sort_keys=True),
         samples=None if samples is None else samples.rows,
         clusters=None if samples is None else samples.clusters,
     )

@@ -38,15 +38,23 @@ def bucket(count: int, unit: str = "") -> str:
     return f"more than {EDGES[-1]}{unit}"
 
 
+def plain(text: str) -> str:
+    """Return *text* in lower case without one final ``?`` or ``.``."""
+    return (text[:-1] if text.endswith(("?", ".")) else text).lower()
+
+
 def canonical_answer(text: str, variant: str = "LR") -> str:
-    """Return *text* in lower case without one final ``?`` or ``.``, binned where it is a number of ASCII digits.
+    """Return *text* as :func:`plain` does, binned where it is a number of ASCII digits.
 
     Args:
         text: an answer, such as ``"Yes"``, ``"12"`` or, in HR, ``"85m2"``.
         variant: ``LR`` bins counts; ``HR`` bins areas (digits and ``m2``) and leaves counts.
     """
-    text = (text[:-1] if text.endswith(("?", ".")) else text).lower()
+    text = plain(text)
     unit = {"LR": "", "HR": "m2"}[variant]
     number = text.removesuffix(unit)
     binned = text.endswith(unit) and number.isascii() and number.isdigit()
-    return bucket(int(number), unit) if binned else text
+    if not binned:
+        return text
+    # Generated answers may run to more digits than int() reads; five tell the bin.
+    return bucket(int(number.lstrip("0")[:5] or "0"), unit)

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.server
 import io
+import json
+import os
 import stat
+import subprocess
+import sys
 import tarfile
 import threading
 import zipfile
@@ -25,10 +30,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """Serves DATA under several tempers, named by the path."""
 
     log: list[tuple[str, str | None]] = []
+    records: dict[str, bytes] = {}
 
     def do_GET(self) -> None:
         asked = self.headers.get("Range")
         self.log.append((self.path, asked))
+        if self.path in self.records:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(self.records[self.path])
+            return
         start = int(asked.split("=")[1].rstrip("-")) if asked else 0
         if self.path.startswith("/gone"):
             self.send_error(404)
@@ -42,7 +53,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         first = len([p for p, _ in self.log if p == self.path]) == 1
-        self.wfile.write(body[: len(body) // 2] if self.path.startswith("/cut") and first else body)
+        with contextlib.suppress(ConnectionError):  # a client that has seen enough goes
+            self.wfile.write(body[: len(body) // 2] if self.path.startswith("/cut") and first else body)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -51,9 +63,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(fetching, "PAUSE", 0.01)
-    Handler.log = []
+    Handler.log, Handler.records = [], {}
     running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=running.serve_forever, daemon=True).start()
+    threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{running.server_port}"
     running.shutdown()
     running.server_close()
@@ -123,6 +135,116 @@ def test_another_size_than_published(server: str, tmp_path: Path) -> None:
 def test_nothing_to_download(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--source"):
         fetch(DatasetSpec(name="d", summary="s", source="x:y"), tmp_path)
+
+
+# Checksums that are looked up in an archive's record
+
+
+def publish(server: str, *names: str, **changes: object) -> str:
+    """Serve a record that lists files as DATA, in the shape of Zenodo's interface, and return its address."""
+    facts = {"checksum": f"md5:{hashlib.md5(DATA).hexdigest()}", "size": len(DATA)} | changes
+    files = [{"id": f"id-{n}", "key": n, **facts, "links": {"self": f"{server}/api/{n}/content"}} for n in names]
+    Handler.records["/record"] = json.dumps({"id": 1, "metadata": {"title": "t"}, "files": files}).encode()
+    return f"{server}/record"
+
+
+def recorded(server: str, record: str, *names: str, path: str = "ok") -> DatasetSpec:
+    files = tuple(RemoteFile(name=n, urls=(f"{server}/{path}?{n}",), record=record) for n in names)
+    return DatasetSpec(name="d", summary="s", source="x:y", files=files)
+
+
+def left(root: Path) -> list[str]:
+    """Files of the dataset, without notes of what was published."""
+    return sorted(p.name for p in (root / "raw" / "d").iterdir() if not p.name.endswith(".published"))
+
+
+def test_a_record_is_asked_once_for_all_files_and_never_again(server: str, tmp_path: Path) -> None:
+    found = recorded(server, publish(server, "a.json", "b.json", "c.json"), "a.json", "b.json")
+    folder = fetch(found, tmp_path)
+    assert (folder / "a.json").read_bytes() == (folder / "b.json").read_bytes() == DATA
+    assert [p for p, _ in Handler.log] == ["/record", "/ok?a.json", "/ok?b.json"]
+    fetch(found, tmp_path)
+    assert len(Handler.log) == 3
+
+
+def test_a_file_there_is_checked_against_the_record(server: str, tmp_path: Path) -> None:
+    found = recorded(server, publish(server, "a.json"), "a.json")
+    path = tmp_path / "raw" / "d" / "a.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(DATA)
+    fetch(found, tmp_path)
+    assert [p for p, _ in Handler.log] == ["/record"]
+    path.write_bytes(DATA[:-1] + b"!")
+    fetch(found, tmp_path)
+    assert path.read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "named"),
+    [
+        ({}, "wrong", "a.json cannot be downloaded: .* wrong checksum"),
+        ({"checksum": "md5:" + "0" * 32}, "ok", "a.json cannot be downloaded: .* wrong checksum"),
+        ({"size": 10}, "ok", "10 are expected"),
+    ],
+)
+def test_a_file_other_than_recorded_is_refused_and_does_not_stay(
+    server: str, tmp_path: Path, changes: dict[str, object], path: str, named: str
+) -> None:
+    found = recorded(server, publish(server, "a.json", **changes), "a.json", path=path)
+    with pytest.raises(UserError, match=named) as caught:
+        fetch(found, tmp_path)
+    assert one_sentence(caught)
+    assert left(tmp_path) == []
+
+
+def test_a_record_without_the_file(server: str, tmp_path: Path) -> None:
+    record = publish(server, "b.json")
+    with pytest.raises(UserError, match=r"does not list a\.json") as caught:
+        fetch(recorded(server, record, "a.json"), tmp_path)
+    assert one_sentence(caught)
+    assert record in str(caught.value)
+    assert list((tmp_path / "raw" / "d").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"<html>down for maintenance</html>", b"[]", b"{}", b'{"files": [{"key": "a.json"}]}', None],
+)
+def test_a_record_that_is_none(server: str, tmp_path: Path, content: bytes | None) -> None:
+    Handler.records = {} if content is None else {"/gone/record": content}
+    with pytest.raises(UserError, match=r"The record http\S+/gone/record cannot be read") as caught:
+        fetch(recorded(server, f"{server}/gone/record", "a.json"), tmp_path)
+    assert one_sentence(caught)
+    assert list((tmp_path / "raw" / "d").iterdir()) == []
+
+
+@pytest.mark.parametrize("checksum", [None, "sha256:" + "0" * 64])
+def test_a_record_without_md5(server: str, tmp_path: Path, checksum: str | None) -> None:
+    with pytest.raises(UserError, match=r"cannot be read \(ValueError\)"):
+        fetch(recorded(server, publish(server, "a.json", checksum=checksum), "a.json"), tmp_path)
+    assert [p for p, _ in Handler.log] == ["/record"]
+
+
+def test_a_record_that_cannot_be_reached(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"cannot be read \(ConnectionError\)") as caught:
+        fetch(recorded("http://127.0.0.1:9", "http://127.0.0.1:9/record", "a.json"), tmp_path)
+    assert one_sentence(caught)
+
+
+def test_fetching_rsvqa_without_the_internet(tmp_path: Path) -> None:
+    nowhere = dict.fromkeys(("HTTPS_PROXY", "https_proxy"), "http://127.0.0.1:9")
+    command = [sys.executable, "-m", "rsbench", "data", "fetch", "rsvqa-lr", "--data-root", str(tmp_path)]
+    done = subprocess.run(command, env=os.environ | nowhere, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("rsbench: The record https://zenodo.org/api/records/6344334 cannot be read")
+    assert done.stderr.count("\n") == 1
+
+
+def one_sentence(caught: pytest.ExceptionInfo[UserError]) -> bool:
+    return "\n" not in str(caught.value) and str(caught.value).endswith(".")
+
+
+# Archives
 
 
 def make_zip(path: Path, members: dict[str, bytes], modes: dict[str, int] | None = None) -> Path:

@@ -10,30 +10,23 @@ import numpy as np
 import pytest
 import torch
 
-from rsbench.data.prepare import prepare
 from rsbench.engine.data import open_data
 from rsbench.engine.jobs.captioning import SentenceTargets
 from rsbench.engine.jobs.vqa import QuestionTargets
 from rsbench.engine.run import execute
 from rsbench.engine.setup import make_job
+from rsbench.errors import UserErrors
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.records.store import load_all
 from rsbench.records.verify import verify
-from rsbench.registry import registry
-from rsbench.specs import load_attribute
 
 CPU = torch.device("cpu")
 SMALL = {"dim": 32, "depth": 1, "heads": 2, "mlp": 64, "input_size": 32, "text_layers": 1, "dropout": 0.0}
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("root")
-    for name in ("ucm-captions", "rsvqa-lr"):
-        spec = registry().get("dataset", name)
-        load_attribute(spec.fake)(folder / name, spec, **({"per_class": 4} if name == "ucm-captions" else {}))
-        prepare(spec, folder / name, folder)
-    return folder
+@pytest.fixture
+def root(text_root: Path) -> Path:
+    return text_root
 
 
 @pytest.fixture(autouse=True)
@@ -133,9 +126,8 @@ def test_vocabulary_comes_from_training_alone(root: Path, tmp_path: Path) -> Non
 
 
 def test_unknown_task_options_are_refused(root: Path, tmp_path: Path) -> None:
-    plan = make_plan(root, tmp_path, "spatialnet-vit", "ucm-captions", options=SMALL, **{"task_options.beem": 3})
-    error = execute(plan, lambda e: None)["error"]
-    assert "Did you mean 'beam'" in error["message"]
+    with pytest.raises(UserErrors, match="Did you mean 'beam'"):
+        make_plan(root, tmp_path, "spatialnet-vit", "ucm-captions", options=SMALL, **{"task_options.beem": 3})
 
 
 def test_sentences_are_drawn_anew_each_epoch_without_repetition() -> None:

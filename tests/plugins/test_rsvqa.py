@@ -67,7 +67,7 @@ def test_words_alone_need_no_image(files: Path, tmp_path: Path) -> None:
     assert {store.columns["official_split"][i] for i in split.train} == {"val"}
 
 
-def edit(what: str, change: Callable[[list[dict[str, Any]]], None]) -> Callable[[Path], None]:
+def edit(what: str, change: Callable[[list[Any]], object]) -> Callable[[Path], None]:
     def apply(folder: Path) -> None:
         path = folder / f"LR_split_val_{what}.json"
         content = json.loads(path.read_text())
@@ -77,9 +77,20 @@ def edit(what: str, change: Callable[[list[dict[str, Any]]], None]) -> Callable[
     return apply
 
 
-def cut(folder: Path) -> None:
-    path = folder / "LR_split_test_answers.json"
-    path.write_text(path.read_text()[: path.stat().st_size // 2])
+def cut(name: str) -> Callable[[Path], None]:
+    """Leave the first half of a file."""
+
+    def apply(folder: Path) -> None:
+        path = folder / name
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    return apply
+
+
+def cut_archive(folder: Path) -> None:
+    shutil.make_archive(str(folder / "Images_LR"), "zip", folder, "Images_LR")
+    shutil.rmtree(folder / "Images_LR")
+    cut("Images_LR.zip")(folder)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +102,19 @@ def cut(folder: Path) -> None:
         (edit("questions", lambda rows: rows[0].update(answers_ids=[])), "question 24 of split val has no answer"),
         (edit("questions", lambda rows: rows[0].update(img_id=999)), "question 24 of split val is about image 999"),
         (edit("questions", lambda rows: rows[0].update(type="counts")), "question 24 .* type 'counts'"),
-        (cut, "LR_split_test_answers.json is not a complete list"),
+        (edit("answers", lambda rows: rows[0].update(answer=None)), "question 24 of split val has no answer"),
+        (edit("answers", lambda rows: rows[2].update(answer=2.5)), "answer '2.5' to question 26"),
+        (edit("answers", lambda rows: rows[0].pop("id")), r"Entry 1 of LR_split_val_answers.json \(id None\).* 'id'"),
+        (edit("questions", lambda rows: rows[1].pop("img_id")), r"_questions.json \(id 25\) has no valid 'img_id'"),
+        (edit("questions", lambda rows: rows[1].update(img_id="6")), r"\(id 25\) has no valid 'img_id'"),
+        (edit("questions", lambda rows: rows[0].update(question=None)), r"\(id 24\) has no valid 'question'"),
+        (edit("questions", lambda rows: rows[0].update(answers_ids=24)), r"\(id 24\) has no valid 'answers_ids'"),
+        (edit("questions", lambda rows: rows.insert(0, 7)), "Entry 1 of LR_split_val_questions.json is not an object"),
+        (edit("questions", lambda rows: rows.append(rows[0])), "ids that occur twice"),
+        (cut("LR_split_test_answers.json"), "LR_split_test_answers.json is not a complete list"),
+        (cut("LR_split_val_questions.json"), "LR_split_val_questions.json is not a complete list"),
+        (cut("Images_LR/7.tif"), "7.tif cannot be read"),
+        (cut_archive, "Images_LR.zip is not a readable zip archive"),
         (lambda folder: (folder / "LR_split_test_answers.json").unlink(), "LR_split_test_answers.json is missing"),
         (lambda folder: (folder / "Images_LR" / "7.tif").unlink(), "is about image 7, which has no file"),
         (lambda folder: (folder / "Images_LR" / "7.tif").write_bytes(b"II*"), "7.tif cannot be read"),

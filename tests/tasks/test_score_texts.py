@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rsbench.errors import UserError
+from rsbench.tasks.kinds import kind_of
+from rsbench.tasks.score_answers import outcome_of
 from rsbench.tasks.scoring import score_files
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -105,10 +109,79 @@ def test_an_absent_type_leaves_aa_null(tmp_path: Path) -> None:
     assert values["count_mae"] == 78.0
 
 
+REFERENCES = [
+    {"id": 1, "image": "a", "type": "presence", "answer": "yes"},
+    {"id": 2, "image": "a", "type": "count", "answer": "12"},
+    {"id": 3, "image": "b", "type": "count", "answer": 0},
+    {"id": 4, "image": "b", "type": "comp", "answer": "no"},
+    {"id": 5, "image": "b", "type": "count", "answer": 7},
+    {"id": 6, "image": "c", "type": "count", "answer": "between 10 and 100"},
+    {"id": 7, "image": "c", "type": "presence", "answer": "no"},
+    {"id": 8, "image": "c", "type": "count", "answer": "12"},
+]
+SAID = ("Yes.", "there are 12", "a lot", "No", "9", 55, "no way", " 15.\n")
+
+
+def test_free_answers_from_the_command_line(tmp_path: Path) -> None:
+    """Unparsable answers are wrong and counted; counts are compared where both are numbers: 9 with 7, 15 with 12."""
+    said = [{"id": r["id"], "answer": text} for r, text in zip(REFERENCES, SAID, strict=True)]
+    (tmp_path / "p.json").write_text(json.dumps(said))
+    (tmp_path / "r.json").write_text(json.dumps(REFERENCES))
+    files = ("--predictions", str(tmp_path / "p.json"), "--references", str(tmp_path / "r.json"))
+    command = [sys.executable, "-m", "rsbench", "score", "--task", "vqa", *files, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    values = {name: entry["value"] for name, entry in found["metrics"].items()}
+    assert values == {
+        "OA": 5 / 8,
+        "AA": None,
+        "AA_present_types": pytest.approx((1 / 2 + 3 / 5 + 1) / 3),
+        "accuracy_rural_urban": None,
+        "accuracy_presence": 1 / 2,
+        "accuracy_count": 3 / 5,
+        "accuracy_comp": 1.0,
+        "OA_without_count": pytest.approx(2 / 3),
+        "AA_without_count": None,
+        "unparsable_rate": 3 / 8,
+        "count_mae": 2.5,
+        "count_rmse": pytest.approx(6.5**0.5),
+    }
+    assert found["by_group"]["question_type"]["count"] == {"n": 5, "correct": 3, "accuracy": 3 / 5}
+    assert found["by_group"]["question_type"]["rural_urban"]["accuracy"] is None
+
+
+@pytest.mark.parametrize("said", ["1" * 5000, "0" * 5000 + "7", "9" * 60])
+def test_answers_of_endless_digits_are_numbers(tmp_path: Path, said: str, recwarn: pytest.WarningsRecorder) -> None:
+    predictions = [{"id": 1, "answer": said}, {"id": 2, "answer": 3}]
+    references = [{"id": k, "image": k, "type": "count", "answer": "7"} for k in (1, 2)]
+    found = scored(tmp_path, "vqa", predictions, references)["metrics"]
+    assert found["OA"]["value"] == (1.0 if said.endswith("7") else 0.5)
+    assert found["unparsable_rate"]["value"] == 0.0
+    assert not recwarn.list
+
+
+def test_kept_answers_are_what_was_scored(tmp_path: Path) -> None:
+    """Files hold float32 counts; one that float32 rounds gives the same error before and after."""
+    entries = [{"id": str(k), "image": "a", "type": "count", "answer": "7"} for k in range(3)]
+    outcome = outcome_of([{"id": str(k), "answer": 123_456_789 + k} for k in range(3)], entries)
+    kind_of("vqa").write(tmp_path / "kept.parquet", outcome)
+    kept = kind_of("vqa").read(tmp_path / "kept.parquet").predictions.counts
+    assert kept.tolist() == outcome.predictions.counts.tolist()
+
+
+@pytest.mark.parametrize("answer", [True, 2.5, None, ["yes"]])
+def test_predictions_that_are_no_answers_are_named(tmp_path: Path, answer: object) -> None:
+    references = [{"id": 1, "image": 1, "type": "presence", "answer": "yes"}]
+    with pytest.raises(UserError, match=r"'1' has no 'answer' that is a text or a whole number\.$"):
+        scored(tmp_path, "vqa", [{"id": 1, "answer": answer}], references)
+
+
 @pytest.mark.parametrize(
     ("reference", "named"),
     [
         ({"id": 1, "image": 1, "type": "count"}, "'1' has no 'answer'"),
+        ({"id": 1, "image": 1, "type": "presence", "answer": True}, "'1' has no 'answer'"),
         ({"id": 1, "image": 1, "type": "count", "answer": "many"}, "'many'"),
         ({"id": 1, "image": 1, "type": "counts", "answer": "1"}, "Did you mean 'count'"),
     ],

@@ -160,15 +160,3 @@ class Job(ABC):
             augmentation=Augmentation(self.plan.recipe["augmentation"], top) if training else None,
             seed=self.plan.seed,
         )
-
-    def refuse_unknown_options(self, known: tuple[str, ...]) -> None:
-        """Raise where the recipe has task options that the task does not know."""
-        from rsbench.errors import did_you_mean
-
-        for name in self.plan.recipe.get("task_options", {}):
-            if name not in known:
-                raise RunError(
-                    f"{self.plan.task} has no task option '{name}'.{did_you_mean(name, known)} "
-                    f"Options: {', '.join(known) or 'none'}.",
-                    "build",
-                )

@@ -21,16 +21,9 @@ from rsbench.registry import registry
 from rsbench.tasks.captioning import Captions, CaptionTargets, token_loss
 from rsbench.tasks.context import LossContext, ModelContext
 from rsbench.tasks.kinds import Outcome, metric_context
+from rsbench.tasks.options import CAPTIONING
 from rsbench.tasks.text import PAD, START, Vocabulary
 
-DEFAULTS: Final = {
-    "min_count": 5,
-    "max_words": 20,
-    "sentences": 1,
-    "beam": 1,
-    "length_penalty": 0.0,
-    "temperature": 0.0,
-}
 EVALUATION_BATCH: Final = 32
 
 
@@ -81,8 +74,7 @@ class CaptioningJob(Job):
     @cached_property
     def options(self) -> dict[str, Any]:
         """The recipe's task options, with defaults."""
-        self.refuse_unknown_options(tuple(DEFAULTS))
-        return DEFAULTS | dict(self.plan.recipe.get("task_options", {}))
+        return {**CAPTIONING, **self.plan.recipe.get("task_options", {})}
 
     @cached_property
     def sentences(self) -> list[list[str]]:

@@ -28,7 +28,6 @@ class ClassificationJob(Job):
 
     def model_context(self) -> ModelContext:
         """Classes and their counts."""
-        self.refuse_unknown_options(())
         return self.common_context()
 
     def loss_context(self) -> LossContext:

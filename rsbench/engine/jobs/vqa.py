@@ -18,10 +18,10 @@ from rsbench.engine.loader import ArrayLoader, Batch, Normalisation
 from rsbench.errors import RunError
 from rsbench.tasks.context import LossContext, ModelContext
 from rsbench.tasks.kinds import Outcome
+from rsbench.tasks.options import VQA
 from rsbench.tasks.text import PAD, Vocabulary
 from rsbench.tasks.vqa import AnswerReferences, Answers, Questions
 
-DEFAULTS: Final = {"min_count": 1, "max_words": 20, "questions_per_image": 16}
 EVALUATION_IMAGES: Final = 16
 
 
@@ -123,8 +123,7 @@ class QuestionJob(Job):
     @cached_property
     def options(self) -> dict[str, Any]:
         """The recipe's task options, with defaults."""
-        self.refuse_unknown_options(tuple(DEFAULTS))
-        return DEFAULTS | dict(self.plan.recipe.get("task_options", {}))
+        return {**VQA, **self.plan.recipe.get("task_options", {})}
 
     @cached_property
     def vocabulary(self) -> Vocabulary:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rsbench.leaderboard.aggregate import Row, Table
+from rsbench.leaderboard.together import compare
 from rsbench.metrics.display import factor, shown
 
 COLUMNS: Final = (
@@ -67,6 +68,16 @@ def cells(row: Row, table: Table) -> list[str]:
         f"{row.params / 1e6:.2f} M" if row.params else "-",
         f"{row.train_seconds:.0f}" if row.train_seconds is not None else "-",
         "; ".join(row.flags),
+    ]
+
+
+def together(table: Table) -> list[str]:
+    """One sentence for each task of a family that was also trained alone."""
+    times = factor(table.unit)[0]
+    return [
+        f"{c.system}: {score(c.together, table)} together, {score(c.alone, table)} alone; difference "
+        f"{times * (c.together - c.alone):+.2f} [{times * c.low:+.2f}, {times * c.high:+.2f}], p = {c.p:.4f}."
+        for c in compare(table)
     ]
 
 

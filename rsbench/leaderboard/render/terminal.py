@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rsbench.leaderboard.board import Board
-from rsbench.leaderboard.render.cells import BESIDE, NOTE, cells, columns, title
+from rsbench.leaderboard.render.cells import BESIDE, NOTE, cells, columns, title, together
 
 WIDE: Final = 110
 # In narrow terminals; the other formats have them.
@@ -36,5 +36,7 @@ def render(board: Board, width: int | None = None) -> str:
         for texts in rows:
             drawn.add_row(*(Text(texts[i]) for i in used))
         console.print(drawn)
+        for line in together(table):
+            console.print(Text(line))
     console.print(NOTE if board.tables else "No finished runs to rank.")
     return stream.getvalue()

@@ -1,0 +1,190 @@
+"""Questions about shared images, at the full size of RSVQA-LR, against one image a question as people load them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count, islice
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ratios import paired
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from rsbench.data.prepare import prepare
+from rsbench.engine.data import open_data
+from rsbench.engine.jobs.vqa import QuestionJob
+from rsbench.engine.loader import ArrayLoader, Normalisation
+from rsbench.engine.setup import build_model, make_job, normalisation
+from rsbench.plan import RunRequest, expand
+from rsbench.registry import registry
+from rsbench.tasks.text import Vocabulary
+
+CPU = torch.device("cpu")
+QUESTIONS, IMAGES = 77_232, 772
+BEST_BATCH = {64: 64, 256: 16}  # side in pixels -> pairs with which the loader of pairs was fastest
+SMALL = {"dim": 32, "depth": 1, "heads": 2, "mlp": 64, "text_layers": 1}
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> QuestionJob:
+    """Training on all generated questions, 512 at a time, by the standard recipe."""
+    root = tmp_path_factory.mktemp("root")
+    prepare(registry().get("dataset", "scenes-vqa"), None, root, workers=1)
+    request = RunRequest(models=(("spatialnet-vit", SMALL),), dataset="scenes-vqa", data_root=root, device="cpu")
+    (plan,) = expand(request)
+    made = make_job(plan, open_data(plan))
+    assert isinstance(made, QuestionJob)
+    assert (len(made.data.store.ids), len(made.data.store.images)) == (QUESTIONS, IMAGES)
+    return made
+
+
+class Store:
+    """Images of a side in pixels, uint8 [772, 3, side, side]; those of 256 are the generated ones with larger pixels."""
+
+    def __init__(self, job: QuestionJob, side: int) -> None:
+        times = side // 64
+        self.images = np.ascontiguousarray(job.data.store.images.repeat(times, 2).repeat(times, 3))
+        self.norm = normalisation(job.plan, job.data)
+
+
+class Counting(ArrayLoader):
+    """Counts the bytes of images that are taken out of the store."""
+
+    moved = 0
+
+    def _gather(self, positions: np.ndarray, buffer: torch.Tensor) -> torch.Tensor:
+        taken = super()._gather(positions, buffer)
+        self.moved += taken.nbytes
+        return taken
+
+
+def engine_loader(job: QuestionJob, store: Store, targets: Any = None) -> Counting:
+    """The engine's loader over the training questions, with the images of *store* and, if given, other *targets*."""
+    made = job.make_loader(job.data.train, CPU, store.norm, training=True)
+    return Counting(
+        store.images,
+        made.image_index,
+        made.targets if targets is None else targets,
+        made.samples,
+        batch=made.batch,
+        device=CPU,
+        normalisation=store.norm,
+        bands=[0, 1, 2],
+    )
+
+
+class Pairs(Dataset):
+    """One image and one question for each index."""
+
+    def __init__(self, job: QuestionJob, images: np.ndarray) -> None:
+        self.images, self.image_index = torch.from_numpy(images), job.data.store.image_index
+        self.tokens, self.answers = torch.from_numpy(job.tokens), torch.from_numpy(job.data.store.labels)
+        self.moved = 0
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        image = self.images[self.image_index[index]]
+        self.moved += image.nbytes
+        return image, self.tokens[index], self.answers[index]
+
+
+def pairs_of(pairs: Pairs, samples: np.ndarray, batch: int, norm: Normalisation) -> Iterator[int]:
+    """Load pairs and normalise each batch; yield its number of questions."""
+    mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (norm.mean, norm.std))
+    for images, tokens, _ in DataLoader(Subset(pairs, samples.tolist()), batch, shuffle=True):
+        images.float().sub_(mean).div_(std)
+        yield len(tokens)
+
+
+@pytest.mark.parametrize("side", [64, 256])
+def test_questions_a_second_and_bytes(benchmark, job: QuestionJob, side: int) -> None:
+    """A whole training epoch of ours; of pairs, as many as take about as long."""
+    store = Store(job, side)
+    ours, pairs = engine_loader(job, store), Pairs(job, store.images)
+    asked = np.random.default_rng(0).permutation(job.data.train)[: 8_192 * 64 // side]
+    epochs, questions = count(), 0
+
+    def engine() -> None:
+        nonlocal questions
+        ours.moved = 0
+        questions = sum(len(b.targets) for b in ours.training_epoch(next(epochs)))
+
+    def naive() -> None:
+        pairs.moved = 0
+        assert sum(pairs_of(pairs, asked, BEST_BATCH[side], store.norm)) == len(asked)
+
+    result = paired(engine, naive)
+    less = (pairs.moved / len(asked)) / (ours.moved / questions)
+    faster = questions / len(asked) / result["ratio"]
+    benchmark.extra_info.update(
+        questions_per_s=questions / result["ours_s"],
+        theirs_questions_per_s=len(asked) / result["theirs_s"],
+        speedup=faster,
+        bytes_per_epoch=ours.moved,
+        theirs_bytes_per_epoch=pairs.moved // len(asked) * questions,
+        less_data=less,
+    )
+    benchmark.pedantic(engine, rounds=1)
+    assert less >= 10
+    assert faster >= 5
+
+
+def text_epoch(loader: ArrayLoader, epoch: int) -> None:
+    """Draw and select the questions of an epoch, batch by batch, without images."""
+    order = loader.order(epoch)
+    for k in range(len(loader)):
+        items = loader.samples[order[k * loader.batch : (k + 1) * loader.batch]]
+        loader.targets.select(items, epoch, CPU)
+
+
+@pytest.mark.parametrize("side", [64, 256])
+def test_text_against_images(benchmark, job: QuestionJob, side: int) -> None:
+    """Questions of an epoch against gathering and normalising its images; 256 is the side of RSVQA-LR.
+
+    At 64, images take no longer than their questions; what both are beside training, the next test shows.
+    """
+    store, epochs = Store(job, side), count()
+    text = engine_loader(job, store)
+    images = engine_loader(job, store, np.zeros(len(text.samples), dtype=np.int64))
+    ours = lambda: text_epoch(text, next(epochs))  # noqa: E731
+    result = paired(ours, lambda: sum(len(b.images) for b in images.training_epoch(0)))
+    benchmark.extra_info.update(result)
+    benchmark.pedantic(ours, rounds=3)
+    assert result["ratio"] <= (0.2 if side == 256 else 2.0)
+
+
+def test_text_against_training(benchmark, job: QuestionJob) -> None:
+    """Questions of an epoch, and a run's vocabulary and tokens, against the steps of an epoch of a tiny network.
+
+    Of networks and images of practical size both are a smaller share.
+    """
+    loader, epochs = engine_loader(job, Store(job, 64)), count()
+    model = build_model(job.plan, job.model_context())
+    loss, steps = nn.CrossEntropyLoss(), 5
+
+    def some_steps() -> None:
+        for batch in islice(loader.training_epoch(0), steps):
+            job.loss(model, batch, loss).backward()
+
+    def tokens() -> None:
+        texts = job.data.store.columns["question"]
+        vocabulary = Vocabulary.of(texts[i] for i in job.data.train)
+        assert len(vocabulary.encode(texts, 20, marks=False)) == QUESTIONS
+
+    share = paired(lambda: text_epoch(loader, next(epochs)), some_steps)
+    once = paired(tokens, some_steps, rounds=3)
+    benchmark.extra_info.update(
+        text_s=share["ours_s"],
+        once_s=once["ours_s"],
+        epoch_s=share["theirs_s"] * len(loader) / steps,
+        text_of_epoch=share["ratio"] * steps / len(loader),
+        once_of_epoch=once["ratio"] * steps / len(loader),
+    )
+    benchmark.pedantic(tokens, rounds=1)
+    assert benchmark.extra_info["text_of_epoch"] <= 0.02
+    assert benchmark.extra_info["once_of_epoch"] <= 0.25

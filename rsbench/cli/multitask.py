@@ -1,0 +1,113 @@
+"""``multitask``: train one model on several datasets and tasks at once."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rsbench.cli import complete, lazy
+from rsbench.errors import UserError
+
+if TYPE_CHECKING:
+    from rsbench.plan import RunPlan
+
+
+def register(app: typer.Typer, chosen: str | None = None) -> None:
+    """Add the command."""
+    lazy.add(app, "multitask", multitask, chosen)
+
+
+def multitask(
+    model: Annotated[str, typer.Argument(help="Model.", autocompletion=complete.names("model"))],
+    datasets: Annotated[
+        list[str],
+        typer.Argument(metavar="DATASET[@PROTOCOL]...", help="Tasks.", autocompletion=complete.names("dataset")),
+    ],
+    weight: Annotated[
+        list[str] | None, typer.Option(metavar="DATASET=NUMBER", help="Weight of a task's loss; default 1.")
+    ] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Batches of each task an epoch; default: a pass of the largest dataset.")
+    ] = None,
+    twins: Annotated[bool, typer.Option("--twins", help="Also train each task alone, in as many rounds.")] = False,
+    recipe: Annotated[
+        str | None, typer.Option(help="Default: the model's own.", autocompletion=complete.names("recipe"))
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Such as 3, 0-4 or 0,2,5.")] = "0",
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")] = None,
+    option: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Set an option of the model.")] = None,
+    device: Annotated[str, typer.Option(help="auto | cpu | cuda | cuda:N")] = "auto",
+    precision: Annotated[str | None, typer.Option(help="auto | fp32 | bf16 | fp16")] = None,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: all usable cores.")] = 0,
+    overfit: Annotated[int | None, typer.Option(min=1, help="Train and test on this many training images.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the records.", envvar="RSBENCH_OUT")] = Path("rsbench-results"),
+    data_root: Annotated[Path | None, typer.Option(help="Data root.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plans and stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print outcomes as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Train one model on several datasets and tasks at once.
+
+    In each round every task gives one batch, and one step follows the weighted sum of their losses.  Each task leaves
+    a record of its own under its own protocol; its weights are those of the epoch that its protocol selects.
+
+    Examples:
+
+      rsbench multitask spatialnet-vit ucm-captions eurosat scenes-vqa --option input_size=64 --twins
+
+      rsbench multitask spatialnet-vit ucm-captions@ucm-landuse ucm-captions@ucm-captions-standard
+
+      rsbench multitask spatialnet-vit ucm-captions rsvqa-lr --weight rsvqa-lr=0.5 --recipe spatialnet-author
+    """
+    from rsbench.cli import run
+    from rsbench.config import parse_pairs, parse_seeds
+    from rsbench.family import FamilyRequest, expand_family
+
+    members = tuple(_member(text) for text in datasets)
+    if len(members) < 2:
+        raise UserError(f"One task alone is: rsbench run {model} {datasets[0]}; name at least two.")
+    for name, _ in members:
+        run.prepare_generated(name, data_root, quiet)
+    plans: list[RunPlan] = expand_family(
+        FamilyRequest(
+            model=model,
+            members=members,
+            options=parse_pairs(option or [], "--option"),
+            weights=_weights(weight or []),
+            rounds=rounds,
+            twins=twins,
+            recipe=recipe,
+            changes=parse_pairs(set_ or [], "--set"),
+            seeds=parse_seeds(seeds),
+            device=device,
+            precision=precision,
+            threads=threads,
+            overfit=overfit,
+            out=str(out),
+            data_root=data_root,
+            command="rsbench " + shlex.join(sys.argv[1:]),
+        )
+    )
+    if dry_run:
+        run.show_plans(plans, out, as_json)
+        return
+    run.finish(plans, run.execute(plans, quiet or as_json), out, as_json, board=True)
+
+
+def _member(text: str) -> tuple[str, str | None]:
+    dataset, _, protocol = text.partition("@")
+    return dataset, protocol or None
+
+
+def _weights(pairs: list[str]) -> dict[str, float]:
+    from rsbench.config import parse_pairs
+
+    values = parse_pairs(pairs, "--weight")
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise UserError(f"--weight {name} takes a number; '{value}' is not one.")
+    return values

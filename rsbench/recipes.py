@@ -1,0 +1,162 @@
+"""A recipe as a run takes it: the named one, with changes and options checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+from rsbench.errors import UserError, UserErrors, did_you_mean
+from rsbench.registry import registry
+from rsbench.specs import ModelSpec, Option, ProtocolSpec, to_jsonable
+from rsbench.tasks.options import TASK_OPTIONS
+
+
+def resolve_recipe(
+    name: str | None,
+    changes: Mapping[str, Any],
+    protocol: ProtocolSpec,
+    model: ModelSpec,
+    problems: list[str],
+    *,
+    tolerant: bool = False,
+) -> tuple[dict[str, Any], bool]:
+    """Return the resolved recipe and whether it is the protocol's standard one, unchanged.
+
+    Args:
+        name: a recipe, ``author`` for the model's own, or ``None`` for the protocol's.
+        changes: dotted fields to values.
+        tolerant: leave task options of other tasks out instead of noting them as problems.
+    """
+    name = name or protocol.recipe
+    if name == "author":
+        if not model.recipes:
+            problems.append(f"Model '{model.name}' ships no recipe of its authors; leave --recipe out.")
+            return {}, False
+        name = model.recipes[0]
+    spec = attempt(problems, partial(registry().get, "recipe", name))
+    if spec is None:
+        return {}, False
+    recipe = to_jsonable(spec)
+    for key, value in changes.items():
+        _change(recipe, key, value, problems)
+    loss = attempt(problems, partial(registry().get, "loss", recipe["loss"]))
+    if loss is not None:
+        recipe["loss_options"] = resolve_options(loss.options, recipe["loss_options"], f"loss '{loss.name}'", problems)
+        if protocol.task not in loss.tasks:
+            problems.append(f"Loss '{loss.name}' is for {', '.join(loss.tasks)}, not for {protocol.task}.")
+    _check_task_options(recipe, protocol.task, problems, tolerant)
+    return recipe, name == protocol.recipe and not changes
+
+
+def _check_task_options(recipe: dict[str, Any], task: str, problems: list[str], tolerant: bool) -> None:
+    """Note task options that the task does not know, or leave them out; a plugin's task checks its own."""
+    known = TASK_OPTIONS.get(task)
+    if known is None:
+        return
+    given = recipe["task_options"]
+    if tolerant:
+        recipe["task_options"] = {k: v for k, v in given.items() if k in known}
+        return
+    for name in given:
+        if name not in known:
+            problems.append(
+                f"{task} has no task option '{name}'.{did_you_mean(name, known)} Options: {', '.join(known) or 'none'}."
+            )
+
+
+_FIXED: Final = ("name", "summary", "version", "tasks", "citation", "reconstruction")
+
+
+def _change(recipe: dict[str, Any], key: str, value: Any, problems: list[str]) -> None:
+    """Set a (dotted) field of a recipe."""
+    first, dot, rest = key.partition(".")
+    fields = [f for f in recipe if f not in _FIXED]
+    if first not in fields:
+        problems.append(f"A recipe has no field '{first}'.{did_you_mean(first, fields)} Fields: {', '.join(fields)}.")
+    elif dot and not isinstance(recipe[first], dict):
+        problems.append(f"Recipe field '{first}' has no parts: set it with --set {first}=VALUE.")
+    elif dot:
+        recipe[first][rest] = value
+    elif not _fits(value, RECIPE_TYPES[first]):
+        problems.append(f"Recipe field '{first}' is {RECIPE_TYPES[first][1]}; '{value}' is not.")
+    else:
+        recipe[first] = value
+        if first == "epochs" and recipe["phases"]:
+            problems.append("This recipe has phases of fixed lengths: set phases=[] as well to change its epochs.")
+
+
+# Field -> (types, what they are called); a whole number may stand for a float.
+_NUMBER: Final = ((int, float), "a number")
+_OPTIONAL: Final = ((int, float, type(None)), "a number or none")
+RECIPE_TYPES: Final[dict[str, tuple[tuple[type, ...], str]]] = {
+    "optimizer": ((str,), "a name"),
+    "optimizer_options": ((dict,), "a mapping"),
+    "lr": _NUMBER,
+    "schedule": ((str,), "a name"),
+    "schedule_options": ((dict,), "a mapping"),
+    "warmup": _NUMBER,
+    "weight_decay": _NUMBER,
+    "no_decay": ((list,), "a list of patterns"),
+    "batch": ((int,), "a whole number"),
+    "epochs": ((int,), "a whole number"),
+    "seconds": _OPTIONAL,
+    "loss": ((str,), "a name"),
+    "loss_options": ((dict,), "a mapping"),
+    "augmentation": ((dict,), "a mapping"),
+    "precision": ((str,), "auto, fp32, bf16 or fp16"),
+    "ema": _OPTIONAL,
+    "clip_grad": _OPTIONAL,
+    "patience": ((int, type(None)), "a whole number or none"),
+    "phases": ((list,), "a list"),
+    "task_options": ((dict,), "a mapping"),
+}
+
+
+def _fits(value: Any, expected: tuple[tuple[type, ...], str]) -> bool:
+    """Whether a value has one of the types; numbers are not negative, and whole ones (batch, epochs) are positive."""
+    types, _ = expected
+    if isinstance(value, bool) or not isinstance(value, types):
+        return False
+    if isinstance(value, (int, float)):
+        return value > 0 or (value == 0 and float in types)
+    return True
+
+
+def resolve_options(
+    declared: Mapping[str, Option], given: Mapping[str, Any], owner: str, problems: list[str]
+) -> dict[str, Any]:
+    """Return every declared option with its value; note unknown names and values that cannot be."""
+    values = {name: option.default for name, option in declared.items()}
+    for name, value in given.items():
+        if name not in declared:
+            known = ", ".join(declared) or "none"
+            problems.append(f"The {owner} has no option '{name}'.{did_you_mean(name, declared)} Options: {known}.")
+            continue
+        option = declared[name]
+        value = _like(value, option.default)
+        if option.choices is not None and value not in option.choices:
+            choices = ", ".join(str(c) for c in option.choices)
+            problems.append(f"Option '{name}' of {owner} is one of {choices}; '{value}' is not.")
+        values[name] = value
+    return values
+
+
+def _like(value: Any, default: Any) -> Any:
+    """Turn the text of a whole number into a float, and a number into text, where the default says so."""
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(default, str) and isinstance(value, (int, float, bool)):
+        return str(value)
+    return value
+
+
+def attempt(problems: list[str], action: Callable[[], Any]) -> Any:
+    """Run *action*; note a user's mistake and return ``None``."""
+    try:
+        return action()
+    except UserErrors as error:
+        problems.extend(error.problems)
+    except UserError as error:
+        problems.append(str(error))
+    return None
