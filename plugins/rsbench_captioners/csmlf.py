@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 import torch
-from rsbench_timm.encoders import IMAGENET_MEAN, IMAGENET_STD, grid_encoder
+from rsbench_timm.encoders import grid_encoder
+from rsbench_timm.vectors import image_vectors
 from torch import nn
 
 from rsbench.tasks.context import ModelContext
@@ -19,7 +20,6 @@ MARGIN: Final = 0.2
 EPOCHS: Final = 100
 BATCH: Final = 128
 LEARNING_RATE: Final = 1e-3
-IMAGES: Final = 32  # in the encoder at once
 
 
 class CSMLF:
@@ -39,7 +39,7 @@ class CSMLF:
         vectors = word_vectors(words(s) for of_image in sentences for s in of_image)
         collective = np.stack([mean_vector(words(" ".join(s)), vectors) for s in sentences])
         self.answers = [central(s, c, vectors) for s, c in zip(sentences, collective, strict=True)]
-        images = torch.cat([self._features(block) for block in blocks])
+        images = torch.cat([image_vectors(self.encoder, block) for block in blocks])
         texts = torch.from_numpy(collective).float()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
@@ -50,15 +50,8 @@ class CSMLF:
     @torch.no_grad()
     def caption(self, images: np.ndarray) -> list[str]:
         """Return a training sentence for each image uint8 [N, 3, H, W]."""
-        nearest = similarity(self.image_map(self._features(images)), self.known).argmax(1)
+        nearest = similarity(self.image_map(image_vectors(self.encoder, images)), self.known).argmax(1)
         return [self.answers[i] for i in nearest.tolist()]
-
-    @torch.no_grad()
-    def _features(self, images: np.ndarray) -> torch.Tensor:
-        """Return the encoder's vectors [N, D]."""
-        mean, std = (torch.tensor(s).view(3, 1, 1) for s in (IMAGENET_MEAN, IMAGENET_STD))
-        parts = torch.from_numpy(np.ascontiguousarray(images)).split(IMAGES)
-        return torch.cat([self.encoder.vectors((part.float() / 255 - mean) / std) for part in parts])
 
 
 class Standardised(nn.Module):

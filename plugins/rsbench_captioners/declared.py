@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from rsbench_timm.options import encoder_options
+
 from rsbench.specs import Accepts, ModelSpec, Option
 
 _OPEN: Final = "; training settings are not in what could be read"
-
-
-def _options(backbone: str) -> dict[str, Option]:
-    """Options of every system."""
-    return {
-        "backbone": Option(default=backbone, help="encoder: timm:<name> or torchvision:<name>"),
-        "weights": Option(
-            default="imagenet",
-            help="encoder's weights: none | imagenet (downloaded) | a local .safetensors, .npz, .pt or .pth file",
-        ),
-        "input_size": Option(default=0, help="side to which images are resized inside the model, in pixels; 0: as is"),
-    }
 
 
 def _network(name: str, summary: str, factory: str, backbone: str, citation: str) -> ModelSpec:
@@ -32,7 +22,7 @@ def _network(name: str, summary: str, factory: str, backbone: str, citation: str
         factory=f"rsbench_captioners.{factory}",
         tasks=("captioning",),
         accepts=Accepts(normalisation="imagenet", min_size=32),
-        options=_options(backbone) | extra,
+        options=encoder_options(backbone) | extra,
         citation=citation + _OPEN,
         tags=("reconstruction",),
     )
@@ -82,7 +72,7 @@ MODELS: Final = (
         tasks=("captioning",),
         kind="estimator",
         accepts=Accepts(channels=3, unit="uint8", min_size=32),
-        options=_options("torchvision:resnet50"),
+        options=encoder_options("torchvision:resnet50"),
         citation="Wang et al. 2019, Semantic descriptions of high-resolution remote sensing images" + _OPEN,
         tags=("reconstruction",),
     ),

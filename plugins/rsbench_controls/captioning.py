@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -55,38 +56,53 @@ class ClassTemplateCaption:
         return [self.templates[k] for k in self.classifier.predict(images).argmax(1)]
 
 
-class NearestImageCaption:
-    """A sentence of the training image whose pixels are nearest: band means and deviations on a grid of cells."""
+class NearestImage:
+    """The most central sentence of the training image whose features are nearest in Euclidean distance.
+
+    Args:
+        features: images as stored [n, C, H, W] -> float64 [n, F].
+        standardise: give each feature mean 0 and deviation 1 over the training images.
+    """
+
+    def __init__(self, features: Callable[[np.ndarray], np.ndarray], *, standardise: bool) -> None:
+        self.features, self.standardise = features, standardise
+
+    def fit(self, blocks: Iterable[np.ndarray], sentences: Sequence[Sequence[str]], labels: np.ndarray | None) -> None:
+        """Keep the features of each training image, and its most central sentence."""
+        del labels
+        known = np.concatenate([self.features(block) for block in blocks])
+        self.mean, self.scale = np.zeros(known.shape[1]), np.ones(known.shape[1])
+        if self.standardise:
+            self.mean, spread = known.mean(0), known.std(0)
+            self.scale = np.where(spread > 0, spread, 1.0)
+        self.known = (known - self.mean) / self.scale
+        self.sentences = [central(texts) for texts in sentences]
+
+    def caption(self, images: np.ndarray) -> list[str]:
+        """Return the sentence of each image's nearest neighbour, the first of equals."""
+        asked = (self.features(images) - self.mean) / self.scale
+        distances = (asked**2).sum(1)[:, None] - 2 * asked @ self.known.T + (self.known**2).sum(1)
+        return [self.sentences[k] for k in distances.argmin(1)]
+
+
+class NearestImageCaption(NearestImage):
+    """Nearest by pixels: band means and deviations on a grid of cells."""
 
     def __init__(self, context: ModelContext, cells: int = 4) -> None:
         del context
-        self.cells = cells
+        super().__init__(partial(cell_statistics, cells=cells), standardise=True)
 
-    def fit(self, blocks: Iterable[np.ndarray], sentences: Sequence[Sequence[str]], labels: np.ndarray | None) -> None:
-        """Keep the standardised features of each training image, and its most central sentence."""
-        del labels
-        features = np.concatenate([self._features(block) for block in blocks])
-        self.mean, spread = features.mean(0), features.std(0)
-        self.scale = np.where(spread > 0, spread, 1.0)
-        self.features = (features - self.mean) / self.scale
-        self.sentences = [central(texts) for texts in sentences]
 
-    def _features(self, images: np.ndarray) -> np.ndarray:
-        """Statistics of each of cells x cells parts of the images, float64 [N, cells^2 2 C]."""
-        rows = np.array_split(np.arange(images.shape[2]), self.cells)
-        columns = np.array_split(np.arange(images.shape[3]), self.cells)
-        parts = [
-            statistics(np.ascontiguousarray(images[:, :, r[0] : r[-1] + 1, c[0] : c[-1] + 1]))
-            for r in rows
-            for c in columns
-        ]
-        return np.concatenate(parts, axis=1)
-
-    def caption(self, images: np.ndarray) -> list[str]:
-        """Return the sentence of each image's nearest neighbour."""
-        features = (self._features(images) - self.mean) / self.scale
-        distances = (features**2).sum(1)[:, None] - 2 * features @ self.features.T + (self.features**2).sum(1)
-        return [self.sentences[k] for k in distances.argmin(1)]
+def cell_statistics(images: np.ndarray, cells: int) -> np.ndarray:
+    """Statistics of each of cells x cells parts of the images, float64 [N, cells^2 2 C]."""
+    rows = np.array_split(np.arange(images.shape[2]), cells)
+    columns = np.array_split(np.arange(images.shape[3]), cells)
+    parts = [
+        statistics(np.ascontiguousarray(images[:, :, r[0] : r[-1] + 1, c[0] : c[-1] + 1]))
+        for r in rows
+        for c in columns
+    ]
+    return np.concatenate(parts, axis=1)
 
 
 def commonest(texts: Iterable[str], otherwise: str = "") -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def rsbench_models() -> Iterator[ModelSpec]:
-    """The network, and its question-blind form."""
+    """The network, its question-blind form, and its heads on other encoders."""
     from rsbench_spatialnet.declared import MODELS
 
     yield from MODELS

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from rsbench_timm.options import encoder_options
+
 from rsbench.specs import Accepts, ModelSpec, Option, RecipeSpec
 
 _PAPER: Final = "SpatialNet-ViT, arXiv 2506.22501 (IGARSS 2025)"
@@ -27,6 +29,7 @@ _OPTIONS: Final[dict[str, Option]] = {
         choices=("regression", "buckets"),
     ),
 }
+_HEADS: Final = ("dim", "heads", "mlp", "activation", "dropout", "text_layers", "land_use_weight", "count")
 
 
 def _model(name: str, summary: str, blind: bool, **more: Any) -> ModelSpec:
@@ -49,6 +52,7 @@ MODELS: Final = (
         blind=False,
         tasks=_TASKS,
         tags=("reconstruction",),
+        shared=("encoder",),
     ),
     _model(
         "spatialnet-vit-blind",
@@ -56,6 +60,20 @@ MODELS: Final = (
         blind=True,
         tasks=("vqa",),
         tags=("control",),
+    ),
+    ModelSpec(
+        name="spatialnet-timm",
+        summary="SpatialNet-ViT's heads on a convolutional or other backbone of timm or torchvision, not on its ViT.",
+        factory="rsbench_spatialnet.backbone:on_backbone",
+        tasks=_TASKS,
+        accepts=Accepts(min_size=32, normalisation="imagenet"),
+        options=encoder_options("torchvision:resnet50")
+        | {"freeze": Option(default=True, help="keep the encoder's weights and BatchNorm statistics as they are")}
+        | {name: _OPTIONS[name] for name in _HEADS},
+        recipes=("spatialnet-author", "spatialnet-short"),
+        pretrained_on="ImageNet-1k",
+        citation=f"{_PAPER}; the encoder is not the paper's",
+        tags=("reconstruction",),
     ),
 )
 

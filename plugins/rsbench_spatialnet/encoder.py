@@ -7,7 +7,13 @@ import torch.nn.functional as F
 from torch import nn
 
 
-class PatchEncoder(nn.Module):
+class TokenEncoder(nn.Module):
+    """What the heads build on: images [I, C, H, W] -> tokens [I, 1 + N, dim], the class token first."""
+
+    dim: int
+
+
+class PatchEncoder(TokenEncoder):
     """ViT encoder: 12 layers of 8 heads at D 512, patch 16 and 256 pixels have 38,355,456 parameters.
 
     Args:

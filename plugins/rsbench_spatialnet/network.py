@@ -14,7 +14,7 @@ from rsbench.tasks.captioning import CaptionTargets, token_loss
 from rsbench.tasks.context import ModelContext
 from rsbench.tasks.vqa import Questions
 from rsbench_spatialnet.captions import CaptionDecoder
-from rsbench_spatialnet.encoder import PatchEncoder
+from rsbench_spatialnet.encoder import PatchEncoder, TokenEncoder
 from rsbench_spatialnet.questions import QuestionEncoder, QuestionHead
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -36,11 +36,9 @@ def blind(context: ModelContext, **options: Any) -> nn.Module:
 
 def _build(context: ModelContext, options: dict[str, Any], blind: bool) -> nn.Module:
     size = options["input_size"] or context.size
-    if options["dim"] % options["heads"]:
-        raise UserError(f"dim={options['dim']} is not a multiple of heads={options['heads']}.")
+    shared = layer_options(options)
     if size % options["patch"]:
         raise UserError(f"Images of {size} pixels are not whole patches of {options['patch']}; set input_size.")
-    shared = {k: options[k] for k in ("dim", "heads", "mlp", "activation", "dropout")}
     encoder = PatchEncoder(
         context.channels, size, patch=options["patch"], depth=options["depth"], norm=options["norm"], **shared
     )
@@ -52,10 +50,21 @@ def _build(context: ModelContext, options: dict[str, Any], blind: bool) -> nn.Mo
     return Answerer(encoder, context, text, regression=options["count"] == "regression", blind=blind)
 
 
+def layer_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that all transformer layers share.
+
+    Raises:
+        UserError: the width is not a multiple of the heads.
+    """
+    if options["dim"] % options["heads"]:
+        raise UserError(f"dim={options['dim']} is not a multiple of heads={options['heads']}.")
+    return {k: options[k] for k in ("dim", "heads", "mlp", "activation", "dropout")}
+
+
 class Classifier(nn.Module):
     """A linear head on the class token."""
 
-    def __init__(self, encoder: PatchEncoder, context: ModelContext) -> None:
+    def __init__(self, encoder: TokenEncoder, context: ModelContext) -> None:
         super().__init__()
         self.encoder, self.head = encoder, nn.Linear(encoder.dim, context.num_classes)
 
@@ -67,7 +76,7 @@ class Classifier(nn.Module):
 class Captioner(nn.Module):
     """The caption head and, where the images have classes, the land-use head, trained on the sum of their losses."""
 
-    def __init__(self, encoder: PatchEncoder, context: ModelContext, text: dict[str, Any], land_use: float) -> None:
+    def __init__(self, encoder: TokenEncoder, context: ModelContext, text: dict[str, Any], land_use: float) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = CaptionDecoder(len(context.vocabulary), context.max_length, **text)
@@ -99,7 +108,7 @@ class Answerer(nn.Module):
     """Class token and question fused by product, one head for each type of question."""
 
     def __init__(
-        self, encoder: PatchEncoder, context: ModelContext, text: dict[str, Any], *, regression: bool, blind: bool
+        self, encoder: TokenEncoder, context: ModelContext, text: dict[str, Any], *, regression: bool, blind: bool
     ) -> None:
         super().__init__()
         self.encoder = encoder

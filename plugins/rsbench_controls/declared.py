@@ -1,0 +1,65 @@
+"""What the controls are, without importing numpy or torch."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rsbench_timm.options import encoder_options
+
+from rsbench.specs import Accepts, ModelSpec, Option
+
+_ANYTHING: Final = Accepts(normalisation="none")
+
+
+def _caption(name: str, summary: str, factory: str) -> ModelSpec:
+    return ModelSpec(
+        name=name,
+        summary=summary,
+        factory=f"rsbench_controls.captioning:{factory}",
+        tasks=("captioning",),
+        kind="estimator",
+        accepts=_ANYTHING,
+        tags=("control",),
+    )
+
+
+MODELS: Final = (
+    ModelSpec(
+        name="majority-class",
+        summary="Always the commonest class of the training split.",
+        factory="rsbench_controls.classification:MajorityClass",
+        kind="estimator",
+        accepts=_ANYTHING,
+        tags=("control",),
+    ),
+    ModelSpec(
+        name="pixel-statistics",
+        summary="Logistic regression on each band's mean and standard deviation.",
+        factory="rsbench_controls.classification:PixelStatistics",
+        kind="estimator",
+        accepts=_ANYTHING,
+        options={"l2": Option(default=1e-3, help="weight of the squared norm of the coefficients, per sample")},
+        tags=("control", "gate-baseline"),
+    ),
+    _caption("commonest-caption", "Always the commonest sentence of the training split.", "CommonestCaption"),
+    _caption(
+        "class-template-caption",
+        "The commonest sentence of the class predicted from pixel statistics.",
+        "ClassTemplateCaption",
+    ),
+    _caption(
+        "nearest-image-caption",
+        "The most central sentence of the training image with the nearest pixel statistics on a 4x4 grid.",
+        "NearestImageCaption",
+    ),
+    ModelSpec(
+        name="nearest-image-features",
+        summary="The most central sentence of the training image whose encoder vector has the largest cosine.",
+        factory="rsbench_controls.features:NearestImageFeatures",
+        tasks=("captioning",),
+        kind="estimator",
+        accepts=Accepts(channels=3, unit="uint8", min_size=32),
+        options=encoder_options("torchvision:resnet50"),
+        tags=("control",),
+    ),
+)

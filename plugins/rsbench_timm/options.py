@@ -1,0 +1,17 @@
+"""Options of models that are built on an encoder of :mod:`rsbench_timm.encoders`, without importing torch."""
+
+from __future__ import annotations
+
+from rsbench.specs import Option
+
+
+def encoder_options(backbone: str) -> dict[str, Option]:
+    """Return the options ``backbone``, of that default, ``weights`` and ``input_size``."""
+    return {
+        "backbone": Option(default=backbone, help="encoder: timm:<name> or torchvision:<name>"),
+        "weights": Option(
+            default="imagenet",
+            help="encoder's weights: none | imagenet (downloaded) | a local .safetensors, .npz, .pt or .pth file",
+        ),
+        "input_size": Option(default=0, help="side to which images are resized inside the model, in pixels; 0: as is"),
+    }
