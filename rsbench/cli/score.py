@@ -96,7 +96,7 @@ def _against_dataset(
     test = splits.resolve(stored, chosen).test
     specs = [registry().get("metric", metric) for metric in chosen.metrics]
     outcome = outcome_against(chosen.task, load(predictions, "predictions"), stored, test, specs)
-    result = score_outcome(chosen.task, outcome, stored.manifest["classes"], specs, chosen.primary)
+    result = score_outcome(chosen.task, outcome, stored.manifest, specs, chosen.primary)
     if save is not None:
         assert system is not None
         path = external.save(system, outcome, result, stored.path, stored.manifest, chosen, save)

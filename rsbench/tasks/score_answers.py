@@ -86,13 +86,19 @@ def _as_stored(counts: np.ndarray) -> np.ndarray:
         return counts.astype(np.float32).astype(np.float64)
 
 
-def score(outcome: Outcome, specs: Sequence[MetricSpec], primary: str = PRIMARY) -> dict[str, Any]:
+def score(
+    outcome: Outcome,
+    specs: Sequence[MetricSpec],
+    primary: str = PRIMARY,
+    answers: Sequence[str] = ANSWERS_LR,
+    types: Sequence[str] = TYPES_LR,
+) -> dict[str, Any]:
     """Return ``{"task", "n", "classes", "metrics", "by_group"}``; intervals are clustered by image."""
-    context = MetricContext("vqa", ANSWERS_LR, TYPES_LR)
+    context = MetricContext("vqa", tuple(answers), tuple(types))
     return {
         "task": "vqa",
         "n": len(outcome.predictions),
-        "classes": list(ANSWERS_LR),
+        "classes": list(answers),
         "metrics": evaluate(
             specs, outcome.predictions, outcome.references, context, primary=primary, clusters=outcome.clusters
         ),

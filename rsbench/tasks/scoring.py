@@ -67,13 +67,14 @@ def outcome_against(
 
 
 def score_outcome(
-    task: str, outcome: Outcome, classes: Sequence[str], specs: Sequence[MetricSpec], primary: str
+    task: str, outcome: Outcome, manifest: Mapping[str, Any], specs: Sequence[MetricSpec], primary: str
 ) -> dict[str, Any]:
-    """Return what ``rsbench score`` prints."""
+    """Return what ``rsbench score`` prints of an outcome on the dataset with this *manifest*."""
+    classes = manifest["classes"]
     if task == "captioning":
         return score_captions.score(outcome, specs, primary)
     if task == "vqa":
-        return score_answers.score(outcome, specs, primary)
+        return score_answers.score(outcome, specs, primary, classes, manifest["question_types"])
     if task != "classification":
         raise UserError(f"Task '{task}' cannot be scored; this version scores {', '.join(TASKS)}.")
     return score.score(outcome.predictions, outcome.references, classes, [s.name for s in specs], primary)
