@@ -63,10 +63,13 @@ def _in_folder(root: Path) -> list[str]:
 def _entries(content: bytes, where: str) -> list[dict[str, Any]]:
     """Return the images of ``dataset.json``, checked one by one."""
     try:
-        images = json.loads(content)["images"]
-        names = [image["filename"] for image in images]
+        images = list(json.loads(content)["images"])
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{where} is not a list of captioned images ({type(error).__name__}: {error}).") from None
+    for number, image in enumerate(images, start=1):
+        if not isinstance(image, dict) or not isinstance(image.get("filename"), str):
+            raise UserError(f"{where} has an image without a filename, number {number} in the list.")
+    names = [image["filename"] for image in images]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise UserError(f"{where} lists image '{twice[0]}' twice.")
     for image in images:
@@ -80,10 +83,10 @@ def _check(image: Mapping[str, Any], where: str) -> None:
         hint = did_you_mean(str(part), PARTS)
         raise UserError(f"{where} puts image '{name}' in split '{part}', which is not train, val or test.{hint}")
     sentences = image.get("sentences")
-    if not sentences:
+    if not isinstance(sentences, list) or not sentences:
         raise UserError(f"{where} has no sentence for image '{name}'.")
     for k, sentence in enumerate(sentences):
-        text = sentence.get("raw")
+        text = sentence.get("raw") if isinstance(sentence, dict) else None
         if not isinstance(text, str) or not text.strip():
             raise UserError(f"{where} has an empty sentence, number {k + 1} of image '{name}'.")
         if not words(text):

@@ -33,6 +33,7 @@ SERVER_ENVIRONMENT: Final = {
     "MALLOC_TRIM_THRESHOLD_": str(16 << 30),
 }
 PASSED_ON: Final = ("RSBENCH_", "HF_", "TORCH_", "CUDA_", "OMP_")
+BUSY: Final = "Another process is at this run in {out}; wait for it, or choose another --out."
 INTERRUPT_GRACE_SECONDS: Final = 30.0
 
 
@@ -108,6 +109,8 @@ def _run_group(plans: Sequence[RunPlan], on_event: Callable[[dict[str, Any]], No
     if result is None:
         seconds = time.perf_counter() - begin
         return [_record_death(plan, plans[0], process.exitcode, seconds) for plan in plans]
+    if result["status"] == "busy":
+        return [Outcome(plan.run_id, "failed", error=BUSY.format(out=plan.out)) for plan in plans]
     if result["status"] == "interrupted":
         return [Outcome(plan.run_id, "interrupted") for plan in plans]
     return [_outcome(plan, summary) for plan, summary in zip(plans, result["records"], strict=True)]

@@ -30,7 +30,7 @@ def run(job: Job, model: nn.Module, batch: Batch, loss: Loss, fabric: Any) -> tu
     """
     with torch.random.fork_rng(devices=[batch.images.device] if batch.images.is_cuda else []):
         trial = copy.deepcopy(model).train()
-        check_values(batch.images)
+        check_values(batch.images, normalised=job.plan.model["accepts"]["normalisation"] != "none")
         with fabric.autocast():
             job.check_logits(forward(job, trial, batch), job.expected_shape(batch))
             start = job.loss(trial, batch, loss)
@@ -54,10 +54,12 @@ def forward(job: Job, model: nn.Module, batch: Batch) -> torch.Tensor:
         ) from error
 
 
-def check_values(images: torch.Tensor) -> None:
-    """Raise when normalised images cannot have been in the unit that the dataset declares."""
+def check_values(images: torch.Tensor, normalised: bool = True) -> None:
+    """Raise when images are not finite or, once *normalised*, cannot have been in the unit that the dataset declares."""
     if not torch.isfinite(images).all():
         raise RunError("The images hold values that are not finite after normalisation.", "preflight")
+    if not normalised:
+        return
     mean, std = float(images.mean()), float(images.std())
     if abs(mean) > PLAUSIBLE_MEAN or (std == 0 and images.shape[-1] > 1):  # a single pixel stands for no image
         raise RunError(

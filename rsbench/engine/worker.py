@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any, Final
 
 LOG: Final = "run.log"
+LOCK: Final = ".lock"  # held by the process that is at the run
 
 
 class _StopFlag:
@@ -51,10 +52,16 @@ def main(connection: Connection, plans_data: list[dict[str, Any]], environment: 
     def emit(event: dict[str, Any]) -> None:
         connection.send(event | {"run_id": first["run_id"]})
 
+    from filelock import FileLock, Timeout
+
     from rsbench.engine.train import Interrupted
 
     try:
-        records = _execute(plans_data, emit, stop)
+        with FileLock(folder / LOCK, timeout=0):
+            records = _execute(plans_data, emit, stop)
+    except Timeout:
+        connection.send({"type": "result", "status": "busy"})
+        return
     except Interrupted:
         connection.send({"type": "result", "status": "interrupted"})
         return

@@ -26,7 +26,7 @@ def load(path: Path, what: str) -> list[dict[str, Any]]:
     """Read a JSON list of objects, each with an ``id``.
 
     Raises:
-        UserError: the file is missing, not such a list, or an id occurs twice.
+        UserError: the file is missing, not such a list, or an id is missing or occurs twice.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -34,10 +34,12 @@ def load(path: Path, what: str) -> list[dict[str, Any]]:
         raise UserError(f"The {what} {path} cannot be read: {error.strerror}.") from None
     except ValueError as error:
         raise UserError(f"The {what} {path} are not valid JSON: {error}.") from None
-    if not isinstance(content, list) or not content or not all(isinstance(e, dict) and "id" in e for e in content):
+    if not isinstance(content, list) or not content or not all(isinstance(e, dict) for e in content):
         raise UserError(f"The {what} {path} must be a list of objects that each have an 'id'.")
     seen: set[str] = set()
-    for entry in content:
+    for number, entry in enumerate(content, start=1):
+        if entry.get("id") is None:
+            raise UserError(f"The {what} {path} have no 'id' in entry {number}; each must have one.")
         entry["id"] = str(entry["id"])
         if entry["id"] in seen:
             raise UserError(f"The {what} hold id '{entry['id']}' twice.")

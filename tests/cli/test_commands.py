@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from rsbench.data.prepare import prepare
 from rsbench.registry import registry
@@ -104,6 +105,19 @@ def test_a_worker_that_dies_leaves_a_record(root: Path, tmp_path: Path) -> None:
         root, tmp_path, "-p", "no:deadly", "run", "majority-class", "eurosat", *FAST, PYTHONPATH=str(tmp_path)
     )
     assert blocked.returncode == 0
+
+
+def test_two_processes_do_not_work_on_one_run(root: Path, tmp_path: Path) -> None:
+    arguments = ["run", "majority-class", "eurosat", *FAST]
+    plan = json.loads(rsbench(root, tmp_path, *arguments, "--dry-run", "--json").stdout)[0]
+    folder = tmp_path / "rsbench-results" / plan["run_id"]
+    folder.mkdir(parents=True)
+    with FileLock(folder / ".lock"):
+        refused = rsbench(root, tmp_path, *arguments)
+    assert refused.returncode == 1
+    assert "Another process is at this run" in refused.stderr
+    assert not (folder / "record.json").exists()
+    assert rsbench(root, tmp_path, *arguments).returncode == 0
 
 
 @pytest.mark.parametrize("to_group", [True, False])

@@ -105,6 +105,11 @@ def test_a_vqa_run_answers_every_question_once(root: Path, tmp_path: Path) -> No
     assert verify(loaded) == []
 
 
+def test_images_that_are_not_normalised_pass_as_they_are(root: Path, tmp_path: Path) -> None:
+    record = execute(make_plan(root, tmp_path, "question-only", "rsvqa-lr", epochs=1), lambda e: None)
+    assert record["error"] is None
+
+
 def test_a_vqa_network_learns_what_colours_answer(root: Path, tmp_path: Path) -> None:
     changes = {"epochs": 60, "lr": 2e-3, "schedule": "constant", "batch": 24}
     options = SMALL | {"count": "buckets"}

@@ -82,7 +82,13 @@ def first(content: dict[str, Any]) -> dict[str, Any]:
         (lambda c: first(c)["sentences"][0].update(raw=" . ,"), "without words, ' . ,', number 1 of image '1.tif'"),
         (lambda c: first(c).update(filename="99.tif"), "'99.tif' is listed .* but is not in"),
         (lambda c: first(c).update(filename="x.tif"), "'x.tif' .* is not called"),
-        (lambda c: c["images"].append({"split": "train"}), "KeyError"),
+        (lambda c: c["images"].append({"split": "train"}), "without a filename, number 64"),
+        (lambda c: c["images"].insert(1, None), "without a filename, number 2 "),
+        (lambda c: first(c).update(filename=1), "without a filename, number 1 "),
+        (lambda c: first(c).pop("split"), "'1.tif' in split 'None'"),
+        (lambda c: first(c).update(sentences="There is a airplane ."), "no sentence for image '1.tif'"),
+        (lambda c: first(c)["sentences"].append("a text"), "empty sentence, number 6 of image '1.tif'"),
+        (lambda c: first(c)["sentences"][4].pop("raw"), "empty sentence, number 5 of image '1.tif'"),
     ],
 )
 def test_mistakes_in_the_list_are_named(

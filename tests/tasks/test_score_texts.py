@@ -62,6 +62,10 @@ def test_empty_captions_are_scored_and_named(tmp_path: Path) -> None:
     ("predictions", "references", "named"),
     [
         ([{"id": "a", "caption": "x"}] * 2, [{"id": "a", "captions": ["x y"]}], "'a' twice"),
+        ([{"id": "a", "caption": "x"}], [{"id": "a", "captions": ["x y"]}] * 2, "references hold id 'a' twice"),
+        ([{"id": 1, "caption": "x"}, {"id": "1", "caption": "y"}], [{"id": "1", "captions": ["x y"]}], "'1' twice"),
+        ([{"id": "a", "caption": "x"}, {"caption": "y"}], [{"id": "a", "captions": ["x y"]}], "'id' in entry 2"),
+        ([{"id": "a", "caption": "x"}], [{"id": None, "captions": ["x y"]}], "references .* 'id' in entry 1"),
         ([], [{"id": "a", "captions": ["x y"]}], "list of objects"),
         ([{"id": "b", "caption": "x"}], [{"id": "a", "captions": ["x y"]}], "no prediction for 'a'"),
         (
@@ -73,13 +77,15 @@ def test_empty_captions_are_scored_and_named(tmp_path: Path) -> None:
         ([{"id": "a", "caption": "x"}], [{"id": "a", "captions": []}], "'a' has no list"),
         ([{"id": "a", "caption": "x"}], [{"id": "a", "captions": ["x y", ""]}], "Caption 2 of reference 'a'"),
         ([{"id": "a", "caption": "x"}], [{"id": "a", "captions": [" . ,"]}], "Caption 1 of reference 'a'"),
+        ([{"id": "a", "caption": "x"}], [{"id": "a", "captions": ["x y", None]}], "Caption 2 of reference 'a'"),
     ],
 )
 def test_bad_captions_are_named_in_one_sentence(
     tmp_path: Path, predictions: object, references: object, named: str
 ) -> None:
-    with pytest.raises(UserError, match=named):
+    with pytest.raises(UserError, match=named) as caught:
         scored(tmp_path, "captioning", predictions, references)
+    assert "\n" not in str(caught.value)
 
 
 def test_answers_score_as_the_golden_ones(tmp_path: Path) -> None:
