@@ -55,7 +55,7 @@ def forward(job: Job, model: nn.Module, batch: Batch) -> torch.Tensor:
 
 
 def check_values(images: torch.Tensor, normalised: bool = True) -> None:
-    """Raise when images are not finite or, once *normalised*, cannot have been in the unit that the dataset declares."""
+    """Raise when images are not finite or, once *normalised*, of another unit than declared."""
     if not torch.isfinite(images).all():
         raise RunError("The images hold values that are not finite after normalisation.", "preflight")
     if not normalised:
