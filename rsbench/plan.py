@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -56,8 +57,9 @@ class RunPlan:
         return dataclasses.asdict(self)
 
     def portable(self) -> dict[str, Any]:
-        """Return the plan for a record: without the folders of this machine, local weights by their file name."""
+        """Return the plan for a record: without the folders of this machine, files by their names alone."""
         plan = self.to_dict()
+        plan["command"] = portable_command(self.command)
         plan["out"] = plan["data_root"] = ""
         plan["dataset"] = {**plan["dataset"], "store": ""}
         options = plan["model"].get("options", {})
@@ -70,6 +72,21 @@ class RunPlan:
     def from_dict(cls, data: Mapping[str, Any]) -> RunPlan:
         """Inverse of :meth:`to_dict`."""
         return cls(**data)
+
+
+def portable_command(command: str) -> str:
+    """Return a command line without ``--out`` and ``--data-root``, and with the names of files for absolute paths."""
+    words = iter(shlex.split(command))
+    kept: list[str] = []
+    for word in words:
+        option, equals, value = word.partition("=")
+        if option in ("--out", "--data-root"):
+            if not equals:
+                next(words, None)
+            continue
+        place = value if equals else word
+        kept.append(word.removesuffix(place) + Path(place).name if Path(place).is_absolute() else word)
+    return shlex.join(kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

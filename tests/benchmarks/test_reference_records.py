@@ -9,6 +9,7 @@ import pytest
 
 from rsbench.leaderboard.board import Board, build
 from rsbench.leaderboard.render import data, markdown
+from rsbench.plan import portable_command
 from rsbench.records.store import LoadedRecord, load_all
 from rsbench.records.verify import verify
 
@@ -30,6 +31,7 @@ def test_records_name_no_place_of_a_machine(records: list[LoadedRecord]) -> None
         plan = loaded.record["plan"]
         assert (plan["out"], plan["data_root"], plan["dataset"]["store"]) == ("", "", "")
         assert "/" not in str(plan["model"]["options"].get("weights", ""))
+        assert plan["command"] == portable_command(plan["command"])
 
 
 def test_networks_on_eurosat_have_three_seeds() -> None:

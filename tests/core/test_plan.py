@@ -8,7 +8,7 @@ import pytest
 from rsbench.config import load_suite, parse_pairs, parse_seeds
 from rsbench.data.prepare import prepare
 from rsbench.errors import UserError, UserErrors
-from rsbench.plan import RunPlan, RunRequest, expand, source_sha256
+from rsbench.plan import RunPlan, RunRequest, expand, portable_command, source_sha256
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
 
@@ -171,3 +171,22 @@ def test_shipped_suites_are_valid() -> None:
         assert {"control" in m.tags for m in models} == {True, False}
     assert all(set(o) <= set(registry().get("model", name).options) for r in demo for name, o in r.models)
     assert load_suite(Path(__file__).parents[2] / "benchmarks" / "suites" / "eurosat-cpu.yaml")
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        (
+            "rsbench run a b --out /tmp/x --data-root=/data --set 'augmentation={}'",
+            "rsbench run a b --set 'augmentation={}'",
+        ),
+        (
+            "rsbench run a b --weights /w/net.npz --option k=/w/other.pt",
+            "rsbench run a b --weights net.npz --option k=other.pt",
+        ),
+        ("rsbench run --suite suites/x.yaml --out", "rsbench run --suite suites/x.yaml"),
+        ("", ""),
+    ],
+)
+def test_commands_in_records_name_no_place_of_a_machine(typed: str, kept: str) -> None:
+    assert portable_command(typed) == kept
