@@ -31,4 +31,5 @@ def verify(records: Annotated[list[Path], typer.Argument(help="Records or folder
             failed = True
     if failed:
         raise typer.Exit(1)
-    typer.echo(f"{len(loaded)} records are what their predictions say.")
+    count = "1 record is" if len(loaded) == 1 else f"{len(loaded)} records are"
+    typer.echo(f"{count} what their predictions say.")

@@ -10,21 +10,17 @@ import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from rsbench.metrics.contract import Metric, SumMetric
-from rsbench.metrics.evaluate import build
+from rsbench.leaderboard.rows import Rows, metric_over_seeds, rows_of
+from rsbench.metrics.contract import Metric
 from rsbench.metrics.resample import bootstrap_interval
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
-from rsbench.tasks.kinds import kind_of, metric_context
 
 GATE: Final = "gate:"
-# Metrics that are linear in their totals, so that the mean over seeds is the score of summands averaged over seeds.
-MEANS: Final = ("overall_accuracy", "top3_accuracy", "top5_accuracy", "nll", "brier", "OA", "ROUGE-L", "CIDEr-D")
 
 
 @dataclass
@@ -62,27 +58,6 @@ class Row:
     clusters: np.ndarray | None = field(default=None, repr=False)
 
 
-class _Averaged(SumMetric):
-    """A metric that is linear in its totals, on summands averaged over seeds in place of statistics."""
-
-    def __init__(self, metric: SumMetric) -> None:
-        self.metric = metric
-
-    def statistics(self, predictions: Any, references: Any) -> np.ndarray:
-        """Return summands."""
-        return self.metric.summands(self.metric.statistics(predictions, references))
-
-    def from_totals(self, totals: np.ndarray, n: np.ndarray | float) -> np.ndarray:
-        """As the metric itself."""
-        return self.metric.from_totals(totals, n)
-
-
-@dataclass(frozen=True)
-class _Samples:
-    rows: np.ndarray
-    clusters: np.ndarray | None
-
-
 @dataclass
 class Table:
     """The rows of one protocol fingerprint; ``units`` are those of all its metrics."""
@@ -115,9 +90,7 @@ def _table(fingerprint: str, members: list[LoadedRecord]) -> Table:
     plan = members[0].record["plan"]
     protocol = plan["protocol"]
     spec = registry().get("metric", protocol["primary"])
-    metric = build(spec, metric_context(plan))
-    if spec.name in MEANS and isinstance(metric, SumMetric):
-        metric = _Averaged(metric)
+    metric = metric_over_seeds(spec.name, plan)
     configurations: dict[str, list[LoadedRecord]] = {}
     for loaded in members:
         configurations.setdefault(configuration(loaded.record["plan"]), []).append(loaded)
@@ -160,7 +133,7 @@ def _row(group: list[LoadedRecord], metric: Metric, primary: str) -> Row:
     plan = records[0]["plan"]
     values = [r["metrics"][primary]["value"] for r in records]
     flags = sorted({_flag(c) for r in records for c in r["checks"] if c["name"].startswith(GATE) and not c["ok"]})
-    samples = _samples(group, metric, primary)
+    samples = rows_of(group, metric, primary)
     family = plan.get("family") or {}
     if samples is None:
         flags.append("no predictions at hand")
@@ -197,33 +170,8 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return statistics.fmean(known) if known else None
 
 
-def _samples(group: list[LoadedRecord], metric: Metric, primary: str) -> _Samples | None:
-    """Per-sample rows in id order, averaged over seeds where that keeps their meaning, else of the middle seed."""
-    paths = [r.artifact("predictions") for r in group]
-    found = [p for p in paths if p is not None]
-    if len(found) < len(group):
-        return None
-    if primary not in MEANS:
-        order = sorted(range(len(group)), key=lambda i: group[i].record["metrics"][primary]["value"])
-        found = [found[order[len(order) // 2]]]
-    task = group[0].record["plan"]["task"]
-    read = [_read(path, metric, primary, task) for path in found]
-    return _Samples(np.mean([r.rows for r in read], axis=0), read[0].clusters)
-
-
-def _read(path: Path, metric: Metric, primary: str, task: str) -> _Samples:
-    outcome = kind_of(task).read(path)
-    order = np.argsort(np.array(outcome.predictions.ids))
-    rows = outcome.kept.get(primary)
-    if rows is None:
-        rows = metric.statistics(outcome.predictions, outcome.references)
-    elif isinstance(metric, _Averaged):
-        rows = metric.metric.summands(rows)
-    return _Samples(rows[order], None if outcome.clusters is None else outcome.clusters[order])
-
-
 def _interval(
-    records: list[dict[str, Any]], metric: Metric, samples: _Samples | None, primary: str
+    records: list[dict[str, Any]], metric: Metric, samples: Rows | None, primary: str
 ) -> tuple[float, float] | None:
     """One seed: the record's own interval; several: the bootstrap over samples of the averaged rows."""
     if len(records) == 1 or samples is None:

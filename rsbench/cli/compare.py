@@ -1,0 +1,94 @@
+"""``compare``: is one system better than another?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rsbench.cli import lazy
+from rsbench.metrics.display import factor, shown
+
+if TYPE_CHECKING:
+    from rsbench.leaderboard.compare import Comparison, Difference
+
+
+def register(app: typer.Typer, chosen: str | None = None) -> None:
+    """Add the command."""
+    lazy.add(app, "compare", compare, chosen)
+
+
+def compare(
+    a: Annotated[str, typer.Argument(help="Record, folder of records, or pattern: the seeds of one system.")],
+    b: Annotated[str, typer.Argument(help="The same of another system.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare two systems on the same test samples, pair by pair.
+
+    Every metric's difference A - B has a 95 % interval by the paired bootstrap (questions about one image are drawn
+    together); accuracies also per class or question type, and by McNemar's exact test for single runs.
+
+    Examples:
+
+      rsbench compare 'rsbench-results/eurosat-bmta-*' 'rsbench-results/eurosat-cbam-cnn-*'
+
+      rsbench compare results/A/record.json results/B/record.json --json
+    """
+    from rsbench.leaderboard.compare import compare as compare_records
+    from rsbench.records.store import load_all
+
+    found = compare_records(load_all(_paths(a)), load_all(_paths(b)))
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=1))
+        return
+    _print(found)
+
+
+def _paths(text: str) -> list[Path]:
+    """Paths that match a pattern, or the path itself."""
+    from glob import glob
+
+    return [Path(p) for p in sorted(glob(text))] or [Path(text)]
+
+
+def _print(found: Comparison) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    console.print(Text(f"A: {found.a}\nB: {found.b}\nunder {found.protocol}, {found.metrics[0].n} test samples"))
+    for title, rows in (("metrics", found.metrics), ("accuracy, p corrected by Holm", found.groups)):
+        if rows:
+            table = Table(title=title, title_justify="left")
+            table.add_column("", overflow="fold")
+            for heading in ("A", "B", "A - B", "95 % interval", "p", *(["n"] if rows is found.groups else [])):
+                table.add_column(heading, justify="right", no_wrap=True)
+            for row in rows:
+                table.add_row(*_cells(row), *([str(row.n)] if rows is found.groups else []))
+            console.print(table)
+    if found.mcnemar is not None:
+        m = found.mcnemar
+        console.print(f"McNemar: {m.only_a} only A has right, {m.only_b} only B; p = {m.p:.4g}.")
+    first = found.metrics[0]
+    console.print(
+        f"A difference of {shown(found.detectable, first.unit)} {factor(first.unit)[1]} in {first.name} would be found "
+        "in four cases of five."
+    )
+
+
+def _cells(row: Difference) -> list[str]:
+    """Name with the factor of the values, values, difference, interval and p."""
+    sign = factor(row.unit)[1]
+    name = f"{row.name} ({sign})" if sign else row.name
+    low, value, high = (_signed(v, row.unit) for v in (row.low, row.value, row.high))
+    values = [shown(v, row.unit) for v in (row.a, row.b)]
+    return [name, *values, value, f"{low} to {high}", f"{row.p:.4f}"]
+
+
+def _signed(value: float, unit: str) -> str:
+    times, sign = factor(unit)
+    return f"{times * value:+.2f}" if sign else f"{value:+.4f}"

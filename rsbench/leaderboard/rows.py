@@ -1,0 +1,73 @@
+"""Per-sample rows of one metric for the runs of a configuration, from their stored predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from rsbench.metrics.contract import Metric, SumMetric
+from rsbench.metrics.evaluate import build
+from rsbench.records.store import LoadedRecord
+from rsbench.registry import registry
+from rsbench.tasks.kinds import kind_of, metric_context
+
+# Metrics that are linear in their totals, so that the mean over seeds is the score of summands averaged over seeds.
+MEANS: Final = ("overall_accuracy", "top3_accuracy", "top5_accuracy", "nll", "brier", "OA", "ROUGE-L", "CIDEr-D")
+
+
+class _Averaged(SumMetric):
+    """A metric that is linear in its totals, on summands averaged over seeds in place of statistics."""
+
+    def __init__(self, metric: SumMetric) -> None:
+        self.metric = metric
+
+    def statistics(self, predictions: Any, references: Any) -> np.ndarray:
+        """Return summands."""
+        return self.metric.summands(self.metric.statistics(predictions, references))
+
+    def from_totals(self, totals: np.ndarray, n: np.ndarray | float) -> np.ndarray:
+        """As the metric itself."""
+        return self.metric.from_totals(totals, n)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows [N, k] in the order of the sample ids, and what samples share, [N] or ``None``."""
+
+    rows: np.ndarray
+    clusters: np.ndarray | None
+
+
+def metric_over_seeds(name: str, plan: Mapping[str, Any]) -> Metric:
+    """Return a metric for rows that :func:`rows_of` gives."""
+    metric = build(registry().get("metric", name), metric_context(plan))
+    return _Averaged(metric) if name in MEANS and isinstance(metric, SumMetric) else metric
+
+
+def rows_of(group: Sequence[LoadedRecord], metric: Metric, name: str) -> Rows | None:
+    """Per-sample rows in id order, averaged over seeds where that keeps their meaning, else of the middle seed."""
+    paths = [r.artifact("predictions") for r in group]
+    found = [p for p in paths if p is not None]
+    if len(found) < len(group):
+        return None
+    if name not in MEANS:
+        order = sorted(range(len(group)), key=lambda i: group[i].record["metrics"][name]["value"])
+        found = [found[order[len(order) // 2]]]
+    task = group[0].record["plan"]["task"]
+    read = [_read(path, metric, name, task) for path in found]
+    return Rows(np.mean([r.rows for r in read], axis=0), read[0].clusters)
+
+
+def _read(path: Path, metric: Metric, name: str, task: str) -> Rows:
+    outcome = kind_of(task).read(path)
+    order = np.argsort(np.array(outcome.predictions.ids))
+    rows = outcome.kept.get(name)
+    if rows is None:
+        rows = metric.statistics(outcome.predictions, outcome.references)
+    elif isinstance(metric, _Averaged):
+        rows = metric.metric.summands(rows)
+    return Rows(rows[order], None if outcome.clusters is None else outcome.clusters[order])
