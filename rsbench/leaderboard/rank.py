@@ -10,6 +10,9 @@ from rsbench.metrics.intervals import holm
 from rsbench.metrics.resample import paired_bootstrap
 
 LEVEL: Final = 0.05
+# Controls that see too little to solve the task: what is not above one has not solved it either.  Those that can be
+# computed in a moment are gates of each run already.
+FLOORS: Final = ("question-only",)
 UNRANKED_BUT_SHOWN: Final = "no predictions at hand"
 
 
@@ -20,6 +23,7 @@ def rank(table: Table) -> None:
     is over these comparisons.  A row that cannot be told from the one above shares its rank.
     """
     sign = -1 if table.higher_is_better else 1
+    _flag_below_floors(table, sign)
     table.rows.sort(key=lambda r: (sign * r.mean, r.system, r.recipe))
     ranked = [r for r in table.rows if not r.control and all(f == UNRANKED_BUT_SHOWN for f in r.flags)]
     pairs = list(pairwise(ranked))
@@ -31,6 +35,15 @@ def rank(table: Table) -> None:
         if id(row) in separated:
             current = place
         row.rank = current
+
+
+def _flag_below_floors(table: Table, sign: int) -> None:
+    """Note the rows that are not above a control which sees too little."""
+    floors = [row for row in table.rows if row.control and row.system.partition(" (")[0] in FLOORS]
+    for row in table.rows:
+        for floor in floors:
+            if not row.control and sign * row.mean >= sign * floor.mean:
+                row.flags.append(f"not above {floor.system}: {row.mean:.4f} against {floor.mean:.4f}")
 
 
 def _comparable(a: Row, b: Row) -> bool:

@@ -167,3 +167,16 @@ def test_verify_finds_changed_numbers_and_files(tmp_path: Path) -> None:
     assert verify(store.load_all([tmp_path])[0]) == [
         "predictions.parquet is not the file that the record was made from"
     ]
+
+
+def test_rows_at_or_below_a_floor_are_not_ranked(tmp_path: Path) -> None:
+    add(tmp_path, "question-only", 0.7, tags=("control",))
+    add(tmp_path, "some-other-control", 0.9, tags=("control",))
+    for system, accuracy in (("above", 0.75), ("level", 0.7), ("below", 0.6)):
+        add(tmp_path, system, accuracy)
+    (table,) = build(store.load_all([tmp_path])).tables
+    found = {row.system: (row.rank, row.flags) for row in table.rows if not row.control}
+    assert found["above"] == (1, [])
+    assert found["level"][0] is None
+    assert found["level"][1] == ["not above question-only: 0.7000 against 0.7000"]
+    assert found["below"][0] is None
