@@ -6,9 +6,10 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rsbench.errors import UserErrors, did_you_mean
 from rsbench.plan import RunPlan, RunRequest, digest, expand, run_id
@@ -55,7 +56,7 @@ def expand_family(request: FamilyRequest) -> list[RunPlan]:
     _check(request, names, problems)
     plans: dict[str, list[RunPlan]] = {}
     for name, (dataset, protocol) in zip(names, request.members, strict=True):
-        found = attempt(problems, lambda d=dataset, p=protocol: expand(_request_of(request, d, p)))  # type: ignore[misc]
+        found = attempt(problems, partial(expand, _request_of(request, dataset, protocol)))
         if found:
             plans[name] = found
     if problems:
@@ -94,7 +95,7 @@ def _check(request: FamilyRequest, names: list[str], problems: list[str]) -> Non
             problems.append(f"No task is called '{name}'.{did_you_mean(name, names)} Tasks: {', '.join(names)}.")
         elif not weight > 0:
             problems.append(f"The weight of '{name}' must be above 0, not {weight}.")
-    model = attempt(problems, lambda: registry().get("model", request.model))
+    model = attempt(problems, partial(registry().get, "model", request.model))
     if model is None:
         return
     if not model.shared:
@@ -108,6 +109,19 @@ def _check(request: FamilyRequest, names: list[str], problems: list[str]) -> Non
             problems.append(f"No task has an option '{option}'.{did_you_mean(option, known)}")
 
 
+_PASSED_ON: Final = (
+    "changes",
+    "seeds",
+    "device",
+    "precision",
+    "threads",
+    "overfit",
+    "out",
+    "data_root",
+    "command",
+)
+
+
 def _request_of(request: FamilyRequest, dataset: str, protocol: str | None) -> RunRequest:
     return RunRequest(
         models=((request.model, request.options),),
@@ -115,20 +129,7 @@ def _request_of(request: FamilyRequest, dataset: str, protocol: str | None) -> R
         protocol=protocol,
         recipe=request.recipe or "author",
         family=True,
-        **{
-            name: getattr(request, name)
-            for name in (
-                "changes",
-                "seeds",
-                "device",
-                "precision",
-                "threads",
-                "overfit",
-                "out",
-                "data_root",
-                "command",
-            )
-        },
+        **{name: getattr(request, name) for name in _PASSED_ON},
     )
 
 
