@@ -83,5 +83,5 @@ class AttributeGraph(nn.Module):
 
     def present(self, tokens: torch.Tensor, sentences: int) -> torch.Tensor:
         """Return which attributes the sentences of each image, rows of tokens int64 [B, T], name: float32 [I, A]."""
-        of_image = tokens.view(len(tokens) // sentences, -1)
+        of_image = tokens.reshape(len(tokens) // sentences, -1)
         return (of_image[:, None] == self.words[:, None]).any(2).float()
