@@ -16,6 +16,9 @@ from typing import Any, Final
 TASKS: Final = ("classification", "captioning", "vqa")
 UNITS: Final = ("uint8", "s2_dn", "reflectance", "float")
 NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+PRINTED_NUMBER: Final = re.compile(r"-?(\d+\.?\d*|\.\d+)")
+PRINTED_UNITS: Final = ("%", "x100", "M", "")
+CERTAINTIES: Final = ("paper", "code", "derived", "recalled")
 
 
 class SpecError(ValueError):
@@ -275,10 +278,80 @@ class TaskSpec(Spec):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One number as a paper prints it.
+
+    system: as the paper calls it.  metric: rsbench's name for it; ``accuracy`` and ``f1`` are those of a ``part`` (a
+        class, a type of question), and part ``"*"`` stands for each.
+    value: the digits as printed, ``"95.55"`` or ``".9692"``, which say how it was rounded.
+    unit: ``%``, ``x100``, ``M`` (millions) or nothing.  place: table or sentence; tables start with ``table``.
+    relation: ``=``, or ``>`` or ``<`` where the paper only says that the number is above or below the value.
+    minus: the value is the system's number less that of this other system.
+    n: test samples that it is a share of.  runs: trainings that it is the mean of.  ``None`` is not known.
+    certainty: ``paper`` (read there), ``code`` (in the authors' repository), ``derived`` (the only digits that fit
+        other numbers), ``recalled`` (to be checked before it is quoted).
+    protocol: rsbench's, where it is another than that of the set.
+    """
+
+    system: str
+    metric: str
+    value: str
+    place: str
+    unit: str = "%"
+    part: str = ""
+    relation: str = "="
+    minus: str = ""
+    n: int | None = None
+    runs: int | None = None
+    certainty: str = "paper"
+    protocol: str | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        allowed = (("unit", PRINTED_UNITS), ("relation", ("=", ">", "<")), ("certainty", CERTAINTIES))
+        for name, known in allowed:
+            if getattr(self, name) not in known:
+                raise SpecError(f"{name} '{getattr(self, name)}' of a claim is not one of {', '.join(known)}")
+        if not PRINTED_NUMBER.fullmatch(self.value):
+            raise SpecError(f"'{self.value}' is not a number as printed, such as '95.55'")
+
+    @property
+    def id(self) -> str:
+        """What tells the claim from the others of its set: place, system, metric and part."""
+        metric = f"{self.metric}[{self.part}]" if self.part else self.metric
+        other = f" less {self.minus}" if self.minus else ""
+        above = f" {self.relation}" if self.relation != "=" else ""
+        return f"{self.place} / {self.system}{other} / {metric}{above}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimSet(Spec):
-    """Numbers that a paper reports: rows of ``{system, metric, value, rounding, n, table, note}``."""
+    """What one paper reports on one dataset, its own systems and those it compares with.
+
+    paper: short name that all sets of a paper share.  protocol: as the paper states it.  measured_by: the protocol of
+        rsbench that comes nearest.
+    parts: all classes or types of question of the test set.
+    models: system to models that stand for it here, as ``model`` or, where the recipe tells systems apart,
+        ``model@recipe``.
+    left_open: what a reader would have to know to repeat it.
+    """
 
     paper: str
+    dataset: str
     protocol: str
-    rows: tuple[Mapping[str, Any], ...]
+    rows: tuple[Claim, ...]
+    parts: tuple[str, ...] = ()
+    measured_by: str | None = None
+    models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left_open: tuple[str, ...] = ()
+    citation: str = ""
+
+    def __post_init__(self) -> None:
+        Spec.__post_init__(self)
+        ids = [claim.id for claim in self.rows]
+        twice = sorted({i for i in ids if ids.count(i) > 1})
+        if twice:
+            raise SpecError(f"claims '{self.name}' hold '{twice[0]}' twice")
+        unknown = sorted({c.part for c in self.rows} - {"", "*", *self.parts})
+        if unknown:
+            raise SpecError(f"claims '{self.name}' have no part '{unknown[0]}'")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rsbench import hookimpl
 
 if TYPE_CHECKING:
-    from rsbench.specs import DatasetSpec, ProtocolSpec, RecipeSpec
+    from rsbench.specs import ClaimSet, DatasetSpec, ProtocolSpec, RecipeSpec
 
 
 @hookimpl
@@ -33,3 +33,11 @@ def rsbench_recipes() -> Iterator[RecipeSpec]:
     from rsbench_eurosat.recipes import RECIPES
 
     yield from RECIPES
+
+
+@hookimpl
+def rsbench_claims() -> Iterator[ClaimSet]:
+    """What BMTA, the Class Focal Loss paper and EuroSAT's own paper report on it."""
+    from rsbench_eurosat.claims import CLAIMS
+
+    yield from CLAIMS

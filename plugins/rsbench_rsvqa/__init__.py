@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rsbench import hookimpl
 
 if TYPE_CHECKING:
-    from rsbench.specs import DatasetSpec, ProtocolSpec
+    from rsbench.specs import ClaimSet, DatasetSpec, ProtocolSpec
 
 
 @hookimpl
@@ -25,3 +25,11 @@ def rsbench_protocols() -> Iterator[ProtocolSpec]:
     from rsbench_rsvqa.declared import PROTOCOLS
 
     yield from PROTOCOLS
+
+
+@hookimpl
+def rsbench_claims() -> Iterator[ClaimSet]:
+    """What SpatialNet-ViT's paper reports on it."""
+    from rsbench_rsvqa.claims import SPATIALNET
+
+    yield SPATIALNET

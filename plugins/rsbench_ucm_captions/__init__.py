@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rsbench import hookimpl
 
 if TYPE_CHECKING:
-    from rsbench.specs import DatasetSpec, ProtocolSpec, RecipeSpec
+    from rsbench.specs import ClaimSet, DatasetSpec, ProtocolSpec, RecipeSpec
 
 
 @hookimpl
@@ -33,3 +33,11 @@ def rsbench_recipes() -> Iterator[RecipeSpec]:
     from rsbench_ucm_captions.declared import RECIPES
 
     yield from RECIPES
+
+
+@hookimpl
+def rsbench_claims() -> Iterator[ClaimSet]:
+    """What SpatialNet-ViT's paper reports on it."""
+    from rsbench_ucm_captions.claims import SPATIALNET
+
+    yield SPATIALNET

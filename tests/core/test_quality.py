@@ -19,6 +19,7 @@ LEVELS = {
     "errors": 0,
     "hookspecs": 1,
     "registry": 2,
+    "claims": 3,
     "data": 3,
     "plan": 4,
     "config": 5,

@@ -1,0 +1,1 @@
+"""What papers report, checked by exact arithmetic on the digits as they are printed."""

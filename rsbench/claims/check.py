@@ -1,0 +1,74 @@
+"""All rules over claim sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from rsbench.claims.counts import count_rule, share_rule
+from rsbench.claims.kappa import kappa_rule
+from rsbench.claims.outcome import FOUND, Outcome
+from rsbench.claims.parts import mean_rule, minimum_rule, overall_rule, sum_rule
+from rsbench.claims.places import column_rule, text_rule
+from rsbench.claims.relations import difference_rule, relation_rule, unit_rule
+from rsbench.claims.repair import repair_rule
+from rsbench.errors import UserError, did_you_mean
+from rsbench.registry import registry
+from rsbench.specs import ClaimSet
+
+Rule = Callable[[ClaimSet], Iterator[Outcome]]
+
+RULES: Final[dict[str, Rule]] = {
+    "count": count_rule,
+    "share": share_rule,
+    "mean": mean_rule,
+    "overall": overall_rule,
+    "sum": sum_rule,
+    "minimum": minimum_rule,
+    "kappa": kappa_rule,
+    "text": text_rule,
+    "column": column_rule,
+    "relation": relation_rule,
+    "difference": difference_rule,
+    "unit": unit_rule,
+    "repair": repair_rule,
+}
+
+
+def claim_sets(paper: str | None = None) -> list[ClaimSet]:
+    """Return the claim sets of a paper (or the one set of that name), or all, sorted by name.
+
+    Raises:
+        UserError: there is none.
+    """
+    known: dict[str, ClaimSet] = registry().specs("claims")
+    found = [known[name] for name in sorted(known) if paper in (None, name, known[name].paper)]
+    if paper is not None and not found:
+        names = {*known, *(s.paper for s in known.values())}
+        raise UserError(f"There are no claims of '{paper}'.{did_you_mean(paper, names)} See: rsbench claims list.")
+    return found
+
+
+def check(sets: Iterable[ClaimSet]) -> list[Outcome]:
+    """Return every check of every rule, those that hold and those that cannot be decided included."""
+    return [outcome for found in sets for rule in RULES.values() for outcome in rule(found)]
+
+
+def doubts(found: ClaimSet) -> dict[str, list[str]]:
+    """Return claim id -> sentences of what was found against it.
+
+    A contradiction is laid to all numbers in it, since it does not say which is wrong; but where a sentence has taken
+    another column's number, the table is not to blame, nor is a number for a sentence that misquotes it.
+    """
+    outcomes = [o for o in check([found]) if o.status == FOUND and o.rule != "repair"]
+    misread = {claim for o in outcomes if o.rule == "column" for claim in o.claims[::3]}
+    against: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        blamed: Iterable[str] = outcome.claims
+        if outcome.rule == "relation" or (outcome.rule == "text" and outcome.claims[0] in misread):
+            blamed = outcome.claims[:1]
+        elif outcome.rule == "column":
+            blamed = misread.intersection(outcome.claims)
+        for claim in blamed:
+            against.setdefault(claim, []).append(f"{outcome.rule}: {outcome.text}")
+    return against

@@ -1,0 +1,101 @@
+"""Rules ``count`` and ``share``: is there a number of correct samples that gives a printed accuracy?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from math import ceil, floor
+from typing import Final
+
+from rsbench.claims.outcome import FOUND, HOLDS, OPEN, Outcome, outcome
+from rsbench.claims.printed import counts, cut_counts, quoted, raw, shown
+from rsbench.specs import Claim, ClaimSet
+
+MOST_RUNS: Final = 100  # beyond, a mean can be nearly anything
+
+
+def count_rule(found: ClaimSet) -> Iterator[Outcome]:
+    """Some k/n rounds to each printed share of n samples, or of n samples in each of several trainings."""
+    for claim in found.rows:
+        if claim.n is not None and claim.relation == "=" and not claim.minus:
+            status, text = _count(claim, claim.n)
+            yield outcome(found, "count", status, [claim], f"{_name(claim)}: {text}")
+
+
+def _count(claim: Claim, samples: int) -> tuple[str, str]:
+    n = samples * (claim.runs or 1)
+    of = f"{samples}" if claim.runs in (None, 1) else f"{claim.runs} x {samples}"
+    possible = counts(claim, n)
+    if possible:
+        number = f"{possible[0]}" if len(possible) == 1 else f"{possible[0]} to {possible[-1]}"
+        return HOLDS, f"{number} of {of} gives {quoted(claim)}."
+    near = floor(raw(claim) * n)
+    around = f"{near}/{n} is {_as_printed(near, n, claim)}, {near + 1}/{n} is {_as_printed(near + 1, n, claim)}"
+    if claim.runs is None:
+        return OPEN, f"no k/{n} rounds to {quoted(claim)} ({around}); {_means(claim, n)}."
+    if cut_counts(claim, n):
+        return FOUND, f"no k of {of} rounds to {quoted(claim)} ({around}); the digits have been cut off."
+    return FOUND, f"no k of {of} gives {quoted(claim)}, rounded or cut off ({around})."
+
+
+def _means(claim: Claim, n: int) -> str:
+    """The fewest trainings whose mean rounds to the printed digits, or begins with them."""
+    words = []
+    for how, possible in (("rounded", counts), ("cut off", cut_counts)):
+        least = next((r for r in range(1, MOST_RUNS) if possible(claim, r * n)), None)
+        words.append(f"{least or f'over {MOST_RUNS}'} ({how})")
+    return f"of how many trainings it is the mean is not stated, at least {' or '.join(words)}"
+
+
+def _as_printed(k: int, n: int, claim: Claim) -> str:
+    return shown(Fraction(k, n), claim)
+
+
+def _name(claim: Claim) -> str:
+    return " ".join(word for word in (claim.system, claim.part, claim.metric) if word)
+
+
+def share_rule(found: ClaimSet) -> Iterator[Outcome]:
+    """One test set, all of the listed counts or a whole percentage of each, gives every part's accuracy in a table."""
+    tables: dict[tuple[str, str], list[Claim]] = {}
+    for claim in found.rows:
+        if claim.part and claim.n is not None and claim.runs == 1 and claim.relation == "=":
+            tables.setdefault((claim.system, claim.place), []).append(claim)
+    for (system, place), rows in tables.items():
+        if len(rows) > 1:
+            status, text = _share(rows, _shares(found, rows))
+            yield outcome(found, "share", status, rows, f"{system}, {place}: {text}")
+
+
+def _share(rows: list[Claim], stated: list[int]) -> tuple[str, str]:
+    missing = {percent: _without_count(rows, percent) for percent in range(1, 101)}
+    if not missing[100]:
+        return HOLDS, f"the listed counts give all {len(rows)} accuracies."
+    fitting = [percent for percent, parts in missing.items() if not parts]
+    without = "; ".join(f"at {percent} % not {', '.join(missing[percent])}" for percent in (100, *stated))
+    if fitting:
+        return OPEN, f"{fitting[-1]} % of the listed counts give all {len(rows)} accuracies; {without}."
+    return FOUND, f"no whole percentage of the listed counts gives all {len(rows)} accuracies: {without}."
+
+
+def _without_count(rows: list[Claim], percent: int) -> list[str]:
+    """Parts with no count, rounded or cut off, if the test set is so much of the listed one."""
+    failing = []
+    for claim in rows:
+        assert claim.n is not None  # chosen by the caller
+        exact = Fraction(claim.n * percent, 100)
+        sizes = {floor(exact), ceil(exact)} - {0}
+        if not any(counts(claim, n) or cut_counts(claim, n) for n in sizes):
+            failing.append(f"{claim.part} ({quoted(claim)})")
+    return failing
+
+
+def _shares(found: ClaimSet, rows: list[Claim]) -> list[int]:
+    """Shares of the listed counts, in percent, that other tables of the paper list for the same parts."""
+    sizes = {claim.part: claim.n for claim in rows}
+    ratios = {
+        Fraction(100 * claim.n, sizes[claim.part] or 1)
+        for claim in found.rows
+        if claim.n is not None and sizes.get(claim.part)
+    }
+    return sorted(int(r) for r in ratios if r.denominator == 1 and 0 < r < 100)

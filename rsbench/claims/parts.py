@@ -1,0 +1,139 @@
+"""Rules that set a number for the whole beside its parts: ``mean``, ``overall``, ``sum`` and ``minimum``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Final
+
+from rsbench.claims.outcome import FOUND, HOLDS, OPEN, Outcome, outcome
+from rsbench.claims.printed import Span, counts, quoted, shown, span, weighted, with_unit
+from rsbench.specs import Claim, ClaimSet
+
+# Metric of the whole -> metric of the parts that it is made of.
+MEANS: Final = {"AA": "accuracy", "average_accuracy": "accuracy", "macro_f1": "f1"}
+POOLED: Final = {"OA": "accuracy", "overall_accuracy": "accuracy", "weighted_f1": "f1"}
+LOWEST: Final = {"minimum_class_accuracy": "accuracy"}
+
+
+def with_parts(found: ClaimSet, metrics: Mapping[str, str]) -> Iterator[tuple[Claim, dict[str, Claim]]]:
+    """Yield each number for the whole with its parts, those of its own place if that has them all, else of another.
+
+    A sentence is left out where the parts stand in a table with a number for the whole: rule ``text`` compares these.
+    """
+    for claim in found.rows:
+        if claim.metric not in metrics or claim.part or claim.relation != "=" or claim.minus:
+            continue
+        places = _places(found, claim.system, metrics[claim.metric])
+        places = {place: parts for place, parts in places.items() if parts.keys() >= set(found.parts)} or places
+        if claim.place in places:
+            yield claim, places[claim.place]
+        elif places and not _stands_with_parts(found, claim, places):
+            yield claim, next(iter(places.values()))
+
+
+def _places(found: ClaimSet, system: str, metric: str) -> dict[str, dict[str, Claim]]:
+    """Return place -> part -> claim."""
+    places: dict[str, dict[str, Claim]] = {}
+    for claim in found.rows:
+        if (claim.system, claim.metric, claim.relation) == (system, metric, "=") and claim.part and not claim.minus:
+            places.setdefault(claim.place, {})[claim.part] = claim
+    return places
+
+
+def _stands_with_parts(found: ClaimSet, claim: Claim, places: Mapping[str, object]) -> bool:
+    key = (claim.system, claim.metric, "=")
+    return any(c.place in places and (c.system, c.metric, c.relation) == key for c in found.rows)
+
+
+def _missing(found: ClaimSet, rule: str, whole: Claim, parts: dict[str, Claim]) -> Outcome | None:
+    lacking = [part for part in found.parts if part not in parts]
+    if not lacking:
+        return None
+    text = f"{whole.system}, {whole.metric}: {len(lacking)} of {len(found.parts)} parts are not given."
+    return outcome(found, rule, OPEN, [whole, *parts.values()], text)
+
+
+def mean_rule(found: ClaimSet) -> Iterator[Outcome]:
+    """An average is the mean of its parts, as far as their rounding lets one see."""
+    for whole, parts in with_parts(found, MEANS):
+        share = Fraction(1, len(parts))
+        made = weighted((span(claim), share) for claim in parts.values())
+        yield _missing(found, "mean", whole, parts) or _against(found, "mean", whole, parts, made, "the mean")
+
+
+def overall_rule(found: ClaimSet) -> Iterator[Outcome]:
+    """A number over all samples is the mean of its parts weighted by their counts, and lies between them."""
+    for whole, parts in with_parts(found, POOLED):
+        sizes = {part: claim.n for part, claim in parts.items() if claim.n is not None}
+        lacking = _missing(found, "overall", whole, parts)
+        if lacking is None and len(sizes) == len(parts):
+            total = sum(sizes.values())
+            made = weighted((span(claim), Fraction(sizes[part], total)) for part, claim in parts.items())
+            yield _against(found, "overall", whole, parts, made, f"the mean weighted by counts ({total} in all)")
+        elif lacking is None:
+            yield _between(found, whole, parts)
+        else:
+            yield lacking
+
+
+def _against(found: ClaimSet, rule: str, whole: Claim, parts: dict[str, Claim], made: Span, what: str) -> Outcome:
+    values = ", ".join(claim.value for claim in parts.values())
+    middle, status = (made.low + made.high) / 2, HOLDS if made.meets(span(whole)) else FOUND
+    verb = "and" if status == HOLDS else "but"
+    text = (
+        f"{whole.system}, {whole.metric}: {what} of {values} is {with_unit(shown(middle, whole), whole)}, {verb} "
+        f"{quoted(whole)} is printed ({whole.place})."
+    )
+    return outcome(found, rule, status, [whole, *parts.values()], text)
+
+
+def _between(found: ClaimSet, whole: Claim, parts: dict[str, Claim]) -> Outcome:
+    """The counts are not known: only a number outside its parts is wrong."""
+    spans = [span(claim) for claim in parts.values()]
+    limits = Span(min(s.low for s in spans), max(s.high for s in spans))
+    status = OPEN if limits.meets(span(whole)) else FOUND
+    where = "between" if status == OPEN else "outside"
+    text = (
+        f"{whole.system}, {whole.metric}: {quoted(whole)} lies {where} its parts, {shown(limits.low, whole, 0)} to "
+        f"{shown(limits.high, whole, 0)}; their counts are not known."
+    )
+    return outcome(found, "overall", status, [whole, *parts.values()], text)
+
+
+def correct(claim: Claim) -> range:
+    """Numbers of correct samples that a part's accuracy allows; empty where the training or the count is not known."""
+    return counts(claim, claim.n) if claim.n is not None and claim.runs == 1 else range(0)
+
+
+def sum_rule(found: ClaimSet) -> Iterator[Outcome]:
+    """Correct samples of the parts, as whole numbers, add up to what a number over all samples says."""
+    for whole, parts in with_parts(found, {k: v for k, v in POOLED.items() if v == "accuracy"}):
+        claims = [whole, *parts.values()]
+        if all(claim.runs == 1 for claim in claims) and all(claim.n is not None for claim in parts.values()):
+            yield _missing(found, "sum", whole, parts) or _sum(found, whole, parts)
+
+
+def _sum(found: ClaimSet, whole: Claim, parts: dict[str, Claim]) -> Outcome:
+    possible = {part: correct(claim) for part, claim in parts.items()}
+    without = [part for part, allowed in possible.items() if not allowed]
+    claims, name = [whole, *parts.values()], f"{whole.system}, {whole.metric}"
+    if without:
+        return outcome(found, "sum", OPEN, claims, f"{name}: no count gives {', '.join(without)}.")
+    total = sum(claim.n or 0 for claim in parts.values())
+    low, high = sum(k[0] for k in possible.values()), sum(k[-1] for k in possible.values())
+    made = Span(Fraction(low, total), Fraction(high, total))
+    status = HOLDS if made.meets(span(whole)) else FOUND
+    text = (
+        f"{name}: the counts of {len(parts)} parts add up to {low if low == high else f'{low} to {high}'} of {total}, "
+        f"{with_unit(shown(made.low, whole), whole)}, {'and' if status == HOLDS else 'but'} {quoted(whole)} is printed."
+    )
+    return outcome(found, "sum", status, claims, text)
+
+
+def minimum_rule(found: ClaimSet) -> Iterator[Outcome]:
+    """A lowest accuracy is that of the lowest part."""
+    for whole, parts in with_parts(found, LOWEST):
+        spans = [span(claim) for claim in parts.values()]
+        made = Span(min(s.low for s in spans), min(s.high for s in spans))
+        yield _missing(found, "minimum", whole, parts) or _against(found, "minimum", whole, parts, made, "the lowest")

@@ -1,0 +1,210 @@
+"""``claims``: what papers report, whether it adds up, and what was measured."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rsbench.cli import lazy
+from rsbench.registry import registry
+
+if TYPE_CHECKING:
+    from rsbench.claims.outcome import Outcome
+    from rsbench.leaderboard.claims import Beside
+    from rsbench.specs import ClaimSet
+
+
+def _papers(incomplete: str) -> list[str]:
+    known = registry().specs("claims")
+    return sorted(n for n in {*known, *(s.paper for s in known.values())} if n.startswith(incomplete))
+
+
+Paper = Annotated[
+    str | None, typer.Argument(help="Paper, or one of its claim sets. Default: all.", autocompletion=_papers)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer, chosen: str | None = None) -> None:
+    """Add the commands."""
+    group = typer.Typer(
+        help="List what papers report, check its arithmetic, set it beside what was measured.", no_args_is_help=True
+    )
+    commands: tuple[tuple[str, Callable[..., None]], ...] = (("list", list_), ("check", check), ("compare", compare))
+    for name, function in commands:
+        lazy.add(group, name, function, None if chosen in (None, "claims") else "")
+    app.add_typer(group, name="claims")
+
+
+def list_(paper: Paper = None, as_json: Json = False) -> None:
+    """List the claim sets, or all numbers of a paper with place, protocol as stated and what is left open.
+
+    Examples: rsbench claims list; rsbench claims list spatialnet-vit; rsbench claims list bmta --json
+    """
+    from rsbench.claims.check import claim_sets
+    from rsbench.specs import to_jsonable
+
+    sets = claim_sets(paper)
+    if as_json:
+        typer.echo(json.dumps([to_jsonable(found) for found in sets], indent=1))
+    elif paper is None:
+        width = max((len(found.name) for found in sets), default=0)
+        for found in sets:
+            typer.echo(f"{found.name:<{width}}  {len(found.rows):>3} numbers  {found.summary}  [paper {found.paper}]")
+    else:
+        for found in sets:
+            _show(found)
+
+
+def _show(found: ClaimSet) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from rsbench.claims.printed import quoted
+
+    console = Console(highlight=False)
+    facts = {
+        "paper": found.citation,
+        "dataset": found.dataset,
+        "protocol as stated": found.protocol,
+        "nearest protocol here": found.measured_by or "none",
+        "left open": "; ".join(found.left_open),
+    }
+    console.print(Text(f"{found.name}: {found.summary}"))
+    for name, value in facts.items():
+        console.print(Text(f"  {name}: {value}"))
+    rows = [
+        (
+            c.system + (f" less {c.minus}" if c.minus else ""),
+            f"{c.metric}[{c.part}]" if c.part else c.metric,
+            (f"{c.relation} " if c.relation != "=" else "") + quoted(c),
+            c.place,
+            c.certainty,
+            c.note,
+        )
+        for c in found.rows
+    ]
+    _table(("system", "metric", "reported", "place", "certainty", "note"), rows, right=(2,))
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for k, heading in enumerate(headings):
+        narrow = k in right or heading == "metric"
+        table.add_column(heading, justify="right" if k in right else "left", overflow="fold", no_wrap=narrow)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def check(
+    paper: Paper = None,
+    as_json: Json = False,
+    all_: Annotated[bool, typer.Option("--all", help="Show what holds and what cannot be decided too.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if anything is found.")] = False,
+) -> None:
+    """Check the arithmetic of reported numbers, on their digits as printed.
+
+    Is there a count that gives a percentage?  Is an average the mean of its parts, an overall that of its parts by
+    their counts?  Does a text say what its table says, or what another column says?  Can a confusion matrix with these
+    class rows have this kappa?  The exit code is 0 whatever is found; with --strict it is 1 where something is.
+
+    Examples: rsbench claims check; rsbench claims check bmta --all; rsbench claims check --json --strict
+    """
+    from rsbench.claims.check import check as check_sets
+    from rsbench.claims.check import claim_sets
+    from rsbench.claims.outcome import FOUND
+
+    sets = claim_sets(paper)
+    outcomes = check_sets(sets)
+    shown = [o for o in outcomes if all_ or o.status == FOUND]
+    if as_json:
+        typer.echo(json.dumps([asdict(o) for o in shown], indent=1))
+    else:
+        _print_outcomes(sets, outcomes, shown)
+    if strict and any(o.status == FOUND for o in outcomes):
+        raise typer.Exit(1)
+
+
+def _print_outcomes(sets: Sequence[ClaimSet], outcomes: Sequence[Outcome], shown: Sequence[Outcome]) -> None:
+    from rsbench.claims.outcome import FOUND, HOLDS, OPEN
+
+    for found in sets:
+        own = Counter(o.status for o in outcomes if o.set == found.name)
+        typer.echo(f"{found.name}: {len(found.rows)} numbers; {own[FOUND]} found, {own[HOLDS]} hold, {own[OPEN]} open")
+        for o in shown:
+            if o.set == found.name:
+                typer.echo(f"  {o.status:<5}  {o.rule:<10}  {o.text}")
+
+
+def compare(
+    records: Annotated[list[Path], typer.Argument(help="Records or folders of them.")],
+    paper: Annotated[str | None, typer.Option(help="Only this paper or claim set.", autocompletion=_papers)] = None,
+    as_json: Json = False,
+) -> None:
+    """Set reported numbers beside measured ones, with the interval and what sets them apart.
+
+    A measured number is the mean over seeds; its interval is 95 % of the test sample.
+
+    Examples: rsbench claims compare benchmarks/records; rsbench claims compare rsbench-results --paper bmta --json
+    """
+    from rsbench.claims.check import claim_sets
+    from rsbench.leaderboard.claims import compare as compare_records
+    from rsbench.leaderboard.claims import not_measured
+    from rsbench.records.store import load_all
+
+    sets = claim_sets(paper)
+    made = compare_records(load_all(records), sets)
+    if as_json:
+        typer.echo(json.dumps([asdict(b) for b in made], indent=1))
+        return
+    for _, rows in groupby(made, key=lambda b: (b.claims, b.system, b.configuration, b.recipe, b.protocol)):
+        _print_beside(list(rows))
+    for name, systems in not_measured(made, sets).items():
+        typer.echo(f"Not measured in these records, {name}: {'; '.join(systems)}.")
+
+
+def _print_beside(rows: Sequence[Beside]) -> None:
+    first = rows[0]
+    seeds = "1 seed" if first.seeds == 1 else f"{first.seeds} seeds"
+    typer.echo(f"{first.claims}: {first.system}")
+    typer.echo(f"  beside {first.configuration} by {first.recipe} under {first.protocol}, {first.division}, {seeds}")
+    _table(
+        ("metric", "place", "reported", "measured", "95 % interval", "difference"),
+        map(_cells, rows),
+        right=(2, 3, 4, 5),
+    )
+    for text in dict.fromkeys(reason for row in rows for reason in row.reasons):
+        typer.echo(f"  differs: {text}")
+    for text in dict.fromkeys(doubt for row in rows for doubt in row.doubts):
+        typer.echo(f"  reported number in doubt: {text}")
+    if not first.reasons:
+        typer.echo("  nothing is known that sets the two apart")
+
+
+def _cells(row: Beside) -> list[str]:
+    """Metric, place, reported, measured, interval and difference, in the unit of the paper."""
+    from rsbench.claims.printed import FACTORS
+
+    times = 1 / float(FACTORS[row.unit])
+    digits = 4 if row.unit == "" else 2
+    interval = "-" if row.interval is None else " - ".join(f"{times * v:.{digits}f}" for v in row.interval)
+    return [
+        f"{row.metric}[{row.part}]" if row.part else row.metric,
+        row.place,
+        f"{row.printed} {row.unit}".rstrip(),
+        f"{times * row.measured:.{digits}f}",
+        interval,
+        f"{times * row.difference:+.{digits}f}",
+    ]

@@ -1,0 +1,170 @@
+"""Reported beside measured: a paper's numbers and what configurations measured, with what sets them apart."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rsbench.claims.check import doubts
+from rsbench.claims.printed import raw
+from rsbench.leaderboard.aggregate import Row, Table, group
+from rsbench.leaderboard.reasons import reasons
+from rsbench.leaderboard.rows import metric_over_seeds, rows_of
+from rsbench.metrics.resample import bootstrap_interval
+from rsbench.records.store import LoadedRecord
+from rsbench.specs import Claim, ClaimSet
+
+Interval = tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A reported number and the mean that a configuration measured; scores are raw, such as 0.97 for 97 %.
+
+    Attributes:
+        printed, unit: as in the paper; place, certainty, runs: see :class:`rsbench.specs.Claim`.
+        interval: 95 % of the test sample, or ``None`` where the metric has none.
+        difference: measured less reported.
+        reasons: what is known to set the two apart.
+        doubts: what is wrong with the reported number by the paper's own arithmetic.
+    """
+
+    claims: str
+    paper: str
+    system: str
+    metric: str
+    part: str
+    place: str
+    certainty: str
+    printed: str
+    unit: str
+    reported: float
+    configuration: str
+    recipe: str
+    division: str
+    protocol: str
+    seeds: int
+    runs: int | None
+    measured: float
+    interval: Interval
+    difference: float
+    reasons: tuple[str, ...]
+    doubts: tuple[str, ...]
+
+
+def compare(records: Sequence[LoadedRecord], sets: Sequence[ClaimSet]) -> list[Beside]:
+    """Return each reported number beside each configuration that stands for its system on its dataset."""
+    loaded = {r.record["run_id"]: r for r in records}
+    against = {found.name: doubts(found) for found in sets}
+    made = []
+    for table in group(records):
+        for row in table.rows:
+            members = [loaded[run_id] for run_id in row.run_ids]
+            for found, claim in _claims_of(table.dataset, members[0].record["plan"], sets):
+                value = _measure(claim, table, row, members)
+                if value is not None:
+                    wrong = against[found.name].get(claim.id, ())
+                    made.append(_beside(found, claim, table, row, members, value, wrong))
+    return sorted(made, key=lambda b: (b.claims, b.system, b.protocol, b.configuration, b.recipe))
+
+
+def not_measured(made: Sequence[Beside], sets: Sequence[ClaimSet]) -> dict[str, list[str]]:
+    """Return claim set -> systems of which no number stands beside a measured one."""
+    done = {(b.claims, b.system) for b in made}
+    missing = {
+        found.name: [s for s in dict.fromkeys(c.system for c in found.rows) if (found.name, s) not in done]
+        for found in sets
+    }
+    return {name: systems for name, systems in missing.items() if systems}
+
+
+def _claims_of(dataset: str, plan: dict[str, Any], sets: Sequence[ClaimSet]) -> Iterator[tuple[ClaimSet, Claim]]:
+    for found in sets:
+        for claim in found.rows:
+            if found.dataset == dataset and claim.relation == "=" and not claim.minus and _stands(found, claim, plan):
+                yield found, claim
+
+
+def _stands(found: ClaimSet, claim: Claim, plan: dict[str, Any]) -> bool:
+    """Whether a configuration is of the model (and recipe) that the set names for the system, or goes by its name."""
+    name, recipe = plan["model"]["name"], plan["recipe"].get("name", "")
+    return bool({name, f"{name}@{recipe}"} & {claim.system, *found.models.get(claim.system, ())})
+
+
+def _beside(
+    found: ClaimSet,
+    claim: Claim,
+    table: Table,
+    row: Row,
+    members: Sequence[LoadedRecord],
+    value: tuple[float, Interval],
+    wrong: Sequence[str],
+) -> Beside:
+    measured, interval = value
+    reported = float(raw(claim))
+    return Beside(
+        claims=found.name,
+        paper=found.paper,
+        system=claim.system,
+        metric=claim.metric,
+        part=claim.part,
+        place=claim.place,
+        certainty=claim.certainty,
+        printed=claim.value,
+        unit=claim.unit,
+        reported=reported,
+        configuration=row.system,
+        recipe=row.recipe,
+        division=row.division,
+        protocol=table.protocol,
+        seeds=len(row.seeds),
+        runs=claim.runs,
+        measured=measured,
+        interval=interval,
+        difference=measured - reported,
+        reasons=tuple(reasons(found, claim, row, members[0].record["plan"])),
+        doubts=tuple(wrong),
+    )
+
+
+def _measure(claim: Claim, table: Table, row: Row, members: Sequence[LoadedRecord]) -> tuple[float, Interval] | None:
+    """The mean over seeds of what the claim is about and its interval; ``None`` where it was not measured."""
+    if claim.metric == "params":
+        return None if row.params is None else (float(row.params), None)
+    name = f"accuracy_{claim.part}" if claim.part and table.task == "vqa" else claim.metric
+    if claim.part and name == claim.metric:
+        return _of_class(claim, members)
+    value = row.metrics.get(name)
+    return None if value is None else (value, _interval(name, table, row, members))
+
+
+def _interval(name: str, table: Table, row: Row, members: Sequence[LoadedRecord]) -> Interval:
+    """One seed: the record's own interval; several: as on a board, by the bootstrap over samples."""
+    if name == table.primary:
+        return row.interval
+    entries = [r.record["metrics"].get(name, {}) for r in members]
+    if any(entry.get("value") is None for entry in entries):
+        return None
+    if len(members) == 1:
+        stored = entries[0]["ci95"]
+        return tuple(stored) if stored else None
+    metric = metric_over_seeds(name, members[0].record["plan"])
+    samples = rows_of(members, metric, name)
+    return None if samples is None else bootstrap_interval(metric, samples.rows, samples.clusters)
+
+
+def _of_class(claim: Claim, members: Sequence[LoadedRecord]) -> tuple[float, Interval] | None:
+    """A figure of one class; accuracy has Wilson's interval at the mean number of correct samples."""
+    entries = [r.record["by_group"].get("class", {}).get(claim.part, {}) for r in members]
+    values = [entry.get(claim.metric) for entry in entries]
+    if any(value is None for value in values):
+        return None
+    value = statistics.fmean(values)
+    if claim.metric != "accuracy":
+        return value, None
+    from rsbench.metrics.intervals import wilson
+
+    n = entries[0]["n"]
+    return value, wilson(round(value * n), n)
