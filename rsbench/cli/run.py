@@ -161,10 +161,11 @@ def finish(plans: list[RunPlan], outcomes: list[Outcome], out: Path, as_json: bo
     if as_json:
         typer.echo(json.dumps([asdict(o) for o in outcomes], indent=1, default=str))
     elif board and any(o.status in ("ok", "cached") for o in outcomes):
-        from rsbench.cli.leaderboard import show
+        from rsbench.cli.leaderboard import PAGE, show
 
         typer.echo("")
-        show([o.record_path for o in outcomes if o.record_path and o.status in ("ok", "cached")])
+        paths = [o.record_path for o in outcomes if o.record_path and o.status in ("ok", "cached")]
+        show(paths, out / PAGE, plans[0].data_root)
     for outcome in outcomes:
         if outcome.status == "failed":
             print(f"rsbench: {outcome.run_id} failed: {outcome.error}", file=sys.stderr)

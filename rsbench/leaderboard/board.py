@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rsbench.leaderboard.aggregate import Table, group
 from rsbench.leaderboard.rank import rank
@@ -12,9 +12,10 @@ from rsbench.records.store import LoadedRecord
 
 @dataclass
 class Board:
-    """Ranked tables, one for each protocol fingerprint."""
+    """Ranked tables, one for each protocol fingerprint, and the records of their rows by run id."""
 
     tables: list[Table]
+    records: Mapping[str, LoadedRecord] = field(default_factory=dict)
 
 
 def build(
@@ -24,13 +25,17 @@ def build(
     dataset: str | None = None,
     protocol: str | None = None,
     division: str | None = None,
+    tag: str | None = None,
 ) -> Board:
-    """Return the board of the records that match every filter given."""
+    """Return the board of the records that match every filter given; *tag* is one of the model's."""
     chosen = [r for r in records if _matches(r.record["plan"], task, dataset, protocol, division)]
+    if tag is not None:
+        chosen = [r for r in chosen if tag in r.record["plan"]["model"].get("tags", ())]
     tables = group(chosen)
     for table in tables:
         rank(table)
-    return Board(tables)
+    ranked = {run_id for table in tables for row in table.rows for run_id in row.run_ids}
+    return Board(tables, {r.record["run_id"]: r for r in chosen if r.record["run_id"] in ranked})
 
 
 def _matches(plan: dict, task: str | None, dataset: str | None, protocol: str | None, division: str | None) -> bool:

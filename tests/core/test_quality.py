@@ -88,5 +88,7 @@ def test_wheel_holds_every_package(tmp_path: Path) -> None:
     for package in ["rsbench", *PACKAGES]:
         assert f"{package}/__init__.py" in names
     assert "rsbench/suites/demo.yaml" in names
+    for page in ("page.html", "parts.html", "page.css", "page.js"):
+        assert f"rsbench/leaderboard/render/html/{page}" in names
     points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["rsbench"]
     assert sorted(points.values()) == PACKAGES

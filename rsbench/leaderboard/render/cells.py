@@ -32,10 +32,11 @@ BESIDE: Final = {
 def columns(table: Table) -> tuple[str, ...]:
     """Headings of a table: :data:`COLUMNS`, and what is printed beside the score."""
     after = COLUMNS.index("95 % interval") + 1
-    return (*COLUMNS[:after], *_beside(table), *COLUMNS[after:])
+    return (*COLUMNS[:after], *beside(table), *COLUMNS[after:])
 
 
-def _beside(table: Table) -> tuple[str, ...]:
+def beside(table: Table) -> tuple[str, ...]:
+    """Metrics that are printed beside the score."""
     return tuple(name for name in BESIDE.get(table.task, ()) if name in table.units)
 
 
@@ -64,7 +65,7 @@ def cells(row: Row, table: Table) -> list[str]:
         str(len(row.seeds)),
         score(row.mean, table) + deviation,
         interval,
-        *(shown(row.metrics.get(name), table.units[name]) for name in _beside(table)),
+        *(shown(row.metrics.get(name), table.units[name]) for name in beside(table)),
         f"{row.params / 1e6:.2f} M" if row.params else "-",
         f"{row.train_seconds:.0f}" if row.train_seconds is not None else "-",
         "; ".join(row.flags),
@@ -79,6 +80,15 @@ def together(table: Table) -> list[str]:
         f"{times * (c.together - c.alone):+.2f} [{times * c.low:+.2f}, {times * c.high:+.2f}], p = {c.p:.4f}."
         for c in compare(table)
     ]
+
+
+def reasons(row: Row) -> list[str]:
+    """The flags of a row, one text for each gate however many seeds failed it."""
+    found: dict[str, list[str]] = {}
+    for flag in row.flags:
+        name, _, detail = flag.partition(": ")
+        found.setdefault(name, []).append(detail)
+    return [f"{name}: {'; '.join(details)}" if any(details) else name for name, details in found.items()]
 
 
 NOTE: Final = (

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from rsbench.leaderboard.board import Board
 
-# A cell that starts with one of these is a formula to a spreadsheet.
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+# A cell that starts with one of these is a formula to a spreadsheet; the last four are full-width forms of the first.
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def rows(board: Board) -> list[dict[str, Any]]:
@@ -51,7 +51,7 @@ def render_csv(board: Board) -> str:
     """Return the rows as CSV; text that a spreadsheet would run as a formula is quoted with an apostrophe."""
     import pandas as pd
 
-    safe = [{k: _guard(v) for k, v in row.items()} for row in rows(board)]
+    safe = [{_guard(k): _guard(v) for k, v in row.items()} for row in rows(board)]
     frame = pd.DataFrame(safe).convert_dtypes()
     return frame.to_csv(index=False, lineterminator="\n")
 

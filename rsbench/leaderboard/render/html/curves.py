@@ -1,0 +1,78 @@
+"""Learning curves: what validation and training loss did, epoch by epoch, one line a seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from rsbench.leaderboard.render.html.frame import Frame
+from rsbench.leaderboard.render.html.series import Figure, Series
+from rsbench.leaderboard.render.html.svg import Scale, colour_class, element, mark, polyline
+
+# The first that a curve has is drawn beside the training loss, with a heading and the factor of its print.
+QUALITY: Final = (
+    ("val_accuracy", "validation accuracy (%)", 100.0),
+    ("val_score", "validation score (x100)", 100.0),
+    ("val_loss", "validation loss", 1.0),
+)
+LOSS: Final = ("train_loss", "training loss", 1.0)
+MOST: Final = 60  # points of a line; longer curves are thinned
+
+Line = tuple[Series, list[tuple[float, float]]]
+
+
+def figures(series: Sequence[Series]) -> list[Figure]:
+    """Return validation quality and training loss of every record that has a curve."""
+    quality = next((q for q in QUALITY if _lines(series, q[0], q[2])), None)
+    made = []
+    for key, title, times in filter(None, (quality, LOSS)):
+        lines = _lines(series, key, times)
+        if lines:
+            made.append(Figure(title[0].upper() + title[1:], _draw(lines, title), "One line a seed."))
+    return made
+
+
+def losses(one: Series) -> Markup | None:
+    """Return training loss (solid) and validation loss (dashed) of one system, or ``None`` without a curve."""
+    solid, dashed = _lines([one], "train_loss", 1.0), _lines([one], "val_loss", 1.0)
+    return _draw(solid, f"training and validation loss of {one.row.system}", dashed) if solid else None
+
+
+def _lines(series: Sequence[Series], key: str, times: float) -> list[Line]:
+    found = []
+    for one in series:
+        for record in one.facts:
+            points = _points((record["train"] or {}).get("curve") or (), key, times)
+            if points:
+                found.append((one, points))
+    return found
+
+
+def _points(curve: Sequence[dict[str, Any]], key: str, times: float) -> list[tuple[float, float]]:
+    values = [(entry.get("epoch"), entry.get(key)) for entry in curve]
+    kept = [(float(e), times * v) for e, v in values if e is not None and v is not None and math.isfinite(v)]
+    step = math.ceil(len(kept) / MOST)
+    return kept[::-1][::step][::-1] if step > 1 else kept
+
+
+def _draw(lines: Sequence[Line], title: str, dashed: Sequence[Line] = ()) -> Markup:
+    frame = Frame()
+    every = [p for _, points in (*lines, *dashed) for p in points]
+    x = Scale.over([e for e, _ in every], *frame.x, room=0.03)
+    y = Scale.over([v for _, v in every], *frame.y)
+    parts = frame.axes(x, y, "epoch", whole=True)
+    for drawn, class_ in ((dashed, "line dashed"), (lines, "line")):
+        for one, points in sorted(drawn, key=lambda line: line[0].colour is not None):
+            parts.append(_line(one, [(x(e), y(v)) for e, v in points], class_))
+    return frame.drawing(parts, f"{title} by epoch, {len(lines)} lines")
+
+
+def _line(one: Series, corners: list[tuple[float, float]], class_: str) -> Markup:
+    """A line, or a mark where there is one point."""
+    if len(corners) == 1:
+        return mark(one.colour, *corners[0], title=one.row.system, series=one.id)
+    title = element("title", one.row.system)
+    return element("path", title, class_=f"{class_} {colour_class(one.colour)}", d=polyline(corners), data_s=one.id)

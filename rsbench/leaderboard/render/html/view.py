@@ -1,0 +1,235 @@
+"""What the page's templates are given: plain values and finished drawings, in the order in which they are shown."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from rsbench.leaderboard.aggregate import Row, Table
+from rsbench.leaderboard.board import Board
+from rsbench.leaderboard.machines import machine
+from rsbench.leaderboard.render.cells import beside, reasons, score, together
+from rsbench.leaderboard.render.html import confusion, curves, details, forest, groups, pareto, reliability
+from rsbench.leaderboard.render.html.picture import data_uri
+from rsbench.leaderboard.render.html.series import Figure, Series, series_of
+from rsbench.leaderboard.render.html.svg import rounded
+from rsbench.leaderboard.samples import Sample
+from rsbench.metrics.display import factor, shown
+from rsbench.records.store import LoadedRecord
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value of a row: its text, what it is sorted by, and the heading over it."""
+
+    heading: str
+    text: str
+    by: float | None
+
+
+@dataclass(frozen=True)
+class System:
+    """A row of a table, and all that is shown of it.
+
+    ``target`` is the part of the page that its values lead to; ``words`` what the filter looks into.
+    """
+
+    series: Series
+    place: str
+    kind: str
+    tags: tuple[str, ...]
+    by: list[str]
+    notes: list[str]
+    cells: list[Cell]
+    forest: Markup
+    target: str
+    words: str
+    figures: list[Figure]
+    groups: tuple[str, list[groups.Group]]
+    mistakes: list[str]
+    said: Mapping[str, Any]
+    records: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table of the board."""
+
+    id: str
+    table: Table
+    sign: str
+    systems: list[System]
+    headings: list[str]
+    together: list[str]
+    machines: list[str]
+    figures: list[Figure]
+    frontiers: list[Figure]
+    samples: list[dict[str, Any]]
+    names: Markup
+
+
+def sections(board: Board, samples: Mapping[str, Sequence[Sample]], page: Path | None) -> list[Section]:
+    """Return the sections of a board.
+
+    Args:
+        samples: protocol fingerprint -> sample predictions.
+        page: the file that is to be written, for the links to records.
+    """
+    anchors = _anchors(board)
+    return [
+        _section(board, table, k, samples.get(table.fingerprint, ()), page, anchors)
+        for k, table in enumerate(board.tables)
+    ]
+
+
+def _anchors(board: Board) -> dict[str, str]:
+    """Run id -> the id of its place on the page, unique and of harmless characters."""
+    found: dict[str, str] = {}
+    for run_id in sorted(board.records):
+        base = "run-" + re.sub(r"[^A-Za-z0-9._-]+", "-", run_id)
+        taken = set(found.values())
+        found[run_id] = next(a for a in (base, *(f"{base}-{k}" for k in range(len(taken) + 1))) if a not in taken)
+    return found
+
+
+def _section(
+    board: Board, table: Table, number: int, samples: Sequence[Sample], page: Path | None, anchors: Mapping[str, str]
+) -> Section:
+    series = series_of(table, board.records, number)
+    machines = _machines(series)
+    scale = forest.axis(table)
+    shared = Counter(row.rank for row in table.rows if row.rank is not None)
+    systems = [_system(one, table, shared, machines, scale, page, anchors) for one in series]
+    by_group = groups.figure(series)
+    return Section(
+        id=f"t{number}",
+        table=table,
+        sign=factor(table.unit)[1],
+        systems=systems,
+        headings=[cell.heading for cell in systems[0].cells],
+        together=together(table),
+        machines=[f"{letter}: {name}" for name, letter in machines.items()] if len(machines) > 1 else [*machines],
+        figures=[*curves.figures(series), *([by_group] if by_group else [])],
+        frontiers=pareto.figures(table, series, board.records),
+        samples=[_sample(sample, series) for sample in samples],
+        names=confusion.names(series),
+    )
+
+
+def _machines(series: Sequence[Series]) -> dict[str, str]:
+    """Machine -> the letter by which it is named in a table of several."""
+    names = sorted({name for one in series for r in one.facts if (name := machine(r)) is not None})
+    return {name: chr(97 + k % 26) for k, name in enumerate(names)}
+
+
+def _system(
+    one: Series,
+    table: Table,
+    shared: Mapping[int, int],
+    machines: Mapping[str, str],
+    scale: Any,
+    page: Path | None,
+    anchors: Mapping[str, str],
+) -> System:
+    row = one.row
+    tags = tuple(one.facts[0]["plan"]["model"].get("tags", ())) if one.records else ()
+    kind = "control" if row.control else "flagged" if row.rank is None else "ranked"
+    place = "\N{EN DASH}" if row.rank is None else f"{row.rank}{'=' * (shared[row.rank] > 1)}"
+    records = [_record(loaded, table, page, anchors) for loaded in one.records]
+    words = " ".join((row.system, row.recipe, row.division, table.task, table.dataset, table.protocol, *tags))
+    return System(
+        series=one,
+        place=place,
+        kind=kind,
+        tags=tags,
+        by=_by(row, tags),
+        notes=reasons(row),
+        cells=_cells(one, table, machines),
+        forest=forest.draw(one, table, scale),
+        target=records[0]["id"] if len(records) == 1 else f"s-{one.id}",
+        words=words.lower(),
+        figures=_figures(one),
+        groups=groups.groups(one.facts),
+        mistakes=confusion.commonest(one),
+        said={k: v for f in one.facts[:1] for k, v in f["by_group"].items() if k in ("captions", "answers")},
+        records=records,
+    )
+
+
+def _by(row: Row, tags: Sequence[str]) -> list[str]:
+    """How a row came about: recipe and division, which say nothing of controls, seeds and tags."""
+    how = ["control"] if row.control else [row.recipe, row.division]
+    seeds = f"{len(row.seeds)} seed{'s' if len(row.seeds) != 1 else ''}"
+    return [text for text in (*how, seeds, *(tag for tag in tags if tag != "control")) if text]
+
+
+def _cells(one: Series, table: Table, machines: Mapping[str, str]) -> list[Cell]:
+    row = one.row
+    deviation = f" ± {score(row.deviation, table)}" if row.deviation is not None else ""
+    interval = f"{score(row.interval[0], table)} \N{EN DASH} {score(row.interval[1], table)}" if row.interval else ""
+    speeds = ((row.train_seconds, "Train s"), (row.eval_samples_per_s, "Samples/s"))
+    return [
+        Cell(f"{table.primary} {factor(table.unit)[1]}".strip(), score(row.mean, table) + deviation, row.mean),
+        Cell("95 % interval", interval, row.interval[0] if row.interval else None),
+        *(_other(row, name, table) for name in beside(table)),
+        Cell("Params", rounded(row.params) if row.params else "", row.params),
+        *(Cell(heading, *_speed(value, one, machines)) for value, heading in speeds),
+    ]
+
+
+def _other(row: Row, name: str, table: Table) -> Cell:
+    value = row.metrics.get(name)
+    return Cell(name.removeprefix("accuracy_"), shown(value, table.units[name]), value)
+
+
+def _speed(value: float | None, one: Series, machines: Mapping[str, str]) -> tuple[str, float | None]:
+    """A speed with the letter of its machine where there are several; nothing where its seeds ran on several."""
+    ran = {machine(record) for record in one.facts}
+    if value is None or len(ran) != 1:
+        return "", None
+    letter = machines.get(ran.pop() or "", "") if len(machines) > 1 else ""
+    return f"{rounded(value)} {letter}".strip(), value
+
+
+def _figures(one: Series) -> list[Figure]:
+    drawn = (
+        ("Training loss (solid) and validation loss (dashed)", curves.losses(one)),
+        ("Reliability: accuracy (%) by confidence", reliability.draw(one)),
+        ("Confusion, % of each true class (rows)", confusion.draw(one)),
+    )
+    return [Figure(title, drawing) for title, drawing in drawn if drawing is not None]
+
+
+def _record(loaded: LoadedRecord, table: Table, page: Path | None, anchors: Mapping[str, str]) -> dict[str, Any]:
+    record = loaded.record
+    return {
+        "id": anchors[record["run_id"]],
+        "run_id": record["run_id"],
+        "seed": record["plan"]["seed"],
+        "score": score(record["metrics"][table.primary]["value"], table),
+        "command": record["plan"].get("command") or "",
+        "link": details.link(loaded, page),
+        "basis": details.basis(record),
+        "metrics": details.metrics(record),
+        "checks": record["checks"],
+        "facts": details.facts(record),
+    }
+
+
+def _sample(sample: Sample, series: Sequence[Series]) -> dict[str, Any]:
+    by_row = {id(one.row): one for one in series}
+    items = [
+        {
+            "question": item.question,
+            "references": item.references,
+            "said": [(by_row[id(said.row)], said.text, said.right) for said in item.said],
+        }
+        for item in sample.items
+    ]
+    return {"name": sample.name, "uri": data_uri(sample.image, sample.bands), "items": items}

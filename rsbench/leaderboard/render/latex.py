@@ -1,0 +1,165 @@
+"""Boards as LaTeX tables (booktabs), one for each protocol."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+from rsbench.leaderboard.aggregate import Row, Table
+from rsbench.leaderboard.board import Board
+from rsbench.leaderboard.render.cells import NOTE, beside, reasons, score, together
+from rsbench.leaderboard.render.citations import bibliography, cited, keys, models
+from rsbench.leaderboard.render.tex import escape
+from rsbench.metrics.display import factor, shown
+
+HEAD: Final = r"""
+% Tables of rsbench: \usepackage{{booktabs,graphicx}} in the preamble, \bibliography{{{bib}}} for what they cite.
+% A table that is wider than its place is made smaller to fit.
+"""
+NARROW: Final = 6  # columns that fit into one column of a two-column page
+LONG: Final = 32  # characters of a name from which it is set in several lines, across the page
+FIT: Final = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+
+
+def render(board: Board, bib: str = "board") -> str:
+    """Return the tables; *bib* is the name, without its ending, of the file that holds :func:`render_bib`."""
+    found = keys(board)
+    parts = [HEAD.format(bib=bib).lstrip(), *(_Sheet(table, board, found).text() for table in board.tables)]
+    return "\n".join(parts if board.tables else [*parts, "% No finished runs to rank.\n"])
+
+
+def render_bib(board: Board) -> str:
+    """Return what the tables cite, as a .bib file."""
+    return bibliography(keys(board))
+
+
+@dataclass
+class _Sheet:
+    """One table; ``found`` is source -> key, ``notes`` flag -> letter of those met so far."""
+
+    table: Table
+    board: Board
+    found: Mapping[str, str]
+    notes: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def systems(self) -> list[Row]:
+        """The rows that are not controls."""
+        return [row for row in self.table.rows if not row.control]
+
+    @cached_property
+    def shared(self) -> Mapping[int, int]:
+        """Rank -> rows that have it."""
+        return Counter(row.rank for row in self.table.rows if row.rank is not None)
+
+    @cached_property
+    def varying(self) -> list[str]:
+        """What differs between systems has a column; what they share is in the caption."""
+        return [name for name in ("recipe", "division") if len({getattr(row, name) for row in self.systems}) > 1]
+
+    def text(self) -> str:
+        """The whole table."""
+        columns = self.columns()
+        long = any(len(row.system) > LONG for row in self.table.rows)
+        kind = "table*" if long or len(columns) > NARROW else "table"
+        name = r"p{0.3\linewidth}" if long else "l"
+        parts = [
+            rf"\begin{{{kind}}}[t]",
+            r"\centering\small\setlength{\belowcaptionskip}{4pt}",
+            rf"\caption{{{self.caption()}}}",
+            rf"\label{{tab:{self.label()}}}",
+            FIT,
+            rf"\begin{{tabular}}{{@{{}}r{name}{'r' * (len(columns) - 2)}@{{}}}}",
+            *self.lines(columns),
+            r"\end{tabular}}",
+            self.below(),
+            rf"\end{{{kind}}}",
+        ]
+        return "\n".join(parts) + "\n"
+
+    def columns(self) -> list[str]:
+        """Headings."""
+        sign = factor(self.table.unit)[1].replace("%", r"\%").replace("x100", r"$\times$100")
+        primary = escape(self.table.primary) + (f" ({sign})" if sign else "")
+        others = [escape(name.removeprefix("accuracy_")) for name in beside(self.table)]
+        extra = [name.capitalize() for name in self.varying]
+        return ["", "System", *extra, "Seeds", primary, r"95\,\% interval", *others, "Params (M)"]
+
+    def lines(self, columns: Sequence[str]) -> list[str]:
+        """Headings, systems, and controls below a rule."""
+        body = [_line(self.cells(row)) for row in self.systems]
+        controls = [_line(self.cells(row)) for row in self.table.rows if row.control]
+        rule = [r"\midrule"] if body and controls else []
+        return [r"\toprule", _line(columns), r"\midrule", *body, *rule, *controls, r"\bottomrule"]
+
+    def cells(self, row: Row) -> list[str]:
+        """Texts of a row; a rank that several rows share has an equals sign."""
+        table = self.table
+        place = "--" if row.rank is None else str(row.rank) + (r"\rlap{$^{=}$}" if self.shared[row.rank] > 1 else "")
+        deviation = rf" $\pm$ {score(row.deviation, table)}" if row.deviation is not None else ""
+        interval = f"[{', '.join(_number(score(v, table)) for v in row.interval)}]" if row.interval else "--"
+        return [
+            place,
+            self.name(row),
+            *("" if row.control else escape(getattr(row, name)) for name in self.varying),
+            str(len(row.seeds)),
+            _number(score(row.mean, table)) + deviation,
+            interval,
+            *(_number(shown(row.metrics.get(metric), table.units[metric])) for metric in beside(table)),
+            f"{row.params / 1e6:.2f}" if row.params else "--",
+        ]
+
+    def name(self, row: Row) -> str:
+        """The system with its citation and the letters of its notes."""
+        text = escape(row.system)
+        if len(row.system) > LONG:
+            text = r"\raggedright " + text.replace(r"\_", r"\_\allowbreak{}")
+        marks = [self.notes.setdefault(flag, _letter(len(self.notes))) for flag in reasons(row)]
+        mark = rf"\textsuperscript{{{','.join(marks)}}}" if marks else ""
+        used = [text for name in models(row.run_ids, self.board) for text in cited("model", name)]
+        return text + self.cite(used) + mark
+
+    def cite(self, sources: Sequence[str]) -> str:
+        """A citation of some sources."""
+        used = dict.fromkeys(self.found[text] for text in sources)
+        return rf"~\cite{{{','.join(used)}}}" if used else ""
+
+    def caption(self) -> str:
+        """What is compared, and what the systems have in common."""
+        table = self.table
+        alike = {name: getattr(self.systems[0], name) for name in ("recipe", "division") if self.systems}
+        common = "".join(f" {k.capitalize()}: {escape(v)}." for k, v in alike.items() if v and k not in self.varying)
+        return (
+            f"{escape(table.dataset)}{self.cite(cited('dataset', table.dataset))}, protocol {escape(table.protocol)}: "
+            f"{escape(table.primary)} on {table.test_samples} test samples.{common} "
+            rf"Protocol fingerprint \texttt{{{table.fingerprint[:16]}}}."
+        )
+
+    def label(self) -> str:
+        """Name by which a text refers to the table."""
+        name = f"{self.table.dataset} {self.table.protocol} {self.table.fingerprint[:8]}"
+        return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+    def below(self) -> str:
+        """Why rows are not ranked, and how to read the table."""
+        texts = [rf"\textsuperscript{{{letter}}}\,{escape(flag)}." for flag, letter in self.notes.items()]
+        texts += [escape(line) for line in together(self.table)] + [escape(NOTE)]
+        return rf"\par\smallskip\parbox{{0.97\linewidth}}{{\footnotesize {' '.join(texts)}}}"
+
+
+def _line(texts: Sequence[str]) -> str:
+    return " & ".join(texts) + r" \\"
+
+
+def _number(text: str) -> str:
+    """A printed number with a true minus sign; a dash for what is not known."""
+    return "--" if text == "-" else f"$-${text[1:]}" if text.startswith("-") else text
+
+
+def _letter(number: int) -> str:
+    """a .. z, then aa, ab, .."""
+    return (chr(96 + number // 26) if number >= 26 else "") + chr(97 + number % 26)

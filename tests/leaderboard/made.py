@@ -1,0 +1,84 @@
+"""Records without predictions, made up for the tests of what is drawn."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rsbench.leaderboard.board import Board, build
+from rsbench.metrics.intervals import wilson
+from rsbench.records import store
+from rsbench.tasks.classification import Predictions, breakdown
+
+FIXTURE = json.loads((Path(__file__).parent.parent / "data" / "record-1.json").read_text())
+SCRIPT = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
+FORMULA = '=HYPERLINK("http://example.org","x")'
+
+
+def record(
+    system: str,
+    accuracy: float = 0.9,
+    *,
+    seed: int = 0,
+    classes: int = 10,
+    epochs: int = 3,
+    tags: tuple[str, ...] = (),
+    division: str = "open",
+    checks: tuple = (),
+    device: str = "AMD EPYC",
+    params: int = 1_000_000,
+) -> dict[str, Any]:
+    """Return a record of a classifier of that accuracy, everything else the same for the same arguments."""
+    made: dict[str, Any] = copy.deepcopy(FIXTURE)
+    names = [f"class number {k}" for k in range(classes)]
+    rng = np.random.default_rng([seed, round(1e6 * accuracy), classes])
+    n = 150 * classes
+    truth = np.arange(n) % classes
+    right = rng.random(n) < accuracy
+    labels = np.where(right, truth, rng.integers(0, classes, n))
+    p = np.full((n, classes), 0.4 / classes)
+    p[np.arange(n), labels] += 0.6 * rng.random(n)
+    p /= p.sum(axis=1, keepdims=True)
+    made["by_group"] = breakdown(Predictions([str(k) for k in range(n)], labels, p), truth, names)
+    value = float((labels == truth).mean())
+    made["metrics"]["overall_accuracy"] |= {"value": value, "ci95": list(wilson(round(value * n), n)), "n": n}
+    made["plan"]["model"] |= {"name": system, "label": system, "tags": list(tags)}
+    made["plan"]["dataset"]["classes"] = names
+    made["plan"] |= {"seed": seed, "division": division}
+    made["train"]["curve"] = [
+        {
+            "epoch": e,
+            "train_loss": 2.3 / e + rng.random() / 9,
+            "val_loss": 2.4 / e,
+            "val_accuracy": accuracy * e / epochs,
+        }
+        for e in range(1, epochs + 1)
+    ]
+    made["perf"] |= {"params": params}
+    made["env"]["device"]["name"] = device
+    return made | {"run_id": f"{system}-s{seed}-{division}", "checks": list(checks), "artifacts": {}}
+
+
+def board(folder: Path, *records: dict[str, Any], **filters: Any) -> Board:
+    """Save records below *folder* and return their board."""
+    for number, made in enumerate(records):
+        store.save(made, folder / f"{number:03d}")
+    return build(store.load_all([folder]), **filters)
+
+
+def several(folder: Path) -> Board:
+    """A board of everything at once: ties, seeds, a control, a flagged row, hostile names."""
+    low = {"name": "gate:above-chance", "ok": False, "detail": SCRIPT}
+    return board(
+        folder,
+        *(record("good", 0.93 + seed / 100, seed=seed, params=9_000_000) for seed in range(3)),
+        record("fair (width=2)", 0.80, tags=("reconstruction",), params=4_000_000),
+        record(SCRIPT, 0.78, division="closed", params=2_000_000),
+        record(FORMULA, 0.70, params=500_000),
+        record("odd", 0.30, checks=(low,)),
+        record("line", 0.50, tags=("control",)),
+    )

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import made
+import pytest
+
+from rsbench.cli.leaderboard import PAGE, show
+from rsbench.data import splits
+from rsbench.data.prepare import prepare
+from rsbench.data.store import find
+from rsbench.errors import UserError
+from rsbench.leaderboard import pareto
+from rsbench.leaderboard.board import Board, build
+from rsbench.leaderboard.render import data, html, latex
+from rsbench.leaderboard.samples import collect
+from rsbench.plan import choose_protocol
+from rsbench.records import external, store
+from rsbench.registry import registry
+from rsbench.specs import load_attribute
+from rsbench.tasks.scoring import outcome_against, score_outcome
+
+
+class Page(HTMLParser):
+    """All tags with their attributes, and the text outside style and script."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def all(self, attribute: str) -> list[str]:
+        return [a[attribute] or "" for _, a in self.tags if attribute in a]
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
+    return made.several(tmp_path_factory.mktemp("records"))
+
+
+def test_hostile_texts_stay_text(board: Board) -> None:
+    text = html.render(board)
+    page = Page(text)
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert not [a for _, attributes in page.tags for a in attributes if a.startswith("on")]
+    assert "img" not in {tag for tag, _ in page.tags}
+    assert "<script>alert" not in text
+    assert made.SCRIPT.partition(" ")[0] in page.text
+    assert made.FORMULA in page.text
+
+
+def test_the_page_asks_for_nothing(board: Board) -> None:
+    text = html.render(board)
+    page = Page(text)
+    assert not page.all("src")
+    assert all(target.startswith("#") for target in page.all("href"))
+    assert not re.search(r"url\(|@import|fetch\(|XMLHttp", text)
+    (policy,) = [a["content"] or "" for _, a in page.tags if a.get("http-equiv") == "Content-Security-Policy"]
+    script = re.search(r"<script>(.*?)</script>", text, re.S)
+    assert script is not None
+    digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
+    assert policy.startswith("default-src 'none'")
+    assert f"script-src 'sha256-{digest}'" in policy
+
+
+def test_every_value_leads_to_its_record(board: Board) -> None:
+    page = Page(html.render(board))
+    ids = page.all("id")
+    assert len(ids) == len(set(ids))
+    assert {target.removeprefix("#") for target in page.all("href")} <= set(ids)
+    records = [a["id"] for tag, a in page.tags if tag == "details" and a.get("class") == "record"]
+    assert len(records) == len(board.records) == 8
+    assert sum(t.startswith("#run-") for t in page.all("href")) > 5
+
+
+def test_plots_are_drawn(board: Board) -> None:
+    labels = Page(html.render(board)).all("aria-label")
+    for wanted in ("against parameters", "against seconds", "a second of", "validation accuracy", "training loss"):
+        assert any(wanted in label for label in labels), wanted
+    for wanted in ("by class of", "by confidence", "confusion matrix of good"):
+        assert any(wanted in label for label in labels), wanted
+
+
+def test_bytes_do_not_depend_on_order_or_hash_seed(board: Board, tmp_path: Path) -> None:
+    folder = next(iter(board.records.values())).path.parent.parent
+    loaded = store.load_all([folder])
+    assert html.render(build(loaded)) == html.render(build(loaded[::-1]))
+    for name in ("board.html", "board.tex"):
+        command = ["leaderboard", str(folder), "--output", str(tmp_path / name)]
+        command += ["--format", "latex" if name.endswith("tex") else "html"]
+        for seed, extra in (("1", []), ("2", ["--check"])):
+            assert run(seed, *command, *extra).returncode == 0
+        assert not re.search(rb"\d\d:\d\d:\d\d(?!Z)", (tmp_path / name).read_bytes())
+    (tmp_path / "board.bib").write_text("old")
+    stale = run("3", *command, "--check")
+    assert stale.returncode == 1
+    assert "board.bib is out of date" in stale.stderr
+
+
+def run(seed: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONHASHSEED": seed}
+    command = [sys.executable, "-m", "rsbench", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(("classes", "epochs"), [(10, 30), (45, 100)])
+def test_a_hundred_records_are_less_than_two_megabytes(tmp_path: Path, classes: int, epochs: int) -> None:
+    systems = [made.record(f"system-{k:02d}", 0.5 + k / 250, classes=classes, epochs=epochs) for k in range(100)]
+    text = html.render(made.board(tmp_path, *systems), page=tmp_path / "board.html")
+    assert len(text.encode()) < 2_000_000
+    assert text.count('class="record"') == 100
+
+
+def test_links_to_records_are_near_and_relative(board: Board, tmp_path: Path) -> None:
+    folder = next(iter(board.records.values())).path.parent.parent
+    near = [t for t in Page(html.render(board, page=folder.parent / "boards" / "x.html")).all("href") if t[0] != "#"]
+    assert len(near) == 8
+    assert all(t.startswith(f"../{folder.name}/") and t.endswith("/record.json") for t in near)
+    far = Page(html.render(board, page=Path("/somewhere/else/entirely/x.html"))).all("href")
+    assert all(t.startswith("#") for t in far)
+
+
+def test_what_is_not_known_is_left_out(tmp_path: Path) -> None:
+    bare = made.record("bare") | {"train": None, "perf": None, "env": None, "by_group": {}, "timing": {}}
+    bare["plan"]["recipe"] = {}
+    bare["metrics"]["overall_accuracy"]["ci95"] = None
+    text = html.render(made.board(tmp_path, bare)).partition("<script>")[0]
+    assert not re.search(r"\b(None|null|nan|NaN|inf)\b", text.partition("</style>")[2])
+    assert "No finished runs" in html.render(Board([]))
+
+
+def test_filters_by_tag(tmp_path: Path) -> None:
+    records = [made.record("a", 0.9, tags=("reconstruction",)), made.record("b", 0.8)]
+    (table,) = made.board(tmp_path, *records, tag="reconstruction").tables
+    assert [row.system for row in table.rows] == ["a"]
+    assert build(store.load_all([tmp_path]), tag="other").tables == []
+
+
+def test_costs_of_two_machines_are_never_compared(tmp_path: Path) -> None:
+    records = [made.record(name, 0.9, device=name) for name in ("A100", "H100")]
+    board = made.board(tmp_path, *records)
+    parameters, seconds, _ = (pareto.points(board.tables[0], board.records, cost) for cost in pareto.COSTS)
+    assert [len(p) for p in parameters.values()] == [2]
+    assert sorted(machine.partition(",")[0] for machine in seconds) == ["A100", "H100"]
+    assert "compare them by letter" in html.render(board)
+
+
+def test_the_frontier_is_what_nothing_betters(tmp_path: Path) -> None:
+    figures = (("small", 0.70, 1), ("good", 0.95, 5), ("worse and larger", 0.90, 6), ("same size", 0.60, 1))
+    board = made.board(tmp_path, *(made.record(n, a, params=p) for n, a, p in figures))
+    (found,) = pareto.points(board.tables[0], board.records, pareto.COSTS[0]).values()
+    best = pareto.frontier(found, pareto.COSTS[0], higher_is_better=True)
+    assert [point.row.system for point in best] == ["small", "good"]
+
+
+def test_formulas_are_harmless_in_csv(board: Board) -> None:
+    rows = list(csv.reader(io.StringIO(data.render_csv(board))))
+    texts = [cell for row in rows for cell in row if not re.fullmatch(r"[-+.e\d]+", cell)]
+    assert len(texts) > 50
+    assert not [text for text in texts if text.startswith(data.FORMULA)]
+    assert [row[5] for row in rows if "HYPERLINK" in row[5]] == ["'" + made.FORMULA]
+    for text in ("=1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "\uff1d1"):
+        assert data._guard(text) == f"'{text}"
+
+
+TASKS = {
+    "eurosat": ("label", {"per_class": 9}, ["AnnualCrop", "River"]),
+    "ucm-captions": ("caption", {}, ["a river </script><script>alert(3)</script>", "two words"]),
+    "rsvqa-lr": ("answer", {}, ["yes", "no"]),
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_samples_show_images_beside_what_was_said(name: str, tmp_path: Path) -> None:
+    key, sizes, said = TASKS[name]
+    spec = registry().get("dataset", name)
+    load_attribute(spec.fake)(tmp_path / "files", spec, **sizes)
+    prepare(spec, tmp_path / "files", tmp_path)
+    stored, protocol = find(tmp_path, spec), choose_protocol(spec, None)
+    test = splits.resolve(stored, protocol).test
+    specs = [registry().get("metric", m) for m in protocol.metrics if m != "METEOR"]
+    for number, text in enumerate(said):
+        entries = [{"id": stored.ids[i], key: text} for i in test]
+        outcome = outcome_against(protocol.task, entries, stored, test, specs)
+        scored = score_outcome(protocol.task, outcome, stored.manifest, specs, protocol.primary)
+        folder = tmp_path / "out"
+        external.save(f"system {number}", outcome, scored, stored.path, stored.manifest, protocol, folder)
+    board = build(store.load_all([tmp_path / "out"]))
+    (table,) = board.tables
+    samples = collect(table, board.records, tmp_path, 2)
+    assert len(samples) == 2
+    assert [s.name for s in samples] == [s.name for s in collect(table, board.records, tmp_path, 2)]
+    text = html.render(board, {table.fingerprint: samples})
+    page = Page(text)
+    assert [source[:22] for source in page.all("src")] == ["data:image/jpeg;base64"] * 2
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    for item in samples[0].items:
+        assert {one.text.partition(" 1")[0] for one in item.said} == set(said)
+        assert set(item.references) <= set(page.text)
+    assert not Page(html.render(board)).all("src")
+    for loaded in board.records.values():
+        loaded.record["plan"]["dataset"]["fingerprint"] = "other"
+    with pytest.raises(UserError, match="not those of the records"):
+        collect(table, board.records, tmp_path, 2)
+
+
+def test_a_finished_run_leaves_a_page(board: Board, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "out" / PAGE
+    show([loaded.path for loaded in board.records.values()], page)
+    assert str(page) in capsys.readouterr().out
+    assert not Page(page.read_text(encoding="utf-8")).all("src")
+
+
+def test_samples_need_html(tmp_path: Path) -> None:
+    done = run("0", "leaderboard", str(tmp_path), "--format", "latex", "--samples", "2")
+    assert done.returncode == 2
+    assert "--samples is for --format html" in done.stderr
+
+
+def test_latex_and_html_agree_on_ranks(board: Board) -> None:
+    ranks = re.findall(r"^(\d+)(?:\\rlap\{\$\^\{=\}\$\})? &", latex.render(board), re.M)
+    shown = re.findall(r'class="place" data-v="\d+">.*?<span>(\d+)=?</span>', html.render(board))
+    assert ranks == shown
