@@ -62,8 +62,11 @@ def leaderboard(
         raise UserError("--check needs --output FILE to compare with.")
     if samples and format_ != "html":
         raise UserError("--samples is for --format html: the others hold no images.")
-    loaded = load_all(records or [Path("rsbench-results")])
+    problems: list[str] = []
+    loaded = load_all(records or [Path("rsbench-results")], problems)
     board = build(loaded, task=task, dataset=dataset, protocol=protocol, division=division, tag=tag)
+    for problem in problems + board.problems:
+        typer.echo(f"rsbench: {problem}", err=True)
     text = _render(board, format_, output, _samples(board, samples, data_root))
     if output is None:
         typer.echo(text, nl=False)

@@ -23,8 +23,11 @@ def verify(records: Annotated[list[Path], typer.Argument(help="Records or folder
     from rsbench.records.store import load_all
     from rsbench.records.verify import verify as verify_one
 
-    failed = False
-    loaded = load_all(records)
+    problems: list[str] = []
+    loaded = load_all(records, problems)
+    for problem in problems:
+        typer.echo(f"rsbench: {problem}", err=True)
+    failed = bool(problems)
     for one in loaded:
         for line in verify_one(one):
             typer.echo(f"{one.record['run_id']}: {line}", err=True)

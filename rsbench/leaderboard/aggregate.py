@@ -133,10 +133,10 @@ def _row(group: list[LoadedRecord], metric: Metric, primary: str) -> Row:
     plan = records[0]["plan"]
     values = [r["metrics"][primary]["value"] for r in records]
     flags = sorted({_flag(c) for r in records for c in r["checks"] if c["name"].startswith(GATE) and not c["ok"]})
-    samples = rows_of(group, metric, primary)
+    doubts: list[str] = []
+    samples = rows_of(group, metric, primary, doubts)
+    flags += dict.fromkeys(doubts)
     family = plan.get("family") or {}
-    if samples is None:
-        flags.append("no predictions at hand")
     return Row(
         system=plan["model"]["label"],
         recipe=plan["recipe"].get("name", ""),

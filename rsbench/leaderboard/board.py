@@ -17,6 +17,19 @@ class Board:
     tables: list[Table]
     records: Mapping[str, LoadedRecord] = field(default_factory=dict)
 
+    @property
+    def problems(self) -> list[str]:
+        """One sentence for each protocol of which there are two tables, because its data or metrics have changed."""
+        prints: dict[tuple[str, str], list[str]] = {}
+        for table in self.tables:
+            prints.setdefault((table.dataset, table.protocol), []).append(table.fingerprint[:16])
+        return [
+            f"'{protocol}' of {dataset} stands for {len(found)} fingerprints ({', '.join(found)}): its data or metrics "
+            "have changed, and the tables cannot be compared."
+            for (dataset, protocol), found in prints.items()
+            if len(found) > 1
+        ]
+
 
 def build(
     records: Sequence[LoadedRecord],

@@ -12,6 +12,7 @@ import numpy as np
 from rsbench.metrics.contract import Metric, SumMetric
 from rsbench.metrics.evaluate import build
 from rsbench.records.store import LoadedRecord
+from rsbench.records.verify import TOLERANCE, check_file
 from rsbench.registry import registry
 from rsbench.tasks.kinds import kind_of, metric_context
 
@@ -48,21 +49,42 @@ def metric_over_seeds(name: str, plan: Mapping[str, Any]) -> Metric:
     return _Averaged(metric) if name in MEANS and isinstance(metric, SumMetric) else metric
 
 
-def rows_of(group: Sequence[LoadedRecord], metric: Metric, name: str) -> Rows | None:
-    """Per-sample rows in id order, averaged over seeds where that keeps their meaning, else of the middle seed."""
-    paths = [r.artifact("predictions") for r in group]
-    found = [p for p in paths if p is not None]
+def rows_of(group: Sequence[LoadedRecord], metric: Metric, name: str, doubts: list[str] | None = None) -> Rows | None:
+    """Per-sample rows in id order, averaged over seeds where that keeps their meaning, else of the middle seed.
+
+    ``None`` where predictions are not at hand or are not those that a record was made from; what speaks against a
+    record is added to *doubts*.
+    """
+    doubts = [] if doubts is None else doubts
+    read = [_read(record, metric, name, doubts) for record in group]
+    found = [rows for rows in read if rows is not None]
     if len(found) < len(group):
         return None
-    if name not in MEANS:
-        order = sorted(range(len(group)), key=lambda i: group[i].record["metrics"][name]["value"])
-        found = [found[order[len(order) // 2]]]
-    task = group[0].record["plan"]["task"]
-    read = [_read(path, metric, name, task) for path in found]
-    return Rows(np.mean([r.rows for r in read], axis=0), read[0].clusters)
+    if name in MEANS:
+        return Rows(np.mean([r.rows for r in found], axis=0), found[0].clusters)
+    order = sorted(range(len(group)), key=lambda i: group[i].record["metrics"][name]["value"])
+    return found[order[len(order) // 2]]
 
 
-def _read(path: Path, metric: Metric, name: str, task: str) -> Rows:
+def _read(loaded: LoadedRecord, metric: Metric, name: str, doubts: list[str]) -> Rows | None:
+    """The rows of one record, which must give the value that it holds."""
+    record = loaded.record
+    path = loaded.artifact("predictions")
+    if path is None:
+        doubts.append("no predictions at hand")
+        return None
+    wrong = check_file(path, record["artifacts"]["predictions"])
+    if wrong:
+        doubts.append(f"{wrong[0]} ({record['run_id']})")
+        return None
+    rows = _rows(path, metric, name, record["plan"]["task"])
+    stored, found = record["metrics"][name]["value"], metric.reduce(rows.rows)
+    if stored is None or not abs(stored - found) <= TOLERANCE:
+        doubts.append(f"{name} {stored} is stored, its predictions give {found:.4f} ({record['run_id']})")
+    return rows
+
+
+def _rows(path: Path, metric: Metric, name: str, task: str) -> Rows:
     outcome = kind_of(task).read(path)
     order = np.argsort(np.array(outcome.predictions.ids))
     rows = outcome.kept.get(name)

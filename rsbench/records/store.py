@@ -109,8 +109,10 @@ def load(path: Path) -> dict[str, Any]:
     return record
 
 
-def load_all(paths: Iterable[Path]) -> list[LoadedRecord]:
+def load_all(paths: Iterable[Path], problems: list[str] | None = None) -> list[LoadedRecord]:
     """Load every record at or below *paths*, sorted by run id and path.
+
+    Where *problems* is given, a record that is not valid is named there and left out.
 
     Raises:
         UserError: a path is not there, or a record below it is not valid.
@@ -120,7 +122,14 @@ def load_all(paths: Iterable[Path]) -> list[LoadedRecord]:
         if not path.exists():
             raise UserError(f"There is no file or folder '{path}' to read records from.")
         files |= set(path.rglob(FILE)) if path.is_dir() else {path}
-    loaded = [LoadedRecord(file, load(file)) for file in files]
+    loaded = []
+    for file in sorted(files):
+        try:
+            loaded.append(LoadedRecord(file, load(file)))
+        except UserError as error:
+            if problems is None:
+                raise
+            problems.append(f"{error} It is left out.")
     return sorted(loaded, key=lambda r: (r.record["run_id"], str(r.path)))
 
 

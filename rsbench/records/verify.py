@@ -21,7 +21,7 @@ def verify(loaded: LoadedRecord) -> list[str]:
     path = loaded.artifact("predictions")
     if path is None:
         return ["its predictions are not at hand"]
-    wrong = _check_file(path, record["artifacts"]["predictions"])
+    wrong = check_file(path, record["artifacts"]["predictions"])
     if wrong:
         return wrong
     plan = record["plan"]
@@ -46,7 +46,8 @@ def verify(loaded: LoadedRecord) -> list[str]:
     return wrong
 
 
-def _check_file(path: Path, artifact: dict[str, Any]) -> list[str]:
+def check_file(path: Path, artifact: dict[str, Any]) -> list[str]:
+    """Return what does not match between a file and its entry in a record: nothing, or that it is another file."""
     if path.stat().st_size != artifact["bytes"] or sha256_file(path) != artifact["sha256"]:
         return [f"{path.name} is not the file that the record was made from"]
     return []
