@@ -31,6 +31,7 @@ class Row:
         mean, deviation: of the primary metric over seeds; the deviation (ddof 1) is ``None`` for one seed.
         interval: 95 % of the test sample.
         rank: shared where neighbours cannot be told apart; ``None`` for controls and flagged rows.
+        p_above: of the paired bootstrap against the ranked row above, by Holm's correction; ``None`` for the first.
         flags: why a row is not ranked, or what is missing.
         samples: per-sample rows [N, k] averaged over seeds, for comparisons; ``None`` without predictions.
         clusters: [N], what samples share, or ``None``.
@@ -54,6 +55,7 @@ class Row:
     company: int = 0
     kin: str = ""
     rank: int | None = None
+    p_above: float | None = None
     samples: np.ndarray | None = field(default=None, repr=False)
     clusters: np.ndarray | None = field(default=None, repr=False)
 

@@ -29,10 +29,11 @@ def rank(table: Table) -> None:
     pairs = list(pairwise(ranked))
     comparable = [(a, b) for a, b in pairs if _comparable(a, b)]
     p_values = [paired_bootstrap(table.metric, a.samples, b.samples, a.clusters).p for a, b in comparable]  # type: ignore[arg-type]
-    separated = {id(b) for (_, b), p in zip(comparable, holm(p_values), strict=True) if p < LEVEL}
+    for (_, row), p in zip(comparable, holm(p_values), strict=True):
+        row.p_above = p
     current = 1
     for place, row in enumerate(ranked, start=1):
-        if id(row) in separated:
+        if row.p_above is not None and row.p_above < LEVEL:
             current = place
         row.rank = current
 

@@ -12,6 +12,8 @@ from rsbench.leaderboard.board import build
 from rsbench.leaderboard.render import data, markdown, terminal
 from rsbench.metrics.contract import MetricContext
 from rsbench.metrics.evaluate import evaluate
+from rsbench.metrics.intervals import holm
+from rsbench.metrics.resample import paired_bootstrap
 from rsbench.records import store
 from rsbench.records.verify import verify
 from rsbench.registry import registry
@@ -180,3 +182,16 @@ def test_rows_at_or_below_a_floor_are_not_ranked(tmp_path: Path) -> None:
     assert found["level"][0] is None
     assert found["level"][1] == ["not above question-only: 0.7000 against 0.7000"]
     assert found["below"][0] is None
+
+
+def test_p_values_against_the_row_above_are_corrected(tmp_path: Path) -> None:
+    for system, accuracy in (("a", 0.95), ("b", 0.90), ("c", 0.897)):
+        add(tmp_path, system, accuracy, stream=7)
+    (table,) = build(store.load_all([tmp_path])).tables
+    a, b, c = table.rows
+    raw = [paired_bootstrap(table.metric, x.samples, y.samples).p for x, y in ((a, b), (b, c))]
+    assert a.p_above is None
+    assert [b.p_above, c.p_above] == holm(raw)
+    assert b.p_above is not None
+    assert b.p_above < 0.05
+    assert "p_above" in data.render_csv(build(store.load_all([tmp_path]))).splitlines()[0]

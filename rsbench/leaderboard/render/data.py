@@ -30,6 +30,7 @@ def rows(board: Board) -> list[dict[str, Any]]:
             "deviation": row.deviation,
             "low": row.interval[0] if row.interval else None,
             "high": row.interval[1] if row.interval else None,
+            "p_above": row.p_above,
             **row.metrics,
             "params": row.params,
             "train_seconds": row.train_seconds,

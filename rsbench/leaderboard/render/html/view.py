@@ -166,7 +166,8 @@ def _by(row: Row, tags: Sequence[str]) -> list[str]:
     """How a row came about: recipe and division, which say nothing of controls, seeds and tags."""
     how = ["control"] if row.control else [row.recipe, row.division]
     seeds = f"{len(row.seeds)} seed{'s' if len(row.seeds) != 1 else ''}"
-    return [text for text in (*how, seeds, *(tag for tag in tags if tag != "control")) if text]
+    above = "" if row.p_above is None else f"p = {row.p_above:.4f} against the ranked row above"
+    return [text for text in (*how, seeds, *(tag for tag in tags if tag != "control"), above) if text]
 
 
 def _cells(one: Series, table: Table, machines: Mapping[str, str]) -> list[Cell]:
