@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from rsbench_timm.options import encoder_options
+from rsbench_timm.options import encoder_options, network_options
 
 from rsbench.specs import Accepts, ModelSpec, Option
 
@@ -13,7 +13,6 @@ _OPEN: Final = "; training settings are not in what could be read"
 
 def _network(name: str, summary: str, factory: str, backbone: str, citation: str) -> ModelSpec:
     extra = {
-        "freeze": Option(default=True, help="keep the encoder's weights and BatchNorm statistics as they are"),
         "width": Option(default=512, help="units of the LSTM, of word embeddings and of projected features"),
     }
     return ModelSpec(
@@ -22,7 +21,7 @@ def _network(name: str, summary: str, factory: str, backbone: str, citation: str
         factory=f"rsbench_captioners.{factory}",
         tasks=("captioning",),
         accepts=Accepts(normalisation="imagenet", min_size=32),
-        options=encoder_options(backbone) | extra,
+        options=network_options(backbone) | extra,
         citation=citation + _OPEN,
         tags=("reconstruction",),
     )

@@ -10,7 +10,7 @@ from torch import nn
 
 from rsbench.tasks.context import ModelContext
 from rsbench_spatialnet.encoder import TokenEncoder
-from rsbench_spatialnet.network import Answerer, Captioner, Classifier, layer_options
+from rsbench_spatialnet.network import Answerer, Captioner, Classifier, with_head
 
 
 def on_backbone(context: ModelContext, **options: Any) -> nn.Module:
@@ -19,15 +19,9 @@ def on_backbone(context: ModelContext, **options: Any) -> nn.Module:
     Raises:
         UserError: the width is not a multiple of the heads, there is no such backbone, or its weights cannot be had.
     """
-    shared = layer_options(options)
     trunk = grid_encoder(context, *(options[k] for k in ("backbone", "weights", "freeze", "input_size")))
     encoder = MapEncoder(trunk, options["dim"])
-    if context.task == "classification":
-        return BackboneClassifier(encoder, context)
-    text = shared | {"depth": options["text_layers"]}
-    if context.task == "captioning":
-        return BackboneCaptioner(encoder, context, text, options["land_use_weight"])
-    return BackboneAnswerer(encoder, context, text, regression=options["count"] == "regression", blind=False)
+    return with_head(encoder, context, options, (BackboneClassifier, BackboneCaptioner, BackboneAnswerer))
 
 
 class MapEncoder(TokenEncoder):

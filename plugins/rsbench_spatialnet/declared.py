@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from rsbench_timm.options import encoder_options
+from rsbench_timm.options import network_options
 
 from rsbench.specs import Accepts, ModelSpec, Option, RecipeSpec
 
@@ -67,9 +67,7 @@ MODELS: Final = (
         factory="rsbench_spatialnet.backbone:on_backbone",
         tasks=_TASKS,
         accepts=Accepts(min_size=32, normalisation="imagenet"),
-        options=encoder_options("torchvision:resnet50")
-        | {"freeze": Option(default=True, help="keep the encoder's weights and BatchNorm statistics as they are")}
-        | {name: _OPTIONS[name] for name in _HEADS},
+        options=network_options("torchvision:resnet50") | {name: _OPTIONS[name] for name in _HEADS},
         recipes=("spatialnet-author", "spatialnet-short"),
         pretrained_on="ImageNet-1k",
         citation=f"{_PAPER}; the encoder is not the paper's",

@@ -42,12 +42,25 @@ def _build(context: ModelContext, options: dict[str, Any], blind: bool) -> nn.Mo
     encoder = PatchEncoder(
         context.channels, size, patch=options["patch"], depth=options["depth"], norm=options["norm"], **shared
     )
+    return with_head(encoder, context, options, (Classifier, Captioner, Answerer), blind=blind)
+
+
+def with_head(
+    encoder: TokenEncoder,
+    context: ModelContext,
+    options: dict[str, Any],
+    networks: tuple[type[Classifier], type[Captioner], type[Answerer]],
+    *,
+    blind: bool = False,
+) -> nn.Module:
+    """Build that of the *networks* which is for the task of *context*, on *encoder*."""
+    classifier, captioner, answerer = networks
     if context.task == "classification":
-        return Classifier(encoder, context)
-    text = shared | {"depth": options["text_layers"]}
+        return classifier(encoder, context)
+    text = layer_options(options) | {"depth": options["text_layers"]}
     if context.task == "captioning":
-        return Captioner(encoder, context, text, options["land_use_weight"])
-    return Answerer(encoder, context, text, regression=options["count"] == "regression", blind=blind)
+        return captioner(encoder, context, text, options["land_use_weight"])
+    return answerer(encoder, context, text, regression=options["count"] == "regression", blind=blind)
 
 
 def layer_options(options: dict[str, Any]) -> dict[str, Any]:

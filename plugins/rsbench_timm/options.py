@@ -15,3 +15,9 @@ def encoder_options(backbone: str) -> dict[str, Option]:
         ),
         "input_size": Option(default=0, help="side to which images are resized inside the model, in pixels; 0: as is"),
     }
+
+
+def network_options(backbone: str) -> dict[str, Option]:
+    """Return :func:`encoder_options` and, since a network may train its encoder, ``freeze``."""
+    freeze = Option(default=True, help="keep the encoder's weights and BatchNorm statistics as they are")
+    return encoder_options(backbone) | {"freeze": freeze}

@@ -8,25 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from rsbench_timm.options import network_options
+
 from rsbench.specs import Accepts, ModelSpec, Option, RecipeSpec
 
 _ACCEPTS: Final = Accepts(normalisation="imagenet", min_size=32)
 _RESNET: Final = "timm:resnet152.tv_in1k"
 _VIT: Final = "timm:vit_base_patch32_clip_224.openai"
-
-
-def _image_options(backbone: str) -> dict[str, Option]:
-    return {
-        "backbone": Option(default=backbone, help="timm:<name> or torchvision:<name>; its last feature map is used"),
-        "weights": Option(
-            default="imagenet",
-            help="none | imagenet (downloaded) | a .safetensors, .npz, .pt or .pth file, for ImageNet mean and std",
-        ),
-        "freeze": Option(default=True, help="leave the backbone's weights as they are", choices=(True, False)),
-        "input_size": Option(default=0, help="side to which images are resized inside the model; 0 leaves them"),
-    }
-
-
 _WIDTH: Final = Option(default=2400, help="numbers in a question's state; 2400 as in skip-thoughts")
 _RECONSTRUCTION: Final[dict[str, Any]] = {"tasks": ("vqa",), "accepts": _ACCEPTS, "tags": ("reconstruction",)}
 _CONTROL: Final[dict[str, Any]] = {"tasks": ("vqa",), "tags": ("control",)}
@@ -37,7 +25,7 @@ MODELS: Final = (
         name="lobry2020",
         summary="Frozen ResNet-152 and a word GRU in place of skip-thoughts, multiplied.",
         factory="rsbench_vqa.lobry:Lobry2020",
-        options={**_image_options(_RESNET), "question_width": _WIDTH},
+        options={**network_options(_RESNET), "question_width": _WIDTH},
         recipes=("lobry-author",),
         pretrained_on="ImageNet-1k",
         citation=_LOBRY,
@@ -48,7 +36,7 @@ MODELS: Final = (
         summary="lobry2020 with attention led by the question and a curriculum from easy to hard.",
         factory="rsbench_vqa.yuan:Yuan2022",
         options={
-            **_image_options(_RESNET),
+            **network_options(_RESNET),
             "question_width": _WIDTH,
             "growth": Option(default=1000, help="training steps after which the curriculum holds all questions"),
         },
@@ -61,7 +49,7 @@ MODELS: Final = (
         summary="Bi-modal transformer on the patches of a frozen CLIP ViT-B/32 and learnt words.",
         factory="rsbench_vqa.bazi:Bazi2022",
         options={
-            **(_image_options(_VIT) | {"input_size": Option(default=224, help="side to which images are resized")}),
+            **(network_options(_VIT) | {"input_size": Option(default=224, help="side to which images are resized")}),
             "width": Option(default=512, help="numbers in a token, a multiple of 64"),
             "layers": Option(default=2, help="pairs of cross-attention decoders"),
         },
@@ -81,7 +69,7 @@ MODELS: Final = (
         summary="Mean features of a frozen backbone and the question's type, without its words.",
         factory="rsbench_vqa.controls:ImageOnly",
         accepts=_ACCEPTS,
-        options=_image_options(_RESNET),
+        options=network_options(_RESNET),
         pretrained_on="ImageNet-1k",
         **_CONTROL,
     ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rsbench.cli import complete, lazy
+from rsbench.cli import complete, lazy, options
 from rsbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,17 +38,17 @@ def multitask(
         str | None, typer.Option(help="Default: the model's own.", autocompletion=complete.names("recipe"))
     ] = None,
     seeds: Annotated[str, typer.Option(help="Such as 3, 0-4 or 0,2,5.")] = "0",
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")] = None,
-    option: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Set an option of the model.")] = None,
-    device: Annotated[str, typer.Option(help="auto | cpu | cuda | cuda:N")] = "auto",
-    precision: Annotated[str | None, typer.Option(help="auto | fp32 | bf16 | fp16")] = None,
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: all usable cores.")] = 0,
-    overfit: Annotated[int | None, typer.Option(min=1, help="Train and test on this many training images.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the records.", envvar="RSBENCH_OUT")] = Path("rsbench-results"),
-    data_root: Annotated[Path | None, typer.Option(help="Data root.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plans and stop.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print outcomes as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    set_: options.Changes = None,
+    option: options.ModelOptions = None,
+    device: options.Device = "auto",
+    precision: options.Precision = None,
+    threads: options.Threads = 0,
+    overfit: options.Overfit = None,
+    out: options.Out = Path("rsbench-results"),
+    data_root: options.DataRoot = None,
+    dry_run: options.DryRun = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train one model on several datasets and tasks at once.
 

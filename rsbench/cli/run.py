@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rsbench.cli import complete, lazy
+from rsbench.cli import complete, lazy, options
 from rsbench.errors import UserError
 from rsbench.registry import registry
 
@@ -44,21 +44,19 @@ def run(
         ),
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Such as 3, 0-4 or 0,2,5. Default: the protocol's.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")] = None,
-    option: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Set an option of the model.")] = None,
+    set_: options.Changes = None,
+    option: options.ModelOptions = None,
     weights: Annotated[str | None, typer.Option(help="none | imagenet | FILE; short for --option weights=.")] = None,
     suite: Annotated[Path | None, typer.Option(help="A YAML file of runs.")] = None,
-    device: Annotated[str, typer.Option(help="auto | cpu | cuda | cuda:N")] = "auto",
-    precision: Annotated[str | None, typer.Option(help="auto | fp32 | bf16 | fp16")] = None,
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0: all usable cores.")] = 0,
-    overfit: Annotated[
-        int | None, typer.Option(min=1, help="Train and test on this many training images, to see that a model learns.")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the records.", envvar="RSBENCH_OUT")] = Path("rsbench-results"),
-    data_root: Annotated[Path | None, typer.Option(help="Data root.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plans and stop.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print outcomes as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    device: options.Device = "auto",
+    precision: options.Precision = None,
+    threads: options.Threads = 0,
+    overfit: options.Overfit = None,
+    out: options.Out = Path("rsbench-results"),
+    data_root: options.DataRoot = None,
+    dry_run: options.DryRun = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train and evaluate models on a dataset; without arguments, the demo.
 
@@ -87,10 +85,10 @@ def run(
     else:
         if dataset is None:
             raise UserError(f"On which dataset? rsbench run {models} DATASET; see: rsbench list datasets.")
-        options = parse_pairs(option or [], "--option") | ({"weights": weights} if weights is not None else {})
+        given = parse_pairs(option or [], "--option") | ({"weights": weights} if weights is not None else {})
         requests = [
             RunRequest(
-                models=tuple((m.strip(), options) for m in models.split(",")),
+                models=tuple((m.strip(), given) for m in models.split(",")),
                 dataset=dataset,
                 protocol=protocol,
                 recipe=recipe,

@@ -177,11 +177,11 @@ def test_shipped_suites_are_valid() -> None:
     ("typed", "kept"),
     [
         (
-            "rsbench run a b --out /tmp/x --data-root=/data --set 'augmentation={}'",
+            "rsbench run a b --out /elsewhere/x --data-root=/elsewhere --set 'augmentation={}'",
             "rsbench run a b --set 'augmentation={}'",
         ),
         (
-            "rsbench run a b --weights /w/net.npz --option k=/w/other.pt",
+            "rsbench run a b --weights /elsewhere/net.npz --option k=/elsewhere/other.pt",
             "rsbench run a b --weights net.npz --option k=other.pt",
         ),
         ("rsbench run --suite suites/x.yaml --out", "rsbench run --suite suites/x.yaml"),
