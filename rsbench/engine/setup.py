@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from rsbench.engine.data import RunData
@@ -40,6 +41,6 @@ def build_loss(plan: RunPlan, context: LossContext) -> nn.Module:
 
 
 def normalisation(plan: RunPlan, data: RunData) -> Normalisation:
-    """Normalisation that the model declares, with statistics of the training split where it asks for them."""
-    images = data.store.image_index[data.train]
+    """Normalisation that the model declares, with statistics of the training split's images where it asks for them."""
+    images = np.unique(data.store.image_index[data.train])  # samples may share images: a hundred questions do
     return normalisation_for(plan.model["accepts"]["normalisation"], data.store.images, images, data.bands)

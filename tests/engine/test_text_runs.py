@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from rsbench.engine.data import open_data
 from rsbench.engine.jobs.captioning import SentenceTargets
 from rsbench.engine.jobs.vqa import QuestionTargets
 from rsbench.engine.run import execute
-from rsbench.engine.setup import make_job
+from rsbench.engine.setup import make_job, normalisation
 from rsbench.errors import UserErrors
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.records.store import load_all
@@ -103,6 +104,19 @@ def test_a_vqa_run_answers_every_question_once(root: Path, tmp_path: Path) -> No
     )
     (loaded,) = load_all([tmp_path])
     assert verify(loaded) == []
+
+
+def test_statistics_count_an_image_once_however_many_questions_it_has(root: Path, tmp_path: Path) -> None:
+    plan = make_plan(root, tmp_path, "spatialnet-vit", "rsvqa-lr", options=SMALL)
+    plan = dataclasses.replace(
+        plan, model={**plan.model, "accepts": {**plan.model["accepts"], "normalisation": "dataset"}}
+    )
+    data = open_data(plan)
+    data = dataclasses.replace(data, train=np.concatenate([data.train, np.repeat(data.train[:1], 50)]))
+    norm = normalisation(plan, data)
+    images = data.store.images[np.unique(data.store.image_index[data.train])].astype(np.float64)
+    np.testing.assert_allclose(norm.mean, images.mean((0, 2, 3)), rtol=1e-12)
+    np.testing.assert_allclose(norm.std, images.std((0, 2, 3)), rtol=1e-9)
 
 
 def test_images_that_are_not_normalised_pass_as_they_are(root: Path, tmp_path: Path) -> None:
