@@ -58,17 +58,24 @@ class ResidualBlock(nn.Module):
 
 
 class BMTA(nn.Module):
-    """Stem and 11 residual blocks, global average pooling, dropout .5, linear classifier.
+    """Stem and 11 residual blocks, global average pooling, dropout, linear classifier.
 
     Args:
         channels, classes: of the input images and the output logits.
         alpha_init: raw value of the 11 alphas at the start.
         alpha_decay: leave the alphas to weight decay; without, they are named in :meth:`no_weight_decay`.
-        dropblock: ``author`` or ``paper``.
+        dropblock: ``author``, ``paper`` or ``none``.
+        dropout: probability before the classifier.
     """
 
     def __init__(
-        self, channels: int, classes: int, alpha_init: float = 0.5, alpha_decay: bool = True, dropblock: str = "author"
+        self,
+        channels: int,
+        classes: int,
+        alpha_init: float = 0.5,
+        alpha_decay: bool = True,
+        dropblock: str = "author",
+        dropout: float = 0.5,
     ) -> None:
         super().__init__()
         self.alpha_decay = alpha_decay
@@ -82,7 +89,7 @@ class BMTA(nn.Module):
                 blocks.append(ResidualBlock(width, out, stride if i == 0 else 1, drop, alpha_init))
                 width = out
         self.blocks = nn.Sequential(*blocks)
-        self.dropout = nn.Dropout(0.5)
+        self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(width, classes)
         initialise(self)
         for (
@@ -112,7 +119,9 @@ class BMTA(nn.Module):
 
 
 def make_dropblock(kind: str, p: float) -> nn.Module:
-    """Return the author's DropBlock or that of Ghiasi et al. 2018 (torchvision's), block size 7."""
+    """Return the author's DropBlock or that of Ghiasi et al. 2018 (torchvision's), block size 7, or the identity."""
+    if kind == "none":
+        return nn.Identity()
     if kind == "author":
         return AuthorDropBlock(p, BLOCK)
     from torchvision.ops import DropBlock2d
@@ -127,6 +136,8 @@ def check_dropblock(kind: str, size: int) -> None:
         UserError: torchvision's needs maps of at least 7 pixels, or of an odd side.
         ValueError: see :func:`rsbench_convnets.dropblock.guard`.
     """
+    if kind == "none":
+        return
     for _, _, stride, p in STAGES:
         size = -(-size // stride)
         if kind == "paper" and size < BLOCK and size % 2 == 0:
@@ -137,14 +148,20 @@ def check_dropblock(kind: str, size: int) -> None:
         guard(make_dropblock(kind, p), p, size)
 
 
-def bmta(context: ModelContext, alpha_init: float = 0.5, alpha_decay: bool = True, dropblock: str = "author") -> BMTA:
+def bmta(
+    context: ModelContext,
+    alpha_init: float = 0.5,
+    alpha_decay: bool = True,
+    dropblock: str = "author",
+    dropout: float = 0.5,
+) -> BMTA:
     """Build BMTA as coded.
 
     Raises:
         UserError: the images are too small for the DropBlock asked for.
     """
     check_dropblock(dropblock, context.size)
-    return BMTA(context.channels, context.num_classes, alpha_init, alpha_decay, dropblock)
+    return BMTA(context.channels, context.num_classes, alpha_init, alpha_decay, dropblock, dropout)
 
 
 def bmta_paper_dropblock(context: ModelContext, alpha_init: float = 0.5, alpha_decay: bool = True) -> BMTA:

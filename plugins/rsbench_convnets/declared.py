@@ -19,9 +19,10 @@ _ATTENTION: Final = {
 }
 _DROPBLOCK: Final = Option(
     default="author",
-    help="author: seeds anywhere, one mask for all channels; paper: Ghiasi 2018",
-    choices=("author", "paper"),
+    help="author: seeds anywhere, one mask for all channels; paper: Ghiasi 2018; none: left out",
+    choices=("author", "paper", "none"),
 )
+_DROPOUT: Final = Option(default=0.5, help="probability before the classifier")
 
 
 def _rgb(size: int | None = None, min_size: int = 1) -> Accepts:
@@ -52,7 +53,7 @@ MODELS: Final = (
         summary="Balanced multi-task attention, 12 layers, as the author coded it.",
         factory="rsbench_convnets.bmta:bmta",
         accepts=_rgb(min_size=8),
-        options={**_ATTENTION, "dropblock": _DROPBLOCK},
+        options={**_ATTENTION, "dropblock": _DROPBLOCK, "dropout": _DROPOUT},
         recipes=("bmta-author", "bmta-author-erase", "bmta-author-plain"),
         params=13_115_813,
         citation=_VIR,

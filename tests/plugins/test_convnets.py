@@ -171,6 +171,15 @@ def test_small_images_are_refused_where_the_papers_dropblock_cannot_work():
         assert build("bmta", size=16).train()(torch.randn(2, 3, 16, 16)).shape == (2, 10)
 
 
+def test_without_dropblock_and_dropout_training_is_deterministic():
+    network = build("bmta", size=16, dropblock="none", dropout=0.0).train()
+    x = torch.randn(2, 3, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(network(x), network(x))
+        dropped = build("bmta", size=16).train()
+        assert not torch.equal(dropped(x), dropped(x))
+
+
 def test_recipes_of_the_author():
     recipe = registry().get("recipe", "bmta-author")
     assert (recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.no_decay) == ("adamw", 1e-3, 0.05, ())
