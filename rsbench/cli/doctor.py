@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ import typer
 
 from rsbench import __version__
 from rsbench.cli import lazy
+from rsbench.cores import usable_cores
 from rsbench.registry import registry
 
 # In a process of its own: importing torch takes seconds, and a broken CUDA can end a process.
@@ -69,7 +69,6 @@ def examine(data_root: Path | None) -> dict[str, Any]:
     torch = _torch(problems)
     root = location.data_root(data_root)
     existing = next(p for p in (root, *root.parents) if p.exists())
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "rsbench": __version__,
         "python": platform.python_version(),
@@ -77,7 +76,7 @@ def examine(data_root: Path | None) -> dict[str, Any]:
         "packages": {
             n: _version(n) for n in ("torchvision", "timm", "torchgeo", "lightning-fabric", "numpy", "pandas")
         },
-        "cores": cores,
+        "cores": usable_cores(),
         "data root": str(root),
         "disk free": f"{shutil.disk_usage(existing).free / 1e9:.1f} GB",
         "prepared": sorted(p.parent.name for p in root.glob("prepared/*/complete")),

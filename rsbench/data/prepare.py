@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 from filelock import FileLock
 
+from rsbench.cores import usable_cores
 from rsbench.data import manifest as manifest_files
 from rsbench.data.source import SampleError, Source
 from rsbench.data.store import PreparedStore, fingerprint, store_path
@@ -117,8 +118,7 @@ class _Preparation:
         self.partial = target.with_name(f".{target.name}.partial")
         self.total = len(source.image_ids)
         self.shape = (self.total, *source.shape)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self.workers = workers or cores
+        self.workers = workers or usable_cores()
         columns = {name: _plain(values) for name, values in source.columns.items()}
         self.samples: dict[str, Any] = {"image_ids": list(source.image_ids), "columns": columns}
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
-from rsbench.leaderboard.rows import Rows, metric_over_seeds, rows_of
+from rsbench.cores import usable_cores
+from rsbench.leaderboard.rows import metric_over_seeds, rows_of
 from rsbench.metrics.contract import Metric
-from rsbench.metrics.resample import bootstrap_interval
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
 
@@ -29,7 +30,7 @@ class Row:
 
     Attributes:
         mean, deviation: of the primary metric over seeds; the deviation (ddof 1) is ``None`` for one seed.
-        interval: 95 % of the test sample.
+        interval: 95 % of the test sample, over rows averaged over seeds; of one seed its record's own.
         rank: shared where neighbours cannot be told apart; ``None`` for controls and flagged rows.
         p_above: of the paired bootstrap against the ranked row above, by Holm's correction; ``None`` for the first.
         flags: why a row is not ranked, or what is missing.
@@ -96,7 +97,8 @@ def _table(fingerprint: str, members: list[LoadedRecord]) -> Table:
     configurations: dict[str, list[LoadedRecord]] = {}
     for loaded in members:
         configurations.setdefault(configuration(loaded.record["plan"]), []).append(loaded)
-    rows = [_row(group, metric, spec.name) for group in configurations.values()]
+    with ThreadPoolExecutor(usable_cores()) as pool:  # reading, hashing and decoding leave Python to others
+        rows = list(pool.map(lambda group: _row(group, metric, spec.name), configurations.values()))
     _flag_identical(configurations, rows)
     return Table(
         task=plan["task"],
@@ -146,7 +148,7 @@ def _row(group: list[LoadedRecord], metric: Metric, primary: str) -> Row:
         seeds=tuple(unique),
         mean=statistics.fmean(values),
         deviation=statistics.stdev(values) if len(values) > 1 else None,
-        interval=_interval(records, metric, samples, primary),
+        interval=_stored_interval(records, primary),
         metrics={
             name: _mean([r["metrics"].get(name, {}).get("value") for r in records]) for name in records[0]["metrics"]
         },
@@ -172,14 +174,10 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return statistics.fmean(known) if known else None
 
 
-def _interval(
-    records: list[dict[str, Any]], metric: Metric, samples: Rows | None, primary: str
-) -> tuple[float, float] | None:
-    """One seed: the record's own interval; several: the bootstrap over samples of the averaged rows."""
-    if len(records) == 1 or samples is None:
-        stored = records[0]["metrics"][primary]["ci95"]
-        return tuple(stored) if stored else None
-    return bootstrap_interval(metric, samples.rows, samples.clusters)
+def _stored_interval(records: list[dict[str, Any]], primary: str) -> tuple[float, float] | None:
+    """The record's own interval of a single seed; of several, the table's bootstrap finds it."""
+    stored = records[0]["metrics"][primary]["ci95"] if len(records) == 1 else None
+    return tuple(stored) if stored else None
 
 
 def _flag_identical(configurations: dict[str, list[LoadedRecord]], rows: list[Row]) -> None:

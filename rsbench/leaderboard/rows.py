@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from rsbench.metrics.evaluate import build
 from rsbench.records.store import LoadedRecord
 from rsbench.records.verify import TOLERANCE, check_file
 from rsbench.registry import registry
+from rsbench.specs import MetricSpec
 from rsbench.tasks.kinds import kind_of, metric_context
 
 # Metrics that are linear in their totals, so that the mean over seeds is the score of summands averaged over seeds.
@@ -77,19 +79,35 @@ def _read(loaded: LoadedRecord, metric: Metric, name: str, doubts: list[str]) ->
     if wrong:
         doubts.append(f"{wrong[0]} ({record['run_id']})")
         return None
-    rows = _rows(path, metric, name, record["plan"]["task"])
+    rows = _rows(path, metric, registry().get("metric", name), record["plan"]["task"])
     stored, found = record["metrics"][name]["value"], metric.reduce(rows.rows)
     if stored is None or not abs(stored - found) <= TOLERANCE:
         doubts.append(f"{name} {stored} is stored, its predictions give {found:.4f} ({record['run_id']})")
     return rows
 
 
-def _rows(path: Path, metric: Metric, name: str, task: str) -> Rows:
-    outcome = kind_of(task).read(path)
-    order = np.argsort(np.array(outcome.predictions.ids))
-    rows = outcome.kept.get(name)
-    if rows is None:
-        rows = metric.statistics(outcome.predictions, outcome.references)
-    elif isinstance(metric, _Averaged):
-        rows = metric.metric.summands(rows)
-    return Rows(rows[order], None if outcome.clusters is None else outcome.clusters[order])
+def _rows(path: Path, metric: Metric, spec: MetricSpec, task: str) -> Rows:
+    inner = metric.metric if isinstance(metric, _Averaged) else metric
+    found = kind_of(task).statistics(path, spec, inner)
+    rows = inner.summands(found.rows) if isinstance(metric, _Averaged) and isinstance(inner, SumMetric) else found.rows
+    order = _ORDERS.of(found.ids)
+    return Rows(rows[order], None if found.clusters is None else found.clusters[order])
+
+
+class _Orders:
+    """The order of sample ids; sorting thousands of strings for each of thousands of files would take longest."""
+
+    def __init__(self, kept: int = 8) -> None:
+        self.seen: deque[tuple[Any, np.ndarray]] = deque(maxlen=kept)
+
+    def of(self, ids: Any) -> np.ndarray:
+        """Return what sorts *ids*, a chunked pyarrow array of strings."""
+        for others, order in tuple(self.seen):
+            if ids.equals(others):
+                return order
+        order = np.argsort(np.array(ids.to_pylist()))
+        self.seen.append((ids, order))
+        return order
+
+
+_ORDERS: Final = _Orders()

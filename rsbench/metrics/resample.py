@@ -58,15 +58,17 @@ def bootstrap_intervals(
     seed: int = 0,
 ) -> list[tuple[float, float] | None]:
     """Return the interval of each metric over its rows [N, k]: the same as one by one, but drawn once for all."""
-    intervals: list[tuple[float, float] | None] = []
-    for scores in resampled_scores(metrics, statistics, clusters, resamples=resamples, seed=seed):
-        finite = scores[np.isfinite(scores)]
-        if len(finite):
-            low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
-            intervals.append((float(low), float(high)))
-        else:
-            intervals.append(None)
-    return intervals
+    drawn = resampled_scores(metrics, statistics, clusters, resamples=resamples, seed=seed)
+    return [percentile_interval(scores, level) for scores in drawn]
+
+
+def percentile_interval(scores: np.ndarray, level: float = 0.95) -> tuple[float, float] | None:
+    """Return the middle share *level* of resampled scores [R]; ``None`` where none is finite."""
+    finite = scores[np.isfinite(scores)]
+    if not len(finite):
+        return None
+    low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def paired_bootstrap(
@@ -87,11 +89,16 @@ def paired_bootstrap(
     joint = _SumDifference(metric, a.shape[1]) if isinstance(metric, SumMetric) else _Difference(metric, a.shape[1])
     rows = np.concatenate([a, b], axis=1)
     scores = resampled_scores([joint], [rows], clusters, resamples=resamples, seed=seed)[0]
+    return paired_result(scores, metric.reduce(a) - metric.reduce(b), level)
+
+
+def paired_result(scores: np.ndarray, difference: float, level: float = 0.95) -> PairedResult:
+    """Sum up resampled differences *scores* [R] of two systems whose observed one is *difference*."""
     scores = scores[np.isfinite(scores)]
     low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2]) if len(scores) else (np.nan, np.nan)
     below, above = (scores <= 0).sum() + 1, (scores >= 0).sum() + 1
     p = min(1.0, 2 * min(below, above) / (len(scores) + 1))
-    return PairedResult(metric.reduce(a) - metric.reduce(b), float(low), float(high), float(p))
+    return PairedResult(difference, float(low), float(high), float(p))
 
 
 def resampled_scores(
@@ -103,7 +110,7 @@ def resampled_scores(
     seed: int,
 ) -> list[np.ndarray]:
     """Return the score of each resample for each metric, float64 [resamples]."""
-    number = None if clusters is None else np.unique(clusters, return_inverse=True)[1].ravel()
+    number = cluster_numbers(clusters)
     scores: dict[int, np.ndarray] = {}
     pools: dict[bytes, _Pool] = {}
     for i, (metric, rows) in enumerate(zip(metrics, statistics, strict=True)):
@@ -118,6 +125,11 @@ def resampled_scores(
     for group in alike.values():
         scores |= _by_product(group, resamples, _generator(seed))
     return [scores[i] for i in range(len(metrics))]
+
+
+def cluster_numbers(clusters: np.ndarray | None) -> np.ndarray | None:
+    """Number clusters [N] from 0, in the order of their names."""
+    return None if clusters is None else np.unique(clusters, return_inverse=True)[1].ravel()
 
 
 def _generator(seed: int) -> np.random.Generator:
@@ -182,16 +194,21 @@ def _pool(metric: SumMetric, rows: np.ndarray, number: np.ndarray | None) -> _Po
         if repeated:
             sums = _cross_table(number, place.ravel()) @ metric.summands(rows[first])
         else:
-            order = np.argsort(number, kind="stable")
-            sums = np.add.reduceat(metric.summands(rows)[order], np.cumsum(size) - size, axis=0)
-        return _Pool(sums, size.astype(np.float64), _uniform(len(size)), b"clusters" + size.tobytes())
+            sums = sum_by_cluster(metric.summands(rows), number)
+        return _Pool(sums, size.astype(np.float64), uniform_draw(len(size)), b"clusters" + size.tobytes())
     if not repeated:
-        return _Pool(metric.summands(rows), np.ones(n), _uniform(n), b"samples")
+        return _Pool(metric.summands(rows), np.ones(n), uniform_draw(n), b"samples")
     # In the order of their summands, so that draws do not depend on how a metric writes its rows.
     summands = metric.summands(rows[first])
     order = np.argsort(_as_bytes(summands), kind="stable")
     shares = count[order] / n
     return _Pool(summands[order], np.ones(len(order)), _multinomial(n, shares), b"distinct" + shares.tobytes())
+
+
+def sum_by_cluster(values: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Sum values [N, m] of each cluster; *number* [N] holds every cluster's number, from 0."""
+    size = np.bincount(number)
+    return np.add.reduceat(values[np.argsort(number, kind="stable")], np.cumsum(size) - size, axis=0)
 
 
 def _cross_table(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -206,7 +223,7 @@ def _as_bytes(rows: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(rows).view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
 
 
-def _uniform(n: int) -> Draw:
+def uniform_draw(n: int) -> Draw:
     """How often each of n rows comes when n are drawn with replacement."""
 
     def draw(rng: np.random.Generator, size: int) -> np.ndarray:

@@ -39,6 +39,18 @@ def save(record: dict[str, Any], directory: Path) -> Path:
     target = directory / FILE
     if finished(directory):
         raise UserError(f"{target} holds a finished record; records are never overwritten. Choose another --out.")
+    return _write(record, directory)
+
+
+def add_checks(checks: Iterable[dict[str, Any]], directory: Path) -> None:
+    """Add checks that were made once the record was on disk; nothing else of it can change."""
+    record = load(directory)
+    record["checks"] += checks
+    _write(record, directory)
+
+
+def _write(record: dict[str, Any], directory: Path) -> Path:
+    target = directory / FILE
     validate(record, str(target))
     directory.mkdir(parents=True, exist_ok=True)
     temporary = directory / f".{FILE}.{os.getpid()}"
@@ -96,8 +108,10 @@ def load(path: Path) -> dict[str, Any]:
         UserError: there is none, or it is not a record.
     """
     file = path / FILE if path.is_dir() else path
+    from pydantic_core import from_json
+
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = from_json(file.read_bytes(), allow_inf_nan=False)
     except FileNotFoundError:
         raise UserError(f"There is no record at {file}.") from None
     except (OSError, ValueError) as error:

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from rsbench.metrics.contract import MetricContext
+from rsbench.metrics.contract import Metric, MetricContext
 from rsbench.registry import registry
-from rsbench.specs import load_attribute
+from rsbench.specs import MetricSpec, load_attribute
 from rsbench.tasks import predictions as label_files
 from rsbench.tasks import tables
 from rsbench.tasks.captioning import Captions
-from rsbench.tasks.classification import breakdown
+from rsbench.tasks.classification import Predictions, breakdown
 from rsbench.tasks.vqa import AnswerReferences, Answers
 
 STATISTICS: Final = "statistics:"
@@ -40,6 +40,16 @@ class Outcome:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Statistics:
+    """Rows of one metric [N, k] with the ids of their samples (a chunked pyarrow array) and what samples share, [N] or
+    ``None``."""
+
+    ids: Any
+    rows: np.ndarray
+    clusters: np.ndarray | None = None
+
+
 class TaskKind(ABC):
     """A task.  ``keeps_statistics``: references are texts that do not go into a file; each metric's rows do."""
 
@@ -57,6 +67,20 @@ class TaskKind(ABC):
         Raises:
             UserError: the file is missing or of another kind.
         """
+
+    def statistics(self, path: Path, spec: MetricSpec, metric: Metric) -> Statistics:
+        """Return the rows of one metric, kept or made of a kept outcome; reads no more of the file than it must.
+
+        Raises:
+            UserError: the file is missing or of another kind.
+        """
+        import pyarrow as pa
+
+        outcome = self.read(path)
+        rows = outcome.kept.get(spec.name)
+        if rows is None:
+            rows = metric.statistics(outcome.predictions, outcome.references)
+        return Statistics(pa.chunked_array([outcome.predictions.ids]), rows, outcome.clusters)
 
     def by_group(self, outcome: Outcome, context: MetricContext) -> dict[str, Any]:
         """Return the record's ``by_group``."""
@@ -77,6 +101,13 @@ class Classification(TaskKind):
     def read(self, path: Path) -> Outcome:
         """Return predictions and references int64 [N]."""
         return Outcome(*label_files.read(path))
+
+    def statistics(self, path: Path, spec: MetricSpec, metric: Metric) -> Statistics:
+        """Return the rows of one metric; probabilities are read for those that need them."""
+        if "probabilities" in spec.needs:
+            return super().statistics(path, spec, metric)
+        ids, labels, references = label_files.read_labels(path)
+        return Statistics(ids, metric.statistics(Predictions([], labels), references))
 
     def by_group(self, outcome: Outcome, context: MetricContext) -> dict[str, Any]:
         """Figures per class, confusion matrix and reliability."""
@@ -110,6 +141,12 @@ class Captioning(TaskKind):
             if name.startswith(STATISTICS)
         }
         return Outcome(Captions(table["id"].to_pylist(), table["caption"].to_pylist()), None, kept=kept)
+
+    def statistics(self, path: Path, spec: MetricSpec, metric: Metric) -> Statistics:
+        """Return the rows that were kept of one metric."""
+        name = STATISTICS + spec.name
+        table = tables.read(path, ("id", name), alone=True)
+        return Statistics(table["id"], np.array(table[name].to_pylist(), dtype=np.float64))
 
     def by_group(self, outcome: Outcome, context: MetricContext) -> dict[str, Any]:
         """How varied the captions are."""

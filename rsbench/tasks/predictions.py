@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -50,6 +50,17 @@ def read(path: Path) -> tuple[Predictions, np.ndarray]:
     columns = [table[f"p{k}"].to_numpy() for k in range(len(table.column_names) - 3)]
     probabilities = _renormalised(np.stack(columns, axis=1)) if columns else None
     return Predictions(table["id"].to_pylist(), labels, probabilities), references
+
+
+def read_labels(path: Path) -> tuple[Any, np.ndarray, np.ndarray]:
+    """Return ids (pyarrow strings), predicted labels and references int64 [N], without the probabilities.
+
+    Raises:
+        UserError: the file is missing or not a table of predictions.
+    """
+    table = tables.read(path, ("id", "reference", "prediction"), alone=True)
+    labels, references = (table[name].to_numpy().astype(np.int64) for name in ("prediction", "reference"))
+    return table["id"], labels, references
 
 
 def as_stored(predictions: Predictions) -> Predictions:

@@ -23,8 +23,8 @@ def write(path: Path, columns: Mapping[str, Any]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def read(path: Path, needed: tuple[str, ...]) -> Any:
-    """Return the pyarrow table at *path*.
+def read(path: Path, needed: tuple[str, ...], *, alone: bool = False) -> Any:
+    """Return the pyarrow table at *path*: all its columns, or those *needed* *alone*.
 
     Raises:
         UserError: the file is missing, is not parquet, or lacks one of the *needed* columns.
@@ -33,10 +33,10 @@ def read(path: Path, needed: tuple[str, ...]) -> Any:
     from pyarrow import parquet
 
     try:
-        table = parquet.read_table(path)
+        with parquet.ParquetFile(path) as file:  # ten times as fast as read_table, which looks for datasets
+            missing = [name for name in needed if name not in file.schema_arrow.names]
+            if missing:
+                raise UserError(f"{path} cannot be read as predictions: it has no column {', '.join(missing)}.")
+            return file.read(list(needed) if alone else None, use_threads=False)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path} cannot be read as predictions: {error}.") from None
-    missing = [name for name in needed if name not in table.column_names]
-    if missing:
-        raise UserError(f"{path} cannot be read as predictions: it has no column {', '.join(missing)}.")
-    return table

@@ -191,7 +191,7 @@ def test_p_values_against_the_row_above_are_corrected(tmp_path: Path) -> None:
     a, b, c = table.rows
     raw = [paired_bootstrap(table.metric, x.samples, y.samples).p for x, y in ((a, b), (b, c))]
     assert a.p_above is None
-    assert [b.p_above, c.p_above] == holm(raw)
+    assert [b.p_above, c.p_above] == pytest.approx(holm(raw), abs=0.01)  # other draws of 10,000
     assert b.p_above is not None
     assert b.p_above < 0.05
     assert "p_above" in data.render_csv(build(store.load_all([tmp_path]))).splitlines()[0]

@@ -1,0 +1,49 @@
+"""A leaderboard of thousands of records of real size: seconds, memory, and growth with their number."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import boards
+import pytest
+
+SIZES = (1_000, 2_500, 10_000)
+# Run as a user would, in a process of its own; the last line holds its peak memory in KiB.
+SCRIPT = """
+import resource, sys
+from rsbench.cli.app import build
+build("leaderboard")(["leaderboard", sys.argv[1], "--format", "csv", "--output", sys.argv[2]], standalone_mode=False)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    root = tmp_path_factory.mktemp("boards")
+    for size in SIZES:
+        boards.write(root / str(size), size)
+    return {size: root / str(size) for size in SIZES}
+
+
+def measure(folder: Path, csv: Path) -> tuple[float, float]:
+    """Return seconds and peak memory in MiB of one board."""
+    import time
+
+    begin = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", SCRIPT, str(folder), str(csv)], capture_output=True, check=True)
+    return time.perf_counter() - begin, int(done.stdout.split()[-1]) / 1024
+
+
+def test_growth(benchmark, folders: dict[int, Path], tmp_path: Path) -> None:
+    found = {size: [measure(folder, tmp_path / f"{size}.csv") for _ in range(2)] for size, folder in folders.items()}
+    seconds = {size: min(s for s, _ in rounds) for size, rounds in found.items()}
+    memory = {size: max(m for _, m in rounds) for size, rounds in found.items()}
+    assert len((tmp_path / "10000.csv").read_text().splitlines()) == 1 + 10_000 // boards.SEEDS
+    benchmark.extra_info.update(seconds=json.dumps(seconds), mebibytes=json.dumps(memory))
+    benchmark.pedantic(measure, args=(folders[SIZES[0]], tmp_path / "again.csv"), rounds=1)
+    assert memory[10_000] < 1024
+    small, middle, large = (seconds[size] for size in SIZES)
+    assert (large - middle) / 7_500 <= 1.5 * (middle - small) / 1_500  # seconds a record do not grow
