@@ -16,6 +16,8 @@ from typing import Any, Final
 import numpy as np
 
 from rsbench.cores import usable_cores
+from rsbench.leaderboard.identical import flag_identical
+from rsbench.leaderboard.identities import broken
 from rsbench.leaderboard.rows import metric_over_seeds, rows_of
 from rsbench.metrics.contract import Metric
 from rsbench.records.store import LoadedRecord
@@ -99,7 +101,7 @@ def _table(fingerprint: str, members: list[LoadedRecord]) -> Table:
         configurations.setdefault(configuration(loaded.record["plan"]), []).append(loaded)
     with ThreadPoolExecutor(usable_cores()) as pool:  # reading, hashing and decoding leave Python to others
         rows = list(pool.map(lambda group: _row(group, metric, spec.name), configurations.values()))
-    _flag_identical(configurations, rows)
+    flag_identical(list(zip(configurations.values(), rows, strict=True)))
     return Table(
         task=plan["task"],
         dataset=plan["dataset"]["name"],
@@ -140,6 +142,7 @@ def _row(group: list[LoadedRecord], metric: Metric, primary: str) -> Row:
     doubts: list[str] = []
     samples = rows_of(group, metric, primary, doubts)
     flags += dict.fromkeys(doubts)
+    flags += dict.fromkeys(f"{said} ({r['run_id']})" for r in records for said in broken(r))
     family = plan.get("family") or {}
     return Row(
         system=plan["model"]["label"],
@@ -178,15 +181,3 @@ def _stored_interval(records: list[dict[str, Any]], primary: str) -> tuple[float
     """The record's own interval of a single seed; of several, the table's bootstrap finds it."""
     stored = records[0]["metrics"][primary]["ci95"] if len(records) == 1 else None
     return tuple(stored) if stored else None
-
-
-def _flag_identical(configurations: dict[str, list[LoadedRecord]], rows: list[Row]) -> None:
-    """Two configurations with bit-identical predictions: an option has had no effect."""
-    seen: dict[str, Row] = {}
-    for members, row in zip(configurations.values(), rows, strict=True):
-        for loaded in members:
-            sha = loaded.record["artifacts"].get("predictions", {}).get("sha256")
-            other = seen.setdefault(sha, row) if sha else row
-            if other is not row and not row.control:
-                row.flags.append(f"predictions identical to those of {other.system} ({other.recipe})")
-                break

@@ -8,22 +8,27 @@ from dataclasses import dataclass, field
 from rsbench.leaderboard.aggregate import Table, group
 from rsbench.leaderboard.rank import rank
 from rsbench.records.store import LoadedRecord
+from rsbench.records.throughput import is_throughput
 
 
 @dataclass
 class Board:
-    """Ranked tables, one for each protocol fingerprint, and the records of their rows by run id."""
+    """Ranked tables, one for each protocol fingerprint, the records of their rows by run id, and runs that failed."""
 
     tables: list[Table]
     records: Mapping[str, LoadedRecord] = field(default_factory=dict)
+    speeds: int = 0  # records of throughput, which are on another board
+    failures: Sequence[LoadedRecord] = ()
 
     @property
     def problems(self) -> list[str]:
-        """One sentence for each protocol of which there are two tables, because its data or metrics have changed."""
+        """One sentence for each protocol of which there are two tables, because its data or metrics have changed; and
+        one where there are speeds alone."""
         prints: dict[tuple[str, str], list[str]] = {}
         for table in self.tables:
             prints.setdefault((table.dataset, table.protocol), []).append(table.fingerprint[:16])
-        return [
+        hint = "Nothing but throughput was measured in these records: add --throughput."
+        return [hint] * (self.speeds > 0 and not self.tables) + [
             f"'{protocol}' of {dataset} stands for {len(found)} fingerprints ({', '.join(found)}): its data or metrics "
             "have changed, and the tables cannot be compared."
             for (dataset, protocol), found in prints.items()
@@ -40,15 +45,21 @@ def build(
     division: str | None = None,
     tag: str | None = None,
 ) -> Board:
-    """Return the board of the records that match every filter given; *tag* is one of the model's."""
-    chosen = [r for r in records if _matches(r.record["plan"], task, dataset, protocol, division)]
+    """Return the board of the records that match every filter given; *tag* is one of the model's.
+
+    Records of throughput have a board of their own: :mod:`rsbench.leaderboard.throughput`.
+    """
+    runs = [r for r in records if not is_throughput(r.record)]
+    chosen = [r for r in runs if _matches(r.record["plan"], task, dataset, protocol, division)]
     if tag is not None:
         chosen = [r for r in chosen if tag in r.record["plan"]["model"].get("tags", ())]
     tables = group(chosen)
     for table in tables:
         rank(table)
     ranked = {run_id for table in tables for row in table.rows for run_id in row.run_ids}
-    return Board(tables, {r.record["run_id"]: r for r in chosen if r.record["run_id"] in ranked})
+    found = {r.record["run_id"]: r for r in chosen if r.record["run_id"] in ranked}
+    failures = [r for r in chosen if r.record["status"] == "failed"]
+    return Board(tables, found, speeds=len(records) - len(runs), failures=failures)
 
 
 def _matches(plan: dict, task: str | None, dataset: str | None, protocol: str | None, division: str | None) -> bool:

@@ -10,10 +10,12 @@ from typing import Any
 from rsbench.claims.check import doubts
 from rsbench.claims.printed import raw
 from rsbench.leaderboard.aggregate import Row, Table, group
+from rsbench.leaderboard.rank import rank
 from rsbench.leaderboard.reasons import reasons
 from rsbench.leaderboard.rows import metric_over_seeds, rows_of
 from rsbench.metrics.resample import bootstrap_interval
 from rsbench.records.store import LoadedRecord
+from rsbench.records.throughput import is_throughput
 from rsbench.specs import Claim, ClaimSet
 
 Interval = tuple[float, float] | None
@@ -56,10 +58,12 @@ class Beside:
 
 def compare(records: Sequence[LoadedRecord], sets: Sequence[ClaimSet]) -> list[Beside]:
     """Return each reported number beside each configuration that stands for its system on its dataset."""
+    records = [r for r in records if not is_throughput(r.record)]
     loaded = {r.record["run_id"]: r for r in records}
     against = {found.name: doubts(found) for found in sets}
     made = []
     for table in group(records):
+        rank(table)  # for its intervals
         for row in table.rows:
             members = [loaded[run_id] for run_id in row.run_ids]
             for found, claim in _claims_of(table.dataset, members[0].record["plan"], sets):

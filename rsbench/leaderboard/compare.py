@@ -16,6 +16,7 @@ from rsbench.metrics.contract import Metric
 from rsbench.metrics.intervals import holm, mcnemar_exact
 from rsbench.metrics.resample import paired_bootstrap
 from rsbench.records.store import LoadedRecord
+from rsbench.records.throughput import is_throughput
 from rsbench.registry import registry
 from rsbench.tasks.kinds import kind_of, metric_context
 
@@ -102,6 +103,8 @@ def _plan(records: Sequence[LoadedRecord], which: str) -> dict[str, Any]:
     finished = [r.record for r in records if r.record["status"] == "ok"]
     if not records or len(finished) < len(records):
         raise UserError(f"The {which} side holds {'a run that failed' if records else 'no record'}.")
+    if any(map(is_throughput, finished)):
+        raise UserError(f"The {which} side holds speeds, which rsbench leaderboard --throughput sets side by side.")
     found = {configuration(r["plan"]) + r["plan"]["protocol"]["fingerprint"] for r in finished}
     if len(found) > 1:
         raise UserError(f"The {which} side holds {len(found)} configurations; name the seeds of one.")

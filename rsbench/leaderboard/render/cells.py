@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from rsbench.leaderboard.aggregate import Row, Table
+from rsbench.leaderboard.board import Board
+from rsbench.leaderboard.reported import reported
 from rsbench.leaderboard.together import compare
 from rsbench.metrics.display import factor, shown
 
@@ -80,6 +82,26 @@ def together(table: Table) -> list[str]:
         f"{times * (c.together - c.alone):+.2f} [{times * c.low:+.2f}, {times * c.high:+.2f}], p = {c.p:.4f}."
         for c in compare(table)
     ]
+
+
+def published(table: Table) -> list[str]:
+    """One sentence for each paper that reports the primary metric under the table's protocol."""
+    papers: dict[str, dict[str, None]] = {}
+    for one in reported(table):
+        remarks = [one.place, *(["recalled, not read"] if one.recalled else ())]
+        remarks += ["contradicted by the paper's own numbers"] if one.doubted else []
+        papers.setdefault(one.paper, {})[f"{one.system} {one.printed} ({', '.join(remarks)})"] = None
+    return [f"Reported, not measured here, by {paper}: {'; '.join(texts)}." for paper, texts in papers.items()]
+
+
+def closing(board: Board) -> list[str]:
+    """What is said after the tables: the runs that failed, and how to read a table."""
+    lines = [
+        f"Failed: {r.record['run_id']} ({error['stage']}): {error['message']}"
+        for r in board.failures
+        if (error := r.record["error"]) is not None
+    ]
+    return [*lines, NOTE if board.tables else "No finished runs to rank."]
 
 
 def reasons(row: Row) -> list[str]:

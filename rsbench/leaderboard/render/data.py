@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from rsbench.leaderboard.board import Board
@@ -49,10 +50,15 @@ def render_json(board: Board) -> str:
 
 
 def render_csv(board: Board) -> str:
-    """Return the rows as CSV; text that a spreadsheet would run as a formula is quoted with an apostrophe."""
+    """Return the rows as CSV."""
+    return csv_of(rows(board))
+
+
+def csv_of(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return rows as CSV; text that a spreadsheet would run as a formula is quoted with an apostrophe."""
     import pandas as pd
 
-    safe = [{_guard(k): _guard(v) for k, v in row.items()} for row in rows(board)]
+    safe = [{_guard(k): _guard(v) for k, v in row.items()} for row in rows]
     frame = pd.DataFrame(safe).convert_dtypes()
     return frame.to_csv(index=False, lineterminator="\n")
 

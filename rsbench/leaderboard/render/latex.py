@@ -11,7 +11,7 @@ from typing import Final
 
 from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.board import Board
-from rsbench.leaderboard.render.cells import NOTE, beside, reasons, score, together
+from rsbench.leaderboard.render.cells import NOTE, beside, published, reasons, score, together
 from rsbench.leaderboard.render.citations import bibliography, cited, keys, models
 from rsbench.leaderboard.render.tex import escape
 from rsbench.metrics.display import factor, shown
@@ -147,7 +147,7 @@ class _Sheet:
     def below(self) -> str:
         """Why rows are not ranked, and how to read the table."""
         texts = [rf"\textsuperscript{{{letter}}}\,{escape(flag)}." for flag, letter in self.notes.items()]
-        texts += [escape(line) for line in together(self.table)] + [escape(NOTE)]
+        texts += [escape(line) for line in (*together(self.table), *published(self.table))] + [escape(NOTE)]
         return rf"\par\smallskip\parbox{{0.97\linewidth}}{{\footnotesize {' '.join(texts)}}}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rsbench.leaderboard.board import Board
-from rsbench.leaderboard.render.cells import NOTE, cells, columns, title, together
+from rsbench.leaderboard.render.cells import cells, closing, columns, published, title, together
 
 
 def render(board: Board) -> str:
@@ -12,13 +12,14 @@ def render(board: Board) -> str:
 
     parts = ["# Leaderboard\n"]
     for table in board.tables:
-        rows = [[_escape(c) for c in cells(row, table)] for row in table.rows]
+        rows = [[escape(c) for c in cells(row, table)] for row in table.rows]
         text = tabulate(rows, columns(table), tablefmt="github", disable_numparse=True)
         parts.append(f"## {title(table)}\n\nProtocol fingerprint `{table.fingerprint[:16]}`.\n\n{text}\n")
-        parts += [f"- {_escape(line)}\n" for line in together(table)]
-    parts.append(f"{NOTE if board.tables else 'No finished runs to rank.'}\n")
+        parts += [f"- {escape(line)}\n" for line in (*together(table), *published(table))]
+    parts += [f"{line}\n" for line in closing(board)]
     return "\n".join(parts)
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """Return text that does not end a cell."""
     return text.replace("|", "\\|")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rsbench.leaderboard.board import Board
-from rsbench.leaderboard.render.cells import BESIDE, NOTE, cells, columns, title, together
+from rsbench.leaderboard.render.cells import BESIDE, cells, closing, columns, published, title, together
 
 WIDE: Final = 110
 # In narrow terminals; the other formats have them.
@@ -36,7 +36,8 @@ def render(board: Board, width: int | None = None) -> str:
         for texts in rows:
             drawn.add_row(*(Text(texts[i]) for i in used))
         console.print(drawn)
-        for line in together(table):
+        for line in (*together(table), *published(table)):
             console.print(Text(line))
-    console.print(NOTE if board.tables else "No finished runs to rank.")
+    for line in closing(board):
+        console.print(Text(line))
     return stream.getvalue()

@@ -24,7 +24,7 @@ def render(board: Board, samples: Mapping[str, Sequence[Sample]] | None = None, 
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    from rsbench.leaderboard.render.cells import NOTE
+    from rsbench.leaderboard.render.cells import closing
     from rsbench.leaderboard.render.html.view import sections
 
     environment = Environment(
@@ -36,7 +36,7 @@ def render(board: Board, samples: Mapping[str, Sequence[Sample]] | None = None, 
         style=style,
         script=script,
         script_hash=_hash(script),
-        note=NOTE,
+        closing=closing(board),
         sections=shown,
         filters=_filters(shown),
         records=len(board.records),

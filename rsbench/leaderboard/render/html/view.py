@@ -14,7 +14,7 @@ from markupsafe import Markup
 from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.board import Board
 from rsbench.leaderboard.machines import machine
-from rsbench.leaderboard.render.cells import beside, reasons, score, together
+from rsbench.leaderboard.render.cells import beside, published, reasons, score, together
 from rsbench.leaderboard.render.html import confusion, curves, details, forest, groups, pareto, reliability
 from rsbench.leaderboard.render.html.picture import data_uri
 from rsbench.leaderboard.render.html.series import Figure, Series, series_of
@@ -67,6 +67,7 @@ class Section:
     systems: list[System]
     headings: list[str]
     together: list[str]
+    published: list[str]
     machines: list[str]
     figures: list[Figure]
     frontiers: list[Figure]
@@ -114,6 +115,7 @@ def _section(
         systems=systems,
         headings=[cell.heading for cell in systems[0].cells],
         together=together(table),
+        published=published(table),
         machines=[f"{letter}: {name}" for name, letter in machines.items()] if len(machines) > 1 else [*machines],
         figures=[*curves.figures(series), *([by_group] if by_group else [])],
         frontiers=pareto.figures(table, series, board.records),

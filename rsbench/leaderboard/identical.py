@@ -1,0 +1,45 @@
+"""Configurations whose predictions are bit-identical: an option had no effect, or a result was copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from rsbench.records.store import LoadedRecord
+
+if TYPE_CHECKING:
+    from rsbench.leaderboard.aggregate import Row
+
+# What may differ without any effect on what is predicted.
+_ASIDE: Final = ("recipe.name", "recipe.summary", "recipe.version", "recipe.citation", "recipe.tasks")
+
+
+def flag_identical(configurations: Sequence[tuple[Sequence[LoadedRecord], Row]]) -> None:
+    """Flag each row of which a run predicted exactly what another configuration did, and say what set them apart."""
+    seen: dict[str, tuple[LoadedRecord, Row]] = {}
+    for members, row in configurations:
+        for loaded in members:
+            sha = loaded.record["artifacts"].get("predictions", {}).get("sha256")
+            first, other = seen.setdefault(sha, (loaded, row)) if sha else (loaded, row)
+            if other is not row and not row.control:
+                row.flags.append(_sentence(first.record["plan"], other, loaded.record["plan"]))
+                break
+
+
+def _sentence(first: Mapping[str, Any], other: Row, plan: Mapping[str, Any]) -> str:
+    same = f"predictions identical to those of {other.system} ({other.recipe})"
+    changed = list(_changes(first, plan))
+    return f"{same}: {', '.join(changed)} changed nothing" if changed else same
+
+
+def _changes(first: Mapping[str, Any], plan: Mapping[str, Any]) -> Iterator[str]:
+    """Yield ``option=value`` for each option of model or recipe in which *plan* differs from *first*."""
+    if first["model"]["name"] != plan["model"]["name"]:
+        return
+    for where, a, b in (
+        ("", first["model"].get("options", {}), plan["model"].get("options", {})),
+        ("recipe.", first["recipe"], plan["recipe"]),
+    ):
+        for name in sorted({*a, *b}):
+            if a.get(name) != b.get(name) and where + name not in _ASIDE:
+                yield f"{name}={b.get(name)}"

@@ -1,0 +1,162 @@
+"""Boards of throughput, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from rsbench.leaderboard.render.data import csv_of
+from rsbench.leaderboard.throughput import SpeedBoard, SpeedRow, SpeedTable
+
+COLUMNS: Final = (
+    "system",
+    "median",
+    "spread",
+    "batch",
+    "p50 ms",
+    "p95 ms",
+    "p99 ms",
+    "params",
+    "GMACs",
+    "memory",
+    "of peak",
+    "J",
+    "drift",
+)
+FLAGS: Final = "flags"
+WIDE: Final = 110
+DROPPED: Final = ("p95 ms", "params", "memory")  # in narrow terminals; the other formats have them
+LEFT: Final = ("system", FLAGS)
+NOTE: Final = (
+    "Median over timed windows at the batch where doubling it stops to pay; spread: interquartile range over median. "
+    "Percentiles: latency of inference at batch 1. GMACs: multiply-accumulates a sample. Memory: peak; on a CPU that "
+    "of the whole process. Of peak: share of the matrix peak measured in the same process. J: energy a sample. Drift: "
+    "largest change of a logit against eager fp32. Rows are comparable within a table alone."
+)
+EMPTY: Final = "No finished throughput measurements."
+
+
+def cells(row: SpeedRow) -> list[str]:
+    """Return one text for each of :data:`COLUMNS`."""
+    return [
+        row.system,
+        number(row.samples_per_s),
+        f"{100 * (row.high - row.low) / row.samples_per_s:.1f} %",
+        str(row.batch),
+        *([number(v) for v in row.latency] if row.latency else ["-"] * 3),
+        f"{row.params / 1e6:.2f} M" if row.params is not None else "-",
+        f"{row.macs / 1e9:.3g}" if row.macs is not None else "-",
+        f"{row.memory / 2**20:,.0f} MiB" if row.memory is not None else "-",
+        f"{100 * row.peak_share:.1f} %" if row.peak_share is not None else "-",
+        f"{row.energy_j:.3g}" if row.energy_j is not None else "-",
+        f"{row.drift:.1e}" if row.drift else "0" if row.drift == 0 else "-",
+    ]
+
+
+def flags(row: SpeedRow) -> str:
+    """Return what speaks against a row, and how many measurements it stands for."""
+    return "; ".join([*row.flags, *([f"newest of {row.measurements}"] if row.measurements > 1 else [])])
+
+
+def number(value: float) -> str:
+    """Return three significant digits, all of those before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def used(table: SpeedTable, dropped: Sequence[str] = ()) -> tuple[list[str], list[list[str]]]:
+    """Return headings and rows without the columns that are *dropped* or in which nothing is known."""
+    rows = [cells(row) for row in table.rows]
+    kept = [i for i, name in enumerate(COLUMNS) if name not in dropped and any(r[i] != "-" for r in rows)]
+    return [COLUMNS[i] for i in kept], [[r[i] for i in kept] for r in rows]
+
+
+def terminal(board: SpeedBoard, width: int | None = None) -> str:
+    """Return the board as text with tables drawn by rich; *width* columns, the terminal's if ``None``."""
+    from io import StringIO
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    stream = StringIO()
+    console = Console(file=stream, width=width or max(Console().width, 80), highlight=False)
+    for table in board.tables:
+        names, rows = used(table, DROPPED if console.width < WIDE else ())
+        drawn = Table(title=Text(table.title), title_justify="left")
+        for name in names:
+            left = name in LEFT
+            drawn.add_column(name, justify="left" if left else "right", overflow="fold", no_wrap=not left)
+        for texts in rows:
+            drawn.add_row(*(Text(text) for text in texts))
+        console.print(drawn)
+        for row in (r for r in table.rows if flags(r)):
+            console.print(Text(f"{row.system}: {flags(row)}"))
+    console.print(NOTE if board.tables else EMPTY)
+    return stream.getvalue()
+
+
+def markdown(board: SpeedBoard) -> str:
+    """Return the board as Markdown."""
+    from tabulate import tabulate
+
+    from rsbench.leaderboard.render.markdown import escape
+
+    parts = ["# Throughput\n"]
+    for table in board.tables:
+        names, rows = used(table)
+        names, rows = [*names, FLAGS], [[*texts, flags(row)] for texts, row in zip(rows, table.rows, strict=True)]
+        aligned = ["left" if name in LEFT else "right" for name in names]
+        text = tabulate(
+            [[escape(c) for c in row] for row in rows],
+            names,
+            tablefmt="github",
+            disable_numparse=True,
+            colalign=aligned,
+        )
+        parts.append(f"## {escape(table.title)}\n\n{text}\n")
+    parts.append(f"{NOTE if board.tables else EMPTY}\n")
+    return "\n".join(parts)
+
+
+def flat(board: SpeedBoard) -> list[dict[str, Any]]:
+    """Return one flat mapping a row; unknown values are ``None``."""
+    return [
+        {
+            "task": table.task,
+            "mode": table.mode,
+            "unit": table.unit,
+            "workload": table.workload,
+            "machine": table.machine,
+            "system": row.system,
+            "samples_per_s": row.samples_per_s,
+            "low": row.low,
+            "high": row.high,
+            "batch": row.batch,
+            **dict(zip(("p50_ms", "p95_ms", "p99_ms"), row.latency or (None, None, None), strict=True)),
+            "params": row.params,
+            "macs": row.macs,
+            "peak_memory_bytes": row.memory,
+            "peak_share": row.peak_share,
+            "energy_j": row.energy_j,
+            "drift": row.drift,
+            "measurements": row.measurements,
+            "flags": "; ".join(row.flags),
+            "run_id": row.run_id,
+        }
+        for table in board.tables
+        for row in table.rows
+    ]
+
+
+def as_json(board: SpeedBoard) -> str:
+    """Return the rows as a JSON list."""
+    return json.dumps(flat(board), indent=1, allow_nan=False) + "\n"
+
+
+def as_csv(board: SpeedBoard) -> str:
+    """Return the rows as CSV, with no text that a spreadsheet would run."""
+    return csv_of(flat(board))
+
+
+RENDER: Final = {"terminal": terminal, "markdown": markdown, "csv": as_csv, "json": as_json}

@@ -1,0 +1,49 @@
+"""What papers report under the protocol of a table: published numbers, never ranked among measured ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rsbench.claims.check import doubts
+from rsbench.leaderboard.aggregate import Table
+from rsbench.registry import registry
+from rsbench.specs import Claim, ClaimSet
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A published value of the primary metric.
+
+    Attributes:
+        printed: its digits and unit, as in the paper.
+        doubted: the paper's own arithmetic speaks against it.
+        recalled: it has been remembered, not read.
+    """
+
+    system: str
+    printed: str
+    paper: str
+    place: str
+    doubted: bool
+    recalled: bool
+
+
+def reported(table: Table) -> list[Reported]:
+    """Return the published values of the table's primary metric, for its dataset and protocol, paper by paper."""
+    found = []
+    sets: dict[str, ClaimSet] = registry().specs("claims")
+    for _, claims in sorted(sets.items()):
+        if claims.dataset == table.dataset:
+            against = doubts(claims)
+            found += [_reported(claims, c, bool(against.get(c.id))) for c in claims.rows if _fits(claims, c, table)]
+    return found
+
+
+def _fits(claims: ClaimSet, claim: Claim, table: Table) -> bool:
+    plain = claim.relation == "=" and not claim.minus and not claim.part
+    return plain and claim.metric == table.primary and (claim.protocol or claims.measured_by) == table.protocol
+
+
+def _reported(claims: ClaimSet, claim: Claim, doubted: bool) -> Reported:
+    printed = claim.value + {"%": " %", "x100": ""}.get(claim.unit, f" {claim.unit}")
+    return Reported(claim.system, printed.strip(), claims.paper, claim.place, doubted, claim.certainty == "recalled")

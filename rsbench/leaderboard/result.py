@@ -1,0 +1,149 @@
+"""A leaderboard as an object: it shows itself in a notebook, and becomes text, a data frame or files.
+
+Importing this module imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rsbench.errors import UserError
+from rsbench.records.sources import Source, load_records
+from rsbench.records.store import LoadedRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rsbench.leaderboard.aggregate import Table
+    from rsbench.leaderboard.board import Board
+    from rsbench.leaderboard.samples import Sample
+
+FORMATS: Final = ("terminal", "markdown", "csv", "json", "latex", "html")
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """A board, and one sentence for each record or protocol that something is wrong with."""
+
+    board: Board
+    problems: tuple[str, ...] = ()
+
+    @property
+    def tables(self) -> list[Table]:
+        """The ranked tables, one for each protocol."""
+        return self.board.tables
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row a system with raw values; what is not known is missing."""
+        import pandas as pd
+
+        from rsbench.leaderboard.render.data import rows
+
+        return pd.DataFrame(rows(self.board))
+
+    def render(
+        self, format_: str, output: Path | None = None, samples: Mapping[str, Sequence[Sample]] | None = None
+    ) -> str:
+        """Return the board as text in one of :data:`FORMATS`.
+
+        Args:
+            output: the file it is to be written to, which latex takes its labels from and html its links.
+            samples: for html, what :meth:`samples` returned.
+
+        Raises:
+            UserError: there is no such format.
+        """
+        from rsbench.leaderboard.render import data, html, latex, markdown, terminal
+
+        render: dict[str, Callable[[Board], str]] = {
+            "terminal": terminal.render,
+            "markdown": markdown.render,
+            "csv": data.render_csv,
+            "json": data.render_json,
+            "latex": lambda board: latex.render(board, output.stem if output else "board"),
+            "html": lambda board: html.render(board, samples, output),
+        }
+        if format_ not in render:
+            raise UserError(f"'{format_}' is not a format; use {', '.join(FORMATS)}.")
+        return render[format_](self.board)
+
+    def files(
+        self, format_: str, output: Path, samples: Mapping[str, Sequence[Sample]] | None = None
+    ) -> dict[Path, bytes]:
+        """Return what is to be written: *output*, and what belongs beside it."""
+        texts = {output: self.render(format_, output, samples)}
+        if format_ == "latex":
+            from rsbench.leaderboard.render import latex
+
+            if output.suffix == ".bib":
+                raise UserError(f"{output} is the name of the citations; give the tables another, such as board.tex.")
+            texts[output.with_suffix(".bib")] = latex.render_bib(self.board)
+        # What cannot be said in UTF-8, such as half a surrogate pair in a foreign record, becomes a question mark.
+        return {path: text.encode("utf-8", "replace") for path, text in texts.items()}
+
+    def save(self, format_: str, output: Path, samples: Mapping[str, Sequence[Sample]] | None = None) -> None:
+        """Write the board; latex writes a ``.bib`` beside it."""
+        for path, data in self.files(format_, output, samples).items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+
+    def samples(
+        self, count: int, data_root: Path | None = None, *, generated: bool = False, problems: list[str] | None = None
+    ) -> dict[str, list[Sample]]:
+        """Return protocol fingerprint -> sample predictions on *count* test images, where the data are at hand.
+
+        Of the others, *problems* gets a line that says why there are none.  With *generated*, only of generated data.
+        """
+        from rsbench.data.location import data_root as located
+        from rsbench.leaderboard.samples import collect
+        from rsbench.registry import registry
+
+        found: dict[str, list[Sample]] = {}
+        for table in self.tables if count else ():
+            try:
+                if not generated or registry().get("dataset", table.dataset).generated:
+                    found[table.fingerprint] = collect(table, self.board.records, located(data_root), count)
+            except UserError as error:
+                if problems is not None:
+                    problems.append(f"no samples of {table.dataset}: {error}")
+        return found
+
+    def __str__(self) -> str:
+        return self.render("terminal")
+
+    def _repr_html_(self) -> str:
+        from rsbench.leaderboard.render import notebook
+
+        return notebook.render(self.board, self.problems)
+
+
+def leaderboard(
+    records: Source | Iterable[Source] = (),
+    *,
+    task: str | None = None,
+    dataset: str | None = None,
+    protocol: str | None = None,
+    division: str | None = None,
+    tag: str | None = None,
+) -> Leaderboard:
+    """Rank records, one table for each protocol; only those that match every filter given.
+
+    Args:
+        records: folders, files, outcomes of ``rsbench.run`` or what ``rsbench.load_records`` returned; one or many.
+            Default: ``rsbench-results``.
+        tag: one of the model's, such as ``reconstruction``.
+
+    Raises:
+        UserError: a path is not there.
+    """
+    from rsbench.leaderboard.board import build
+
+    many = isinstance(records, Iterable) and not isinstance(records, str | PathLike | LoadedRecord)
+    problems: list[str] = []
+    loaded = load_records(*(records if many else [records]), problems=problems)  # type: ignore[misc]
+    board = build(loaded, task=task, dataset=dataset, protocol=protocol, division=division, tag=tag)
+    return Leaderboard(board, (*problems, *board.problems))

@@ -1,0 +1,44 @@
+"""Records from wherever they are: files, folders, outcomes of runs."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Final, Protocol, runtime_checkable
+
+from rsbench.records.store import LoadedRecord, load_all
+
+OUT: Final = "rsbench-results"
+
+
+@runtime_checkable
+class HasRecord(Protocol):
+    """What a run left, such as :class:`rsbench.engine.outcome.Outcome`; no path where it left no record."""
+
+    @property
+    def record_path(self) -> Path | None:
+        """The record's file."""
+
+
+Source = str | PathLike[str] | LoadedRecord | HasRecord
+
+
+def load_records(*sources: Source, problems: list[str] | None = None) -> list[LoadedRecord]:
+    """Return the records in files, in folders and of outcomes, sorted by run id; by default those in :data:`OUT`.
+
+    Where *problems* is given, a record that is not valid is named there and left out.
+
+    Raises:
+        UserError: a path is not there, or a record is not valid.
+    """
+    loaded: list[LoadedRecord] = []
+    paths: list[Path] = []
+    for source in sources or (OUT,):
+        if isinstance(source, LoadedRecord):
+            loaded.append(source)
+        elif isinstance(source, str | PathLike):
+            paths.append(Path(source))
+        elif source.record_path is not None:
+            paths.append(source.record_path)
+    found = [*loaded, *load_all(paths, problems)]
+    return sorted(found, key=lambda r: (r.record["run_id"], str(r.path)))

@@ -1,0 +1,49 @@
+"""Published numbers and failed runs on boards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from made import record
+from typer.testing import CliRunner
+
+from rsbench.cli.app import build as app
+from rsbench.leaderboard.board import build
+from rsbench.leaderboard.render import html, latex, markdown, terminal
+from rsbench.leaderboard.render.cells import published
+from rsbench.leaderboard.reported import reported
+from rsbench.records import store
+from rsbench.records.blank import blank_record
+
+RECORDS = Path(__file__).parents[2] / "benchmarks" / "records"
+
+
+def test_numbers_of_the_protocol_and_no_others() -> None:
+    (table,) = build(store.load_all([RECORDS / "ucm-captions"])).tables
+    found = {(r.system, r.printed): r for r in reported(table) if r.place.startswith("table")}
+    assert found["VGG19+LSTM (Qu 2016)", "45.10"].doubted is False
+    assert found["SpatialNet-ViT", "398.50"].doubted is True  # its text says 371.02
+    assert {r.paper for r in reported(table)} == {"spatialnet-vit"}
+    (line,) = published(table)
+    assert "SpatialNet-ViT 398.50 (table of UCM-captions, contradicted by the paper's own numbers)" in line
+    (table,) = build(store.load_all([RECORDS / "eurosat"])).tables
+    assert reported(table) == []  # no paper tests on the official lists
+
+
+def test_every_format_tells_of_failures(tmp_path: Path) -> None:
+    store.save(record("net"), tmp_path / "good")
+    made = record("odd")
+    failed = blank_record("odd-run", made["plan"] | {"run_id": "odd-run"})
+    failed["error"] = {"stage": "train", "type": "RunError", "message": "The loss became nan <b> in epoch 3."}
+    store.save(failed, tmp_path / "bad")
+    board = build(store.load_all([tmp_path]))
+    assert [r.record["run_id"] for r in board.failures] == ["odd-run"]
+    said = "Failed: odd-run (train): The loss became nan <b> in epoch 3."
+    assert said in markdown.render(board)
+    assert said in terminal.render(board, width=200)
+    assert said.replace("<", "&lt;").replace(">", "&gt;") in html.render(board)
+    assert "odd-run" not in latex.render(board)  # a paper's table
+    done = CliRunner().invoke(app(), ["leaderboard", str(tmp_path / "bad")])
+    assert done.exit_code == 0
+    assert "Failed: odd-run" in done.stdout
+    assert "No finished runs to rank." in done.stdout
