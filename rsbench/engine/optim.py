@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.optim import lr_scheduler
 
+from rsbench.engine.muon import Muon
 from rsbench.errors import UserError, did_you_mean
 
 SCHEDULES: Final = ("constant", "cosine", "linear", "onecycle", "cosine_restarts", "plateau")
@@ -38,7 +39,8 @@ def parameter_groups(model: nn.Module, weight_decay: float, no_decay: Iterable[s
 
 
 def make_optimizer(model: nn.Module, recipe: Mapping[str, Any]) -> torch.optim.Optimizer:
-    """Return the recipe's optimizer; torch's own (fused where it can be) for the common names, timm's for the rest.
+    """Return the recipe's optimizer: torch's own (fused where it can be) for the common names, ``filter-muon``
+    (:class:`rsbench.engine.muon.Muon`), timm's for the rest.
 
     Raises:
         UserError: neither library knows the name, or an option is not one of the optimizer's.
@@ -50,9 +52,11 @@ def make_optimizer(model: nn.Module, recipe: Mapping[str, Any]) -> torch.optim.O
     try:
         if name in common:
             return common[name](groups, fused=True, **options)
+        if name == "filter-muon":
+            return Muon(groups, **options)
         from timm.optim import create_optimizer_v2, list_optimizers
 
-        known = [*common, *(str(n) for n in list_optimizers())]
+        known = [*common, "filter-muon", *(str(n) for n in list_optimizers())]
         if name not in known:
             raise UserError(f"'{name}' is not an optimizer.{did_you_mean(name, known)}")
         return create_optimizer_v2(groups, opt=name, weight_decay=recipe["weight_decay"], **options)
