@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rsbench.leaderboard.board import Board, build
-from rsbench.leaderboard.render import data, markdown
+from rsbench.leaderboard.render import data, html, markdown
 from rsbench.plan import portable_command
 from rsbench.records.store import LoadedRecord, load_all
 from rsbench.records.verify import verify
@@ -46,6 +46,13 @@ def test_networks_on_eurosat_have_three_seeds() -> None:
 def test_every_folder_of_records_has_a_board() -> None:
     folders = {p.name for p in (BENCHMARKS / "records").iterdir() if p.is_dir()}
     assert folders - {"overfit"} == set(BOARDS)
+
+
+def test_the_page_of_all_records_is_current_and_holds_no_image(records: list[LoadedRecord]) -> None:
+    page = BENCHMARKS / "leaderboards" / "leaderboard.html"
+    text = page.read_text()
+    assert text == html.render(build(records), None, page)
+    assert "<img" not in text
 
 
 @pytest.mark.parametrize("name", BOARDS)
