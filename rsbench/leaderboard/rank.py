@@ -10,7 +10,7 @@ import numpy as np
 from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.metrics.intervals import holm
 from rsbench.metrics.joint import joint_scores
-from rsbench.metrics.resample import paired_result, percentile_interval
+from rsbench.metrics.resample import percentile_interval, two_sided
 
 LEVEL: Final = 0.05
 # Controls that see too little to solve the task: what is not above one has not solved it either.  Those that can be
@@ -51,7 +51,7 @@ def _resample(table: Table, ranked: Sequence[Row]) -> list[tuple[Row, float]]:
         if i is None:
             continue
         if last is not None and last[0] is ranked[i - 1]:
-            found.append((row, paired_result(last[1] - scores, last[0].mean - row.mean).p))
+            found.append((row, two_sided(last[1] - scores)))
         last = row, scores
     return found
 

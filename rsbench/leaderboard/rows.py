@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from rsbench.records.store import LoadedRecord
 from rsbench.records.verify import TOLERANCE, check_file
 from rsbench.registry import registry
 from rsbench.specs import MetricSpec
-from rsbench.tasks.kinds import kind_of, metric_context
+from rsbench.tasks.kinds import Statistics, kind_of, metric_context
 
 # Metrics that are linear in their totals, so that the mean over seeds is the score of summands averaged over seeds.
 MEANS: Final = ("overall_accuracy", "top3_accuracy", "top5_accuracy", "nll", "brier", "OA", "ROUGE-L", "CIDEr-D")
@@ -90,23 +89,25 @@ def _rows(path: Path, metric: Metric, spec: MetricSpec, task: str) -> Rows:
     inner = metric.metric if isinstance(metric, _Averaged) else metric
     found = kind_of(task).statistics(path, spec, inner)
     rows = inner.summands(found.rows) if isinstance(metric, _Averaged) and isinstance(inner, SumMetric) else found.rows
-    order = _ORDERS.of(found.ids)
+    order = _ORDERS.of(found)
     return Rows(rows[order], None if found.clusters is None else found.clusters[order])
 
 
 class _Orders:
-    """The order of sample ids; sorting thousands of strings for each of thousands of files would take longest."""
+    """What sorts the samples of a file; sorting thousands of ids for each of thousands of files would take longest."""
 
     def __init__(self, kept: int = 8) -> None:
-        self.seen: deque[tuple[Any, np.ndarray]] = deque(maxlen=kept)
+        self.kept = kept
+        self.known: dict[bytes, np.ndarray] = {}
 
-    def of(self, ids: Any) -> np.ndarray:
-        """Return what sorts *ids*, a chunked pyarrow array of strings."""
-        for others, order in tuple(self.seen):
-            if ids.equals(others):
-                return order
-        order = np.argsort(np.array(ids.to_pylist()))
-        self.seen.append((ids, order))
+    def of(self, found: Statistics) -> np.ndarray:
+        """Return the order that sorts the samples by id, int64 [N]."""
+        order = self.known.get(found.ids_key)
+        if order is None:
+            order = np.argsort(np.array(found.ids()))
+            if len(self.known) >= self.kept:
+                self.known.clear()
+            self.known[found.ids_key] = order
         return order
 
 

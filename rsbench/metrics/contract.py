@@ -22,6 +22,17 @@ class MetricContext:
     question_types: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Golden:
+    """A small case whose score is known from elsewhere; containers are those of the metric's task."""
+
+    predictions: Any
+    references: Any
+    value: float
+    context: MetricContext
+    tolerance: float = 1e-9
+
+
 class Unavailable(Exception):
     """A metric cannot be computed on this machine, or not for these texts; the message says why in one sentence."""
 

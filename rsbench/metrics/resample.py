@@ -94,11 +94,15 @@ def paired_bootstrap(
 
 def paired_result(scores: np.ndarray, difference: float, level: float = 0.95) -> PairedResult:
     """Sum up resampled differences *scores* [R] of two systems whose observed one is *difference*."""
-    scores = scores[np.isfinite(scores)]
-    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2]) if len(scores) else (np.nan, np.nan)
-    below, above = (scores <= 0).sum() + 1, (scores >= 0).sum() + 1
-    p = min(1.0, 2 * min(below, above) / (len(scores) + 1))
-    return PairedResult(difference, float(low), float(high), float(p))
+    low, high = percentile_interval(scores, level) or (np.nan, np.nan)
+    return PairedResult(difference, low, high, two_sided(scores))
+
+
+def two_sided(scores: np.ndarray) -> float:
+    """Return the p-value of resampled differences *scores* [R], as :func:`paired_bootstrap` defines it."""
+    finite = scores[np.isfinite(scores)]
+    below, above = (finite <= 0).sum() + 1, (finite >= 0).sum() + 1
+    return float(min(1.0, 2 * min(below, above) / (len(finite) + 1)))
 
 
 def resampled_scores(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -42,11 +42,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Rows of one metric [N, k] with the ids of their samples (a chunked pyarrow array) and what samples share, [N] or
-    ``None``."""
+    """Rows of one metric for the samples of a file.
 
-    ids: Any
+    Attributes:
+        rows: float64 [N, k].
+        ids: gives the N sample ids; files of the same ``ids_key`` have the same ones.
+        clusters: [N], what samples share, or ``None``.
+    """
+
     rows: np.ndarray
+    ids: Callable[[], Sequence[str]]
+    ids_key: bytes
     clusters: np.ndarray | None = None
 
 
@@ -74,13 +80,12 @@ class TaskKind(ABC):
         Raises:
             UserError: the file is missing or of another kind.
         """
-        import pyarrow as pa
-
         outcome = self.read(path)
         rows = outcome.kept.get(spec.name)
         if rows is None:
             rows = metric.statistics(outcome.predictions, outcome.references)
-        return Statistics(pa.chunked_array([outcome.predictions.ids]), rows, outcome.clusters)
+        ids = outcome.predictions.ids
+        return Statistics(rows, lambda: ids, "\0".join(ids).encode(), outcome.clusters)
 
     def by_group(self, outcome: Outcome, context: MetricContext) -> dict[str, Any]:
         """Return the record's ``by_group``."""
@@ -106,8 +111,9 @@ class Classification(TaskKind):
         """Return the rows of one metric; probabilities are read for those that need them."""
         if "probabilities" in spec.needs:
             return super().statistics(path, spec, metric)
-        ids, labels, references = label_files.read_labels(path)
-        return Statistics(ids, metric.statistics(Predictions([], labels), references))
+        labels, references = label_files.read_labels(path)
+        rows = metric.statistics(Predictions([], labels), references)
+        return Statistics(rows, lambda: _ids(path), tables.raw_column(path, "id"))
 
     def by_group(self, outcome: Outcome, context: MetricContext) -> dict[str, Any]:
         """Figures per class, confusion matrix and reliability."""
@@ -145,8 +151,8 @@ class Captioning(TaskKind):
     def statistics(self, path: Path, spec: MetricSpec, metric: Metric) -> Statistics:
         """Return the rows that were kept of one metric."""
         name = STATISTICS + spec.name
-        table = tables.read(path, ("id", name), alone=True)
-        return Statistics(table["id"], np.array(table[name].to_pylist(), dtype=np.float64))
+        rows = np.array(tables.read(path, (name,), alone=True)[name].to_pylist(), dtype=np.float64)
+        return Statistics(rows, lambda: _ids(path), tables.raw_column(path, "id"))
 
     def by_group(self, outcome: Outcome, context: MetricContext) -> dict[str, Any]:
         """How varied the captions are."""
@@ -213,6 +219,10 @@ class VisualQuestionAnswering(TaskKind):
             kinds[name] = {"n": n, "correct": right, "accuracy": right / n if n else None}
         given = np.bincount(made.answers[made.answers >= 0], minlength=len(context.classes))
         return {"question_type": kinds, "answers": dict(zip(context.classes, given.tolist(), strict=True))}
+
+
+def _ids(path: Path) -> list[str]:
+    return tables.read(path, ("id",), alone=True)["id"].to_pylist()
 
 
 def metric_context(plan: Mapping[str, Any]) -> MetricContext:

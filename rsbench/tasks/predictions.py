@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -52,15 +52,15 @@ def read(path: Path) -> tuple[Predictions, np.ndarray]:
     return Predictions(table["id"].to_pylist(), labels, probabilities), references
 
 
-def read_labels(path: Path) -> tuple[Any, np.ndarray, np.ndarray]:
-    """Return ids (pyarrow strings), predicted labels and references int64 [N], without the probabilities.
+def read_labels(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return predicted labels and references int64 [N], without ids and probabilities.
 
     Raises:
         UserError: the file is missing or not a table of predictions.
     """
-    table = tables.read(path, ("id", "reference", "prediction"), alone=True)
+    table = tables.read(path, ("prediction", "reference"), alone=True)
     labels, references = (table[name].to_numpy().astype(np.int64) for name in ("prediction", "reference"))
-    return table["id"], labels, references
+    return labels, references
 
 
 def as_stored(predictions: Predictions) -> Predictions:

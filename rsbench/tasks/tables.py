@@ -23,6 +23,31 @@ def write(path: Path, columns: Mapping[str, Any]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def raw_column(path: Path, name: str) -> bytes:
+    """Return the bytes that hold a column of a flat table: tables whose bytes are the same have the same values.
+
+    Much faster than decoding thousands of strings to compare them.
+
+    Raises:
+        UserError: the file is missing, is not parquet, or has no such column.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        metadata = parquet.read_metadata(path)
+        position = metadata.schema.names.index(name)
+        chunks = [metadata.row_group(g).column(position) for g in range(metadata.num_row_groups)]
+        parts = [repr([(c.compression, c.encodings, c.num_values) for c in chunks]).encode()]
+        with path.open("rb") as stream:
+            for chunk in chunks:
+                stream.seek(chunk.dictionary_page_offset or chunk.data_page_offset)
+                parts.append(stream.read(chunk.total_compressed_size))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UserError(f"{path} cannot be read as predictions: {error}.") from None
+    return b"".join(parts)
+
+
 def read(path: Path, needed: tuple[str, ...], *, alone: bool = False) -> Any:
     """Return the pyarrow table at *path*: all its columns, or those *needed* *alone*.
 
