@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from rsbench.hookspecs import hookimpl
 
+if TYPE_CHECKING:
+    from rsbench.api import leaderboard, load_records, run
+
 __version__ = "0.1.0"
-__all__ = ["__version__", "hookimpl"]
+__all__ = ["__version__", "hookimpl", "leaderboard", "load_records", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the Python interface when it is first used."""
+    if name == "leaderboard":  # a package of this name is there too; it can be called
+        return importlib.import_module("rsbench.leaderboard")
+    if name in ("load_records", "run"):
+        return getattr(importlib.import_module("rsbench.api"), name)
+    raise AttributeError(f"module 'rsbench' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from rsbench.errors import UserError, UserErrors, did_you_mean
+from rsbench.errors import UserError, UserErrors
 from rsbench.plan import RunRequest
-
-TOP: Final = ("name", "defaults", "runs")
-RUN: Final = ("model", "dataset", "protocol", "recipe", "seeds", "set", "options", "precision", "overfit")
-TYPES: Final[dict[str, tuple[type, ...]]] = {
-    "model": (str, list),
-    "dataset": (str,),
-    "protocol": (str,),
-    "recipe": (str,),
-    "seeds": (str, int, list),
-    "set": (dict,),
-    "options": (dict,),
-    "precision": (str,),
-    "overfit": (int,),
-}
 
 
 def load_suite(path: Path, **common: Any) -> list[RunRequest]:
@@ -38,42 +24,21 @@ def load_suite(path: Path, **common: Any) -> list[RunRequest]:
         raise UserError(f"The suite file {path} cannot be read: {error.strerror}.") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
-    if not isinstance(content, dict) or not isinstance(content.get("runs"), list) or not content["runs"]:
-        raise UserError(f"{path} is not a suite: it needs a list 'runs'.")
-    problems = _unknown(content, TOP, str(path))
-    defaults = content.get("defaults") or {}
-    problems += _check(defaults, f"{path}: defaults")
-    requests = []
-    for number, run in enumerate(content["runs"], start=1):
-        where = f"{path}: run {number}"
-        found = _check(run, where)
-        merged = {**defaults, **run} if isinstance(run, dict) else {}
-        found += [f"{where} has no '{key}'." for key in ("model", "dataset") if not found and key not in merged]
-        problems += found
-        if not problems:
-            requests.append(_request(merged, common))
+    from rsbench.suites.schema import check, merged
+
+    problems = check(content, str(path))
     if problems:
         raise UserErrors(problems)
-    return requests
-
-
-def _unknown(content: Mapping[str, Any], known: tuple[str, ...], where: str) -> list[str]:
-    return [
-        f"{where} has an unknown key '{key}'.{did_you_mean(str(key), known)} Keys: {', '.join(known)}."
-        for key in content
-        if key not in known
+    runs = [merged(content.get("defaults") or {}, run) for run in content["runs"]]
+    problems = [
+        f"{path}: run {number} has no '{key}'."
+        for number, run in enumerate(runs, start=1)
+        for key in ("model", "dataset")
+        if key not in run
     ]
-
-
-def _check(run: Any, where: str) -> list[str]:
-    if not isinstance(run, dict):
-        return [f"{where} is not a mapping of keys to values."]
-    problems = _unknown(run, RUN, where)
-    for key, value in run.items():
-        if key in TYPES and not isinstance(value, TYPES[key]):
-            names = " or ".join(t.__name__ for t in TYPES[key])
-            problems.append(f"{where}: '{key}' is {type(value).__name__}, not {names}.")
-    return problems
+    if problems:
+        raise UserErrors(problems)
+    return [_request(run, common) for run in runs]
 
 
 def _request(run: Mapping[str, Any], common: Mapping[str, Any]) -> RunRequest:
@@ -92,13 +57,13 @@ def _request(run: Mapping[str, Any], common: Mapping[str, Any]) -> RunRequest:
     )
 
 
-def parse_seeds(value: str | int | list[int]) -> tuple[int, ...]:
+def parse_seeds(value: str | int | Sequence[int]) -> tuple[int, ...]:
     """Turn ``3``, ``"0-4"``, ``"0,2,5-7"`` or a list into seeds.
 
     Raises:
         UserError: it is none of these.
     """
-    parts = value if isinstance(value, list) else str(value).split(",")
+    parts = str(value).split(",") if isinstance(value, str | int) else value
     seeds: list[int] = []
     try:
         for part in parts:

@@ -70,6 +70,12 @@ def rsbench_claims() -> Iterable[ClaimSet]:  # type: ignore[empty-body]
 
 
 @hookspec
+def rsbench_expected_failures() -> Mapping[str, str]:  # type: ignore[empty-body]
+    """Checks of :mod:`rsbench.testing` that a spec of this plugin fails by its nature, such as
+    ``"metric/CIDEr-D/two-stage"``, each with the reason, which is shown."""
+
+
+@hookspec
 def rsbench_commands(app: Any) -> None:
     """Called once with the Typer app, after the core's own commands are there."""
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from rsbench import __version__
+from rsbench import __version__, scale
 from rsbench.data import manifest
 from rsbench.data.location import data_root
 from rsbench.errors import UserError, UserErrors
@@ -47,8 +47,12 @@ class RunPlan:
     recipe: Mapping[str, Any]
     device: str = "auto"  # auto | cpu | cuda | cuda:N
     threads: int = 0  # 0: as many as the cores this process may use
+    devices: int = 1  # of each node; like the next two no part of the run's identity
+    nodes: int = 1
+    strategy: str = "auto"  # auto | ddp
     overfit: int | None = None  # train and test on this many training images
     family: Mapping[str, Any] | None = None  # what it is trained together with (see :mod:`rsbench.family`)
+    checkpoint: str | None = None  # file of weights that are evaluated and not trained (see :mod:`rsbench.evaluation`)
     out: str = "rsbench-results"  # the run's folder is <out>/<run_id>
     data_root: str = ""
 
@@ -61,9 +65,12 @@ class RunPlan:
         plan = self.to_dict()
         plan["command"] = portable_command(self.command)
         plan["out"] = plan["data_root"] = ""
+        for how in ("devices", "nodes", "strategy"):  # the record's env says it
+            del plan[how]
         plan["dataset"] = {**plan["dataset"], "store": ""}
+        plan["checkpoint"] = self.checkpoint and Path(self.checkpoint).name
         options = plan["model"].get("options", {})
-        if plan["model"].get("weights_sha256"):
+        if plan["model"].get("weights_sha256") and "weights" in options:
             options = {**options, "weights": Path(str(options["weights"])).name}
         plan["model"] = {**plan["model"], "options": options}
         return plan
@@ -74,13 +81,28 @@ class RunPlan:
         return cls(**data)
 
 
+# Options that say where a run takes place, and do not change it.
+PLACES: Final = (
+    "--out",
+    "--data-root",
+    "--launcher",
+    "--parallel",
+    "--ray-address",
+    "--cpus-per-run",
+    "--gpus-per-run",
+    "--devices",
+    "--nodes",
+    "--strategy",
+)
+
+
 def portable_command(command: str) -> str:
-    """Return a command line without ``--out`` and ``--data-root``, and with the names of files for absolute paths."""
+    """Return a command line without the options in :data:`PLACES`, and with the names of files for absolute paths."""
     words = iter(shlex.split(command))
     kept: list[str] = []
     for word in words:
         option, equals, value = word.partition("=")
-        if option in ("--out", "--data-root"):
+        if option in PLACES:
             if not equals:
                 next(words, None)
             continue
@@ -106,6 +128,9 @@ class RunRequest:
     device: str = "auto"
     precision: str | None = None
     threads: int = 0
+    devices: int = 1
+    nodes: int = 1
+    strategy: str = "auto"
     overfit: int | None = None
     family: bool = False
     out: str = "rsbench-results"
@@ -132,6 +157,8 @@ def expand(request: RunRequest) -> list[RunPlan]:
             request.recipe, _changes(request), setting.protocol, model, found, tolerant=request.family
         )
         found += _mismatches(model, setting, recipe)
+        if model.kind != "estimator":
+            found += _too_wide(request, setting, recipe)
         if not found:
             plans += _plans(request, setting, model, values, recipe, closed)
         problems += [p for p in found if p not in problems]
@@ -281,6 +308,19 @@ def _mismatches(model: ModelSpec, setting: _Setting, recipe: Mapping[str, Any]) 
     return found
 
 
+def _too_wide(request: RunRequest, setting: _Setting, recipe: Mapping[str, Any]) -> list[str]:
+    """What stands against so many devices."""
+    return scale.problems(
+        devices=request.devices,
+        nodes=request.nodes,
+        strategy=request.strategy,
+        device=request.device,
+        task=setting.protocol.task,
+        recipe=recipe,
+        samples=setting.block["split_sizes"]["train"],
+    )
+
+
 def _plans(
     request: RunRequest,
     setting: _Setting,
@@ -309,6 +349,9 @@ def _plans(
             seed=seed,
             command=request.command,
             threads=request.threads,
+            devices=1 if estimator else request.devices,
+            nodes=1 if estimator else request.nodes,
+            strategy=request.strategy,
             out=str(request.out),
             data_root=str(data_root(request.data_root)),
             **common,
@@ -362,7 +405,7 @@ def model_block(model: ModelSpec, options: Mapping[str, Any]) -> dict[str, Any]:
         "distribution": origin.distribution,
         "distribution_version": origin.version,
         "source_sha256": source_sha256(model.factory),
-        "weights_sha256": _file_sha256(local) if local else None,
+        "weights_sha256": file_sha256(local) if local else None,
     }
 
 
@@ -385,7 +428,12 @@ def source_sha256(factory: str) -> str | None:
     return sha.hexdigest()
 
 
-def _file_sha256(path: Path) -> str | None:
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file of weights, hexadecimal.
+
+    Raises:
+        UserError: there is none.
+    """
     if not path.is_file():
         raise UserError(f"There is no weights file '{path}'; use none, imagenet or the path of a file.")
     with path.open("rb") as stream:

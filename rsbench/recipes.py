@@ -46,6 +46,7 @@ def resolve_recipe(
         if protocol.task not in loss.tasks:
             problems.append(f"Loss '{loss.name}' is for {', '.join(loss.tasks)}, not for {protocol.task}.")
     _check_task_options(recipe, protocol.task, problems, tolerant)
+    recipe = {key: value for key, value in recipe.items() if key not in _LATER or value != _LATER[key]}
     return recipe, name == protocol.recipe and not changes
 
 
@@ -65,13 +66,15 @@ def _check_task_options(recipe: dict[str, Any], task: str, problems: list[str], 
             )
 
 
-_FIXED: Final = ("name", "summary", "version", "tasks", "citation", "reconstruction")
+# Fields younger than the first records: at these defaults a plan leaves them out, so that run ids stay what they were.
+_LATER: Final = {"validate_from": 1}
+FIXED: Final = ("name", "summary", "version", "tasks", "citation", "reconstruction")
 
 
 def _change(recipe: dict[str, Any], key: str, value: Any, problems: list[str]) -> None:
     """Set a (dotted) field of a recipe."""
     first, dot, rest = key.partition(".")
-    fields = [f for f in recipe if f not in _FIXED]
+    fields = [f for f in recipe if f not in FIXED]
     if first not in fields:
         problems.append(f"A recipe has no field '{first}'.{did_you_mean(first, fields)} Fields: {', '.join(fields)}.")
     elif dot and not isinstance(recipe[first], dict):
@@ -108,6 +111,7 @@ RECIPE_TYPES: Final[dict[str, tuple[tuple[type, ...], str]]] = {
     "ema": _OPTIONAL,
     "clip_grad": _OPTIONAL,
     "patience": ((int, type(None)), "a whole number or none"),
+    "validate_from": ((int,), "a whole number"),
     "phases": ((list,), "a list"),
     "task_options": ((dict,), "a mapping"),
 }

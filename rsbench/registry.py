@@ -42,6 +42,7 @@ KINDS: Final[dict[str, tuple[str, type[Spec]]]] = {
     "claims": ("rsbench_claims", ClaimSet),
 }
 HEAVY: Final = ("torch", "torchvision", "timm", "torchgeo", "lightning", "pandas", "numpy", "scipy")
+OBSERVER_HOOKS: Final = ("rsbench_run_start", "rsbench_epoch_end", "rsbench_run_end")
 BLOCK_VARIABLE: Final = "RSBENCH_BLOCKED_PLUGINS"
 
 
@@ -132,9 +133,15 @@ class Registry:
         for implementation in self._implementations(hook):
             try:
                 _call(implementation, arguments)
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 errors.append(f"{hook} of plugin '{implementation.plugin_name}' raised {_describe(error)}")
         return errors
+
+    def observers(self) -> list[str]:
+        """Sorted names of the plugins that want to be told of runs."""
+        return sorted({i.plugin_name for hook in OBSERVER_HOOKS for i in self._implementations(hook)})
 
     def gather(self, hook: str) -> dict[str, Any]:
         """Merge the mappings that a hook returns, keyed by plugin; one that raises gives its error text."""

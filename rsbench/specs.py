@@ -133,7 +133,8 @@ class ModelSpec(Spec):
     with ``fit`` and ``predict`` (see ``rsbench.tasks.classification``).
 
     A name that ends in ``:*`` is a family: ``resolver(member)`` gives the spec of one member or ``None``;
-    ``members(pattern)`` lists names.
+    ``members(pattern)`` lists names; ``example`` is the member that the conformance kit builds.
+    trial: options with which the kit builds it, where the defaults need a download or minutes.
     """
 
     factory: str
@@ -148,8 +149,10 @@ class ModelSpec(Spec):
     citation: str = ""
     tags: tuple[str, ...] = ()  # e.g. "control", "reconstruction"
     shared: tuple[str, ...] = ()  # submodules that tasks trained together have in common, e.g. ("encoder",)
+    trial: Mapping[str, Any] = field(default_factory=dict)
     resolver: str | None = None
     members: str | None = None
+    example: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +177,7 @@ class DatasetSpec(Spec):
     homepage: str = ""
     resolver: str | None = None
     members: str | None = None
+    example: str | None = None  # the member of a family that the conformance kit takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +193,11 @@ class LossSpec(Spec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricSpec(Spec):
-    """A metric.  ``factory(context, **options)`` returns a ``rsbench.metrics.contract.Metric``."""
+    """A metric.  ``factory(context, **options)`` returns a ``rsbench.metrics.contract.Metric``.
+
+    golden: names ``golden(spec) -> Iterable[rsbench.metrics.contract.Golden]``: small cases whose value is known from
+        elsewhere (by hand, from another implementation), which the conformance kit runs.
+    """
 
     factory: str
     tasks: tuple[str, ...] = ("classification",)
@@ -198,6 +206,7 @@ class MetricSpec(Spec):
     range: tuple[float | None, float | None] = (0.0, 1.0)
     unit: str = "fraction"
     needs: tuple[str, ...] = ("label",)  # label | probabilities
+    golden: str | None = None
     citation: str = ""
 
 
@@ -220,6 +229,7 @@ class RecipeSpec(Spec):
     names that are exempt (``"norm_and_bias"`` is short for all one-dimensional ones).
     augmentation: name -> strength, as in ``rsbench.engine.augment``.
     patience: epochs without a better validation loss before training stops, or ``None``.
+    validate_from: the first epoch that is scored on the validation split; all later ones are, too.
     task_options: what a task leaves open; captioning: ``min_count`` (of a word in the vocabulary), ``max_words``,
     ``sentences`` (learnt of each image in a step), ``beam``, ``length_penalty``, ``temperature``; VQA: ``min_count``,
     ``max_words``, ``questions_per_image`` (together in a step).
@@ -244,6 +254,7 @@ class RecipeSpec(Spec):
     ema: float | None = None
     clip_grad: float | None = None
     patience: int | None = None
+    validate_from: int = 1
     phases: tuple[Phase, ...] = ()
     task_options: Mapping[str, Any] = field(default_factory=dict)
     reconstruction: bool = False

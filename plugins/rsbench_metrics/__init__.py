@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from rsbench import hookimpl
@@ -18,3 +18,11 @@ def rsbench_metrics() -> Iterator[MetricSpec]:
     from rsbench_metrics.declared_vqa import VQA_METRICS
 
     yield from (*METRICS, *CAPTION_METRICS, *VQA_METRICS)
+
+
+@hookimpl
+def rsbench_expected_failures() -> Mapping[str, str]:
+    """What the conformance kit finds by the nature of a spec."""
+    from rsbench_metrics.declared import EXPECTED_FAILURES
+
+    return EXPECTED_FAILURES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from rsbench.specs import MetricSpec
@@ -37,7 +38,7 @@ def _count(name: str, summary: str, factory: str) -> MetricSpec:
 
 _KINDS: Final = {"rural_urban": "rural-or-urban", "presence": "presence", "count": "count", "comp": "comparison"}
 
-VQA_METRICS: Final = (
+_METRICS: Final = (
     _share("OA", "Share of correct answers, over all questions.", "PooledAccuracy", _LOBRY, {}),
     _share("AA", "Mean accuracy of the types, all of which have to occur.", "MeanAccuracy", _LOBRY, {}),
     _share("AA_present_types", "Mean accuracy of the types that occur.", "MeanAccuracy", "", {"present_only": True}),
@@ -63,3 +64,5 @@ VQA_METRICS: Final = (
     _count("count_mae", "Mean absolute error of counts", "CountMeanAbsoluteError"),
     _count("count_rmse", "Root of the mean squared error of counts", "CountRootMeanSquaredError"),
 )
+
+VQA_METRICS: Final = tuple(replace(spec, golden="rsbench_metrics.golden:vqa") for spec in _METRICS)

@@ -55,6 +55,7 @@ DATASETS: Final = (
         image_size=1,
         files=FILES[:-1],
         cluster_key="image",
+        fake="rsbench_rsvqa.fake:write",
         default_protocol="rsvqa-lr-val-to-test",
         license="CC-BY-4.0",
         citation=_LOBRY,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from rsbench import hookimpl
@@ -25,3 +25,11 @@ def rsbench_recipes() -> Iterator[RecipeSpec]:
     from rsbench_spatialnet.declared import RECIPES
 
     yield from RECIPES
+
+
+@hookimpl
+def rsbench_expected_failures() -> Mapping[str, str]:
+    """What the conformance kit finds by the nature of a spec."""
+    from rsbench_spatialnet.declared import EXPECTED_FAILURES
+
+    return EXPECTED_FAILURES

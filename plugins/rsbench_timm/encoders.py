@@ -15,8 +15,9 @@ from torch import nn
 
 from rsbench.errors import UserError
 from rsbench.tasks.context import ModelContext
+from rsbench.tasks.weights import read
 from rsbench_timm.hub import downloading
-from rsbench_timm.weights import load_parts, read
+from rsbench_timm.weights import load_parts
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rsbench.specs import Option
 
 
@@ -15,6 +17,11 @@ def encoder_options(backbone: str) -> dict[str, Option]:
         ),
         "input_size": Option(default=0, help="side to which images are resized inside the model, in pixels; 0: as is"),
     }
+
+
+def trial_options(**more: Any) -> dict[str, Any]:
+    """Return options of a model that is small and needs no download, and *more*."""
+    return {"backbone": "timm:test_resnet", "weights": "none", "input_size": 0} | more
 
 
 def network_options(backbone: str) -> dict[str, Option]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from rsbench_timm.options import network_options
+from rsbench_timm.options import network_options, trial_options
 
 from rsbench.specs import Accepts, ModelSpec, Option, RecipeSpec
 
@@ -26,6 +26,7 @@ MODELS: Final = (
         summary="Frozen ResNet-152 and a word GRU in place of skip-thoughts, multiplied.",
         factory="rsbench_vqa.lobry:Lobry2020",
         options={**network_options(_RESNET), "question_width": _WIDTH},
+        trial=trial_options(freeze=False, question_width=64),
         recipes=("lobry-author",),
         pretrained_on="ImageNet-1k",
         citation=_LOBRY,
@@ -40,6 +41,7 @@ MODELS: Final = (
             "question_width": _WIDTH,
             "growth": Option(default=1000, help="training steps after which the curriculum holds all questions"),
         },
+        trial=trial_options(freeze=False, question_width=64, growth=1),
         pretrained_on="ImageNet-1k",
         citation="Yuan et al. 2022, From Easy to Hard: Learning Language-Guided Curriculum for VQA on RS Data",
         **_RECONSTRUCTION,
@@ -53,6 +55,7 @@ MODELS: Final = (
             "width": Option(default=512, help="numbers in a token, a multiple of 64"),
             "layers": Option(default=2, help="pairs of cross-attention decoders"),
         },
+        trial=trial_options(freeze=False, width=64, layers=1),
         pretrained_on="CLIP (OpenAI)",
         citation="Bazi et al. 2022, Bi-Modal Transformer-Based Approach for VQA in Remote Sensing Imagery",
         **_RECONSTRUCTION,
@@ -70,6 +73,7 @@ MODELS: Final = (
         factory="rsbench_vqa.controls:ImageOnly",
         accepts=_ACCEPTS,
         options=network_options(_RESNET),
+        trial=trial_options(freeze=False),
         pretrained_on="ImageNet-1k",
         **_CONTROL,
     ),

@@ -8,7 +8,23 @@ from typing import Annotated
 import typer
 
 from rsbench import __version__
-from rsbench.cli import claims, compare, data, doctor, leaderboard, listing, multitask, run, score, verify
+from rsbench.cli import (
+    claims,
+    compare,
+    data,
+    doctor,
+    evaluate,
+    export,
+    leaderboard,
+    listing,
+    multitask,
+    plugins,
+    run,
+    schema,
+    score,
+    throughput,
+    verify,
+)
 from rsbench.registry import registry
 
 HELP = """Train and evaluate remote-sensing models under fixed protocols, and rank them honestly.
@@ -27,7 +43,23 @@ def build(chosen: str | None = None) -> typer.Typer:
     """Return the app with the core's commands and those of plugins, whole where they are *chosen* (``None``: all)."""
     app = typer.Typer(name="rsbench", help=HELP, no_args_is_help=True, pretty_exceptions_enable=False)
     app.callback()(globals_)
-    for module in (run, multitask, listing, data, leaderboard, compare, claims, score, verify, doctor):
+    for module in (
+        run,
+        multitask,
+        evaluate,
+        throughput,
+        listing,
+        data,
+        leaderboard,
+        compare,
+        claims,
+        score,
+        verify,
+        export,
+        schema,
+        plugins,
+        doctor,
+    ):
         module.register(app, chosen)
     registry().add_commands(app)
     return app

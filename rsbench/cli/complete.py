@@ -24,6 +24,11 @@ def names(kind: str) -> Callable[[str], list[str]]:
     return complete
 
 
+def observers(incomplete: str) -> list[str]:
+    """Complete the name of an observer."""
+    return [name for name in registry().observers() if name.startswith(incomplete)]
+
+
 def among(values: Sequence[str]) -> Callable[[str], list[str]]:
     """Return a completion of a fixed list of words."""
     return lambda incomplete: [value for value in values if value.startswith(incomplete)]

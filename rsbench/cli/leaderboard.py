@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from rsbench.cli import lazy
 from rsbench.errors import UserError
+from rsbench.leaderboard.result import FORMATS
 
-if TYPE_CHECKING:
-    from rsbench.leaderboard.board import Board
-    from rsbench.leaderboard.samples import Sample
-
-FORMATS = ("terminal", "markdown", "csv", "json", "latex", "html")
 PAGE = "leaderboard.html"
 
 
@@ -40,6 +36,7 @@ def leaderboard(
         int, typer.Option(min=0, help="html: show what was said of this many test images, which go into the file.")
     ] = 0,
     data_root: Annotated[Path | None, typer.Option(help="Data root, for --samples.")] = None,
+    throughput: Annotated[bool, typer.Option("--throughput", help="Speeds that rsbench throughput measured.")] = False,
 ) -> None:
     """Rank what the records say, one table for each protocol.
 
@@ -52,9 +49,17 @@ def leaderboard(
       rsbench leaderboard results --task captioning --tag reconstruction --format latex --output board.tex
 
       rsbench leaderboard benchmarks/records --format markdown --output benchmarks/leaderboards/eurosat.md --check
+
+      rsbench leaderboard --throughput --format csv --output speeds.csv
     """
-    from rsbench.leaderboard.board import build
-    from rsbench.records.store import load_all
+    if throughput:
+        from rsbench.cli.speeds import board as speeds
+
+        if dataset or protocol or division or samples:
+            raise UserError("--throughput goes with --task, --tag, --format, --output and --check alone.")
+        speeds(records or [Path("rsbench-results")], format_, output, check, task=task, tag=tag)
+        return
+    from rsbench.api import leaderboard as rank
 
     if format_ not in FORMATS:
         raise UserError(f"'{format_}' is not a format; use {', '.join(FORMATS)}.")
@@ -62,93 +67,32 @@ def leaderboard(
         raise UserError("--check needs --output FILE to compare with.")
     if samples and format_ != "html":
         raise UserError("--samples is for --format html: the others hold no images.")
-    problems: list[str] = []
-    loaded = load_all(records or [Path("rsbench-results")], problems)
-    board = build(loaded, task=task, dataset=dataset, protocol=protocol, division=division, tag=tag)
-    for problem in problems + board.problems:
+    board = rank(records or (), task=task, dataset=dataset, protocol=protocol, division=division, tag=tag)
+    problems = list(board.problems)
+    shown = board.samples(samples, data_root, problems=problems)
+    for problem in problems:
         typer.echo(f"rsbench: {problem}", err=True)
-    text = _render(board, format_, output, _samples(board, samples, data_root))
     if output is None:
-        typer.echo(text, nl=False)
-        return
-    files = {output: text} | _beside(board, format_, output)
-    if check:
-        _check(files)
+        typer.echo(board.render(format_, samples=shown), nl=False)
+    elif check:
+        _check(board.files(format_, output, shown))
     else:
-        _write(files)
+        board.save(format_, output, shown)
 
 
 def show(paths: Sequence[Path], page: Path | None = None, data_root: str = "") -> None:
     """Print the board of these records in the terminal and write it as *page*, with images where data are generated."""
-    from rsbench.leaderboard.board import build
-    from rsbench.records.store import load_all
+    from rsbench.api import leaderboard as rank
 
-    board = build(load_all(paths))
-    typer.echo(_render(board, "terminal"), nl=False)
+    board = rank(paths)
+    typer.echo(str(board), nl=False)
     if page is not None:
-        samples = _samples(board, 3, Path(data_root) if data_root else None, generated=True)
-        _write({page: _render(board, "html", page, samples)})
+        board.save("html", page, board.samples(3, Path(data_root) if data_root else None, generated=True))
         typer.echo(f"The same with plots, samples and every record, for a browser: {page}")
 
 
-def _render(
-    board: Board, format_: str, output: Path | None = None, samples: Mapping[str, Sequence[Sample]] | None = None
-) -> str:
-    from rsbench.leaderboard.render import data, html, latex, markdown, terminal
-
-    render: dict[str, Callable[[Board], str]] = {
-        "terminal": terminal.render,
-        "markdown": markdown.render,
-        "csv": data.render_csv,
-        "json": data.render_json,
-        "latex": lambda board: latex.render(board, output.stem if output else "board"),
-        "html": lambda board: html.render(board, samples, output),
-    }
-    return render[format_](board)
-
-
-def _beside(board: Board, format_: str, output: Path) -> dict[Path, str]:
-    """What is written beside the output."""
-    if format_ != "latex":
-        return {}
-    from rsbench.leaderboard.render import latex
-
-    if output.suffix == ".bib":
-        raise UserError(f"{output} is the name of the citations; give the tables another, such as board.tex.")
-    return {output.with_suffix(".bib"): latex.render_bib(board)}
-
-
-def _samples(
-    board: Board, count: int, data_root: Path | None, generated: bool = False
-) -> dict[str, list[Sample]] | None:
-    """Sample predictions of each protocol whose data are at hand; of the others a line says why there are none."""
-    from rsbench.data.location import data_root as located
-    from rsbench.leaderboard.samples import collect
-    from rsbench.registry import registry
-
-    found: dict[str, list[Sample]] = {}
-    for table in board.tables if count else ():
-        try:
-            if not generated or registry().get("dataset", table.dataset).generated:
-                found[table.fingerprint] = collect(table, board.records, located(data_root), count)
-        except UserError as error:
-            typer.echo(f"rsbench: no samples of {table.dataset}: {error}", err=True)
-    return found
-
-
-def _check(files: Mapping[Path, str]) -> None:
-    for path, text in files.items():
-        if not path.is_file() or path.read_bytes() != _bytes(text):
+def _check(files: Mapping[Path, bytes]) -> None:
+    for path, data in files.items():
+        if not path.is_file() or path.read_bytes() != data:
             typer.echo(f"rsbench: {path} is out of date: run the same command without --check.", err=True)
             raise typer.Exit(1)
-
-
-def _write(files: Mapping[Path, str]) -> None:
-    for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_bytes(text))
-
-
-def _bytes(text: str) -> bytes:
-    """UTF-8; what cannot be said in it, such as half a surrogate pair in a foreign record, becomes a question mark."""
-    return text.encode("utf-8", "replace")

@@ -1,9 +1,9 @@
-"""``list``, ``show`` and ``plugins``: what there is."""
+"""``list`` and ``show``: what there is."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -17,7 +17,7 @@ PLURALS = {{"claims": "claims", "loss": "losses"}.get(kind, f"{kind}s"): kind fo
 
 def register(app: typer.Typer, chosen: str | None = None) -> None:
     """Add the commands."""
-    for name, function in (("list", list_), ("show", show), ("plugins", plugins)):
+    for name, function in (("list", list_), ("show", show)):
         lazy.add(app, name, function, chosen)
 
 
@@ -81,27 +81,3 @@ def show(
         raise last if kind and last else UserError(text)
     for entry in found:
         typer.echo(json.dumps(entry, indent=1))
-
-
-def plugins(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List plugins, what each gives, and what is wrong with any."""
-    found = registry()
-    rows: list[dict[str, Any]] = []
-    for name, origin in sorted(found.plugins.items()):
-        counts = {}
-        for kind in KINDS:
-            own = [n for n in found.names(kind) if found.origin(kind, n).plugin == name]
-            if own:
-                counts[kind] = own
-        problems = [p.error for p in found.problems if p.plugin == name]
-        entry: dict[str, Any] = {"plugin": name, "distribution": origin.distribution, "version": origin.version}
-        rows.append({**entry, "gives": counts, "problems": problems})
-    if as_json:
-        typer.echo(json.dumps(rows, indent=1))
-        return
-    for row in rows:
-        plural = {kind: name for name, kind in PLURALS.items()}
-        gives = ", ".join(f"{len(v)} {k if len(v) == 1 else plural[k]}" for k, v in row["gives"].items()) or "nothing"
-        typer.echo(f"{row['plugin']:<12} {row['distribution']} {row['version']}: {gives}")
-        for problem in row["problems"]:
-            typer.echo(f"{'':<12} problem: {problem}")

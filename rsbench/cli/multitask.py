@@ -46,6 +46,12 @@ def multitask(
     overfit: options.Overfit = None,
     out: options.Out = Path("rsbench-results"),
     data_root: options.DataRoot = None,
+    launcher: options.Launcher = "local",
+    parallel: options.Parallel = None,
+    ray_address: options.RayAddress = None,
+    cpus_per_run: options.CpusPerRun = None,
+    gpus_per_run: options.GpusPerRun = None,
+    observer: options.Observers = None,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -63,15 +69,17 @@ def multitask(
 
       rsbench multitask spatialnet-vit ucm-captions rsvqa-lr --weight rsvqa-lr=0.5 --recipe spatialnet-author
     """
+    from rsbench import api
     from rsbench.cli import run
     from rsbench.config import parse_pairs, parse_seeds
+    from rsbench.engine.launch import Launch
     from rsbench.family import FamilyRequest, expand_family
 
     members = tuple(_member(text) for text in datasets)
     if len(members) < 2:
         raise UserError(f"One task alone is: rsbench run {model} {datasets[0]}; name at least two.")
     for name, _ in members:
-        run.prepare_generated(name, data_root, quiet)
+        api.prepare_generated(name, data_root, None if quiet else run.drawing)
     plans: list[RunPlan] = expand_family(
         FamilyRequest(
             model=model,
@@ -95,7 +103,9 @@ def multitask(
     if dry_run:
         run.show_plans(plans, out, as_json)
         return
-    run.finish(plans, run.execute(plans, quiet or as_json), out, as_json, board=True)
+    launch = Launch(launcher=launcher, parallel=parallel, address=ray_address, cpus=cpus_per_run, gpus=gpus_per_run)
+    outcomes = run.execute(plans, quiet or as_json, launch, observer or ())
+    run.finish(plans, outcomes, out, as_json, board=True)
 
 
 def _member(text: str) -> tuple[str, str | None]:

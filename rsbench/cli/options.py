@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from rsbench import scale
+from rsbench.cli import complete
+
 Changes = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")]
 ModelOptions = Annotated[
     list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Set an option of the model.")
@@ -14,8 +17,41 @@ ModelOptions = Annotated[
 Device = Annotated[str, typer.Option(help="auto | cpu | cuda | cuda:N")]
 Precision = Annotated[str | None, typer.Option(help="auto | fp32 | bf16 | fp16")]
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: all usable cores.")]
+Devices = Annotated[int, typer.Option(min=1, help="Devices of each node; with --device cpu, processes.")]
+Nodes = Annotated[int, typer.Option(min=1, help="Nodes, on which torchrun or srun has started a process a device.")]
+Strategy = Annotated[
+    str,
+    typer.Option(help="auto | ddp: how several devices share a run.", autocompletion=lambda: list(scale.STRATEGIES)),
+]
 Overfit = Annotated[
     int | None, typer.Option(min=1, help="Train and test on this many training images, to see that a model learns.")
+]
+Launcher = Annotated[
+    str,
+    typer.Option(
+        help="local | ray: processes of this machine, or tasks of a Ray cluster.",
+        autocompletion=lambda: ["local", "ray"],
+    ),
+]
+Parallel = Annotated[
+    int | None,
+    typer.Option(min=1, help="Runs at once. Default: one; with Ray, as many as fit. Cores are divided among them."),
+]
+RayAddress = Annotated[
+    str | None, typer.Option(metavar="auto|HOST:PORT", help="Default: RAY_ADDRESS; without it, Ray is started here.")
+]
+CpusPerRun = Annotated[float | None, typer.Option(min=0.0, help="With Ray. Default: --threads, or one.")]
+GpusPerRun = Annotated[
+    float | None, typer.Option(min=0.0, help="With Ray; parts share a GPU. Default: one for a run on CUDA.")
+]
+Observers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--observer",
+        metavar="NAME",
+        help="Tell this observer of the run, such as tensorboard, mlflow, wandb or mllog. May be repeated.",
+        autocompletion=complete.observers,
+    ),
 ]
 Out = Annotated[Path, typer.Option(help="Folder of the records.", envvar="RSBENCH_OUT")]
 DataRoot = Annotated[Path | None, typer.Option(help="Data root.")]

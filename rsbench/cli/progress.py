@@ -97,23 +97,31 @@ def _logs(logs: dict[str, Any]) -> str:
 @contextmanager
 def _bars(plans: Sequence[RunPlan]) -> Iterator[OnEvent]:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
     places = _Places(plans)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=1.0, state="starting")
+        rows: dict[str, TaskID] = {}  # of the runs that are under way
+        idle = progress.add_task("", total=1.0, state="starting")
+
+        def row(event: dict[str, Any], label: str) -> TaskID:
+            progress.update(idle, visible=False)
+            if event["run_id"] not in rows:
+                rows[event["run_id"]] = progress.add_task(label, total=1.0, state="")
+            return rows[event["run_id"]]
 
         def on_event(event: dict[str, Any]) -> None:
             label = places.of(event).replace("[", "\\[")
             if event["type"] == "stage":
-                progress.update(task, description=label, state=event["stage"])
+                progress.update(row(event, label), state=event["stage"])
             elif event["type"] == "progress":
                 done = (event["epoch"] - 1 + event["step"] / event["steps"]) / event["epochs"]
-                progress.update(task, description=label, completed=done, state=_state(event))
+                progress.update(row(event, label), completed=done, state=_state(event))
             elif event["type"] == "done":
                 progress.console.print(f"{label} {summary(event)}", highlight=False, soft_wrap=True)
-                progress.update(task, completed=0.0, state="")
+                if event["run_id"] in rows:
+                    progress.remove_task(rows.pop(event["run_id"]))
             elif event["type"] == "warning":
                 progress.console.print(f"{label} warning: {event['text']}", highlight=False)
 

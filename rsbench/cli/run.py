@@ -6,21 +6,21 @@ import json
 import shlex
 import statistics
 import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rsbench import api
 from rsbench.cli import complete, lazy, options
-from rsbench.errors import UserError
-from rsbench.registry import registry
 
 if TYPE_CHECKING:
-    from rsbench.engine.launch import Outcome
-    from rsbench.plan import RunPlan, RunRequest
-
-DEMO = Path(__file__).parent.parent / "suites" / "demo.yaml"
+    from rsbench.engine.launch import Launch
+    from rsbench.engine.outcome import Outcome
+    from rsbench.plan import RunPlan
 
 
 def register(app: typer.Typer, chosen: str | None = None) -> None:
@@ -51,9 +51,18 @@ def run(
     device: options.Device = "auto",
     precision: options.Precision = None,
     threads: options.Threads = 0,
+    devices: options.Devices = 1,
+    nodes: options.Nodes = 1,
+    strategy: options.Strategy = "auto",
     overfit: options.Overfit = None,
     out: options.Out = Path("rsbench-results"),
     data_root: options.DataRoot = None,
+    launcher: options.Launcher = "local",
+    parallel: options.Parallel = None,
+    ray_address: options.RayAddress = None,
+    cpus_per_run: options.CpusPerRun = None,
+    gpus_per_run: options.GpusPerRun = None,
+    observer: options.Observers = None,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -72,90 +81,74 @@ def run(
       rsbench run timm:resnet18,baseline-cnn eurosat --set epochs=5 --dry-run
 
       rsbench run torchvision:squeezenet1_0 eurosat --weights squeezenet.npz --recipe finetune
-    """
-    from rsbench.config import load_suite, parse_pairs, parse_seeds
-    from rsbench.plan import RunRequest
 
-    common: dict[str, Any] = {"device": device, "threads": threads, "out": str(out), "data_root": data_root}
-    common["command"] = "rsbench " + shlex.join(sys.argv[1:])
-    if models is None or suite is not None:
-        if models is not None:
-            raise UserError("Give either models and a dataset, or --suite, not both.")
-        requests = load_suite(suite or DEMO, **common)
-    else:
-        if dataset is None:
-            raise UserError(f"On which dataset? rsbench run {models} DATASET; see: rsbench list datasets.")
-        given = parse_pairs(option or [], "--option") | ({"weights": weights} if weights is not None else {})
-        requests = [
-            RunRequest(
-                models=tuple((m.strip(), given) for m in models.split(",")),
-                dataset=dataset,
-                protocol=protocol,
-                recipe=recipe,
-                changes=parse_pairs(set_ or [], "--set"),
-                seeds=parse_seeds(seeds) if seeds is not None else None,
-                precision=precision,
-                overfit=overfit,
-                **common,
-            )
-        ]
-    plans = _plans(requests, data_root, quiet)
+      rsbench run bmta eurosat --recipe author --devices 8
+
+      rsbench run bmta eurosat --observer tensorboard --observer mllog
+
+      torchrun --nnodes 2 --nproc-per-node 8 ... -m rsbench run bmta eurosat --recipe author
+
+      rsbench run --suite suite.yaml --launcher ray --ray-address auto --cpus-per-run 4
+    """
+    from rsbench.config import parse_pairs
+    from rsbench.engine import distributed_world
+    from rsbench.engine.launch import Launch
+
+    world = distributed_world.scale(devices, nodes)
+    given = parse_pairs(option or [], "--option") | ({"weights": weights} if weights is not None else {})
+    requests = api.make_requests(
+        models,
+        dataset,
+        suite=suite,
+        protocol=protocol,
+        recipe=recipe,
+        seeds=seeds,
+        changes=parse_pairs(set_ or [], "--set"),
+        options=given,
+        precision=precision,
+        overfit=overfit,
+        device=device,
+        devices=world[0],
+        nodes=world[1],
+        strategy=strategy,
+        threads=threads,
+        out=out,
+        data_root=data_root,
+        command="rsbench " + shlex.join(sys.argv[1:]),
+    )
+    plans = api.make_plans(requests, None if quiet else drawing)
     if dry_run:
         show_plans(plans, out, as_json)
         return
-    outcomes = execute(plans, quiet or as_json)
+    launch = Launch(launcher=launcher, parallel=parallel, address=ray_address, cpus=cpus_per_run, gpus=gpus_per_run)
+    outcomes = execute(plans, quiet or as_json, launch, observer or ())
     finish(plans, outcomes, out, as_json, board=models is None)
 
 
-def _plans(requests: list[RunRequest], data_root: Path | None, quiet: bool) -> list[RunPlan]:
-    """Prepare generated datasets, then make every plan; all problems of all requests come at once."""
-    from rsbench.errors import UserErrors
-    from rsbench.plan import expand
-
-    problems: list[str] = []
-    plans: list[RunPlan] = []
-    for request in requests:
-        try:
-            prepare_generated(request.dataset, data_root, quiet)
-            plans += expand(request)
-        except UserErrors as error:
-            problems += [p for p in error.problems if p not in problems]
-    if problems:
-        raise UserErrors(problems)
-    return list({p.run_id: p for p in plans}.values())
-
-
-def prepare_generated(name: str, data_root: Path | None, quiet: bool) -> None:
-    """Draw a generated dataset at its first use; it needs no files."""
-    spec = registry().specs("dataset").get(name)
-    if spec is None or not spec.generated:
-        return
+def drawing(title: str) -> AbstractContextManager[Callable[[int, int], None]]:
+    """A progress bar for datasets that are drawn at their first use."""
     from rsbench.cli.data import bar
-    from rsbench.data import location, manifest
 
-    root = location.data_root(data_root)
-    if manifest.is_complete(manifest.store_path(root, spec)):
-        return
-    from rsbench.data.prepare import prepare
-
-    if quiet:
-        prepare(spec, None, root)
-        return
-    with bar(f"Preparing {name}", "images") as on_progress:
-        prepare(spec, None, root, on_progress=on_progress)
+    return bar(title, "images")
 
 
-def execute(plans: list[RunPlan], quiet: bool) -> list[Outcome]:
+def execute(
+    plans: list[RunPlan], quiet: bool, launch: Launch | None = None, observers: Sequence[str] = ()
+) -> list[Outcome]:
     """Run plans with progress on the terminal."""
     from rsbench.cli.progress import reporter
-    from rsbench.engine.launch import run_plans
+    from rsbench.engine.distributed_world import follows
 
-    with reporter(plans, quiet) as on_event:
-        return run_plans(plans, on_event=on_event)
+    with reporter(plans, quiet or follows()) as on_event:
+        return api.execute(plans, observers=observers, launch=launch, on_event=on_event)
 
 
 def finish(plans: list[RunPlan], outcomes: list[Outcome], out: Path, as_json: bool, board: bool) -> None:
-    """Show what came out and exit with the right code."""
+    """Show what came out and exit with the right code; of several ranks the first shows it."""
+    from rsbench.engine.distributed_world import follows
+
+    if follows():
+        raise typer.Exit(1 if any(o.status == "failed" for o in outcomes) else 0)
     if as_json:
         typer.echo(json.dumps([asdict(o) for o in outcomes], indent=1, default=str))
     elif board and any(o.status in ("ok", "cached") for o in outcomes):

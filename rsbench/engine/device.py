@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Final
 
 import torch
 
 from rsbench.cores import usable_cores
+from rsbench.engine.distributed_world import Place, outside
 from rsbench.errors import UserError
 
+RANKS_WAIT: Final = timedelta(minutes=10)  # for each other in one collective; then the run fails
 FABRIC_PRECISION: Final = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
@@ -52,11 +55,46 @@ def pin_threads(threads: int) -> int:
     return count
 
 
-def make_fabric(device: torch.device, precision: str) -> Any:
-    """Return a Lightning Fabric for one device at *precision* (``fp32 | bf16 | fp16``)."""
+def local_device(name: str, place: Place | None) -> str:
+    """Return the name of the device of the rank at *place* where ``auto | cpu | cuda`` is asked for."""
+    if place is None or name == "cpu" or not torch.cuda.is_available():
+        return name
+    alone = torch.cuda.device_count() == 1 and outside() is not None  # SLURM may show each process its own device
+    return f"cuda:{0 if alone else place.local}"
+
+
+def make_fabric(device: torch.device, precision: str, place: Place | None = None) -> Any:
+    """Return a Lightning Fabric for one device at *precision* (``fp32 | bf16 | fp16``), or for all ranks."""
     from lightning_fabric import Fabric
 
+    if place is not None:
+        return _fabric_of_ranks(device, precision, place)
     devices: Any = [device.index or 0] if device.type == "cuda" else 1
     fabric = Fabric(accelerator=device.type, devices=devices, precision=FABRIC_PRECISION[precision])  # type: ignore[arg-type]
+    fabric.launch()
+    return fabric
+
+
+def _fabric_of_ranks(device: torch.device, precision: str, place: Place) -> Any:
+    """Join the ranks of a run: DDP, over gloo on CPUs and NCCL on GPUs."""
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments import LightningEnvironment
+    from lightning_fabric.strategies import DDPStrategy
+
+    strategy = DDPStrategy(
+        parallel_devices=[device] * place.devices,
+        cluster_environment=LightningEnvironment(),
+        timeout=RANKS_WAIT,
+        broadcast_buffers=False,  # they are the same: BatchNorm is over all ranks
+        find_unused_parameters=True,
+        gradient_as_bucket_view=True,
+    )
+    fabric = Fabric(
+        accelerator=device.type,
+        devices=place.devices,
+        num_nodes=place.world // place.devices,
+        strategy=strategy,
+        precision=FABRIC_PRECISION[precision],  # type: ignore[arg-type]
+    )
     fabric.launch()
     return fabric

@@ -55,7 +55,10 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 @torch.inference_mode()
 def evaluate(model: nn.Module, loader: ArrayLoader, fabric: Any) -> Evaluation:
-    """Run *model* over *loader* once; leaves the model in the mode it was in."""
+    """Run *model* over *loader* once; leaves the model in the mode it was in.
+
+    Of several ranks each takes its part of the samples, and all return the whole.
+    """
     training = model.training
     model.eval()
     logits, targets, index = [], [], []
@@ -66,10 +69,15 @@ def evaluate(model: nn.Module, loader: ArrayLoader, fabric: Any) -> Evaluation:
         targets.append(batch.targets)
         index.append(batch.index)
     result = Evaluation(
-        logits=torch.cat(logits).cpu().numpy(),
-        targets=torch.cat(targets).cpu().numpy(),
-        index=np.concatenate(index),
+        logits=_of_all(loader, logits).cpu().numpy(),
+        targets=_of_all(loader, targets).cpu().numpy(),
+        index=np.concatenate([part for parts in loader.ranks.collect(index) for part in parts]),
         seconds=time.perf_counter() - begin,
     )
     model.train(training)
     return result
+
+
+def _of_all(loader: ArrayLoader, parts: list[torch.Tensor]) -> torch.Tensor:
+    """Concatenate the parts of all ranks; there may be none of this one, where samples are fewer than ranks."""
+    return loader.ranks.gather(torch.cat(parts) if parts else torch.empty(0, device=loader.device))

@@ -13,7 +13,7 @@ from torch import nn
 
 from rsbench.engine.decode import map_state
 from rsbench.engine.jobs.base import Job
-from rsbench.engine.loader import ArrayLoader, Batch, Labels, Normalisation
+from rsbench.engine.loader import ArrayLoader, Batch, Group, Labels, Normalisation
 
 BATCH: Final = 32
 MEMORY_SHARE: Final = 0.25  # of what is free
@@ -34,14 +34,13 @@ class FeatureLoader(ArrayLoader):
         made.features, made.row = features, row
         return made
 
-    def _produce(
-        self, groups: list[tuple[np.ndarray, np.ndarray | None]], draws: np.ndarray | None, epoch: int | None
-    ) -> Iterator[Batch]:
-        for positions, _ in groups:
-            items = self.samples[positions]
+    def _produce(self, groups: list[Group], draws: np.ndarray | None, epoch: int | None) -> Iterator[Batch]:
+        for group in groups:
+            items = self.samples[group.images]
             rows = torch.from_numpy(self.row[self.image_index[items]]).to(self.device)
             images = map_state(self.features, lambda t, rows=rows: t.index_select(0, rows))  # type: ignore[misc]
-            yield Batch(images, self.targets.select(items, epoch, self.device), items)
+            targets = self.targets.select(self.samples[group.targets], epoch, self.device)
+            yield Batch(images, targets, items)
 
 
 def encodes_once(model: nn.Module, augmentation: Any) -> bool:

@@ -5,17 +5,19 @@ Images live on the device when they fit there and are streamed through pinned me
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from rsbench.engine.augment import Augmentation, apply_turn, draw
+from rsbench.engine.distributed import ALONE, Ranks
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
@@ -35,7 +37,7 @@ class Batch:
     """One batch.  ``images`` is a buffer that the next batch overwrites.
 
     Attributes:
-        images: float32 [B, C, S, S], normalised.
+        images: float32 [B, C, S, S], normalised; in training on several ranks the consecutive slice of this one.
         targets: int64 [B] labels, or what else the task learns; its length is the number of samples.
         index: int64 [B], item numbers, in the order of the images.
     """
@@ -47,6 +49,21 @@ class Batch:
     def __len__(self) -> int:
         """Samples."""
         return len(self.targets)
+
+
+@dataclass(frozen=True)
+class Group:
+    """What one batch is made of, as positions int64 in the samples of a loader.
+
+    Attributes:
+        images: [b], those whose images this rank makes.
+        counts: how many of them have each turn, one after another; ``None`` where none is turned.
+        targets: [B], those of the whole batch.
+    """
+
+    images: np.ndarray
+    counts: np.ndarray | None
+    targets: np.ndarray
 
 
 class Targets(Protocol):
@@ -156,12 +173,25 @@ class ArrayLoader:
         store = as_tensor(images)
         self.images = store.to(device) if self.resident and device.type != "cpu" else store
         self.streams = self.images.device != device
-        shape = (self.batch, *images.shape[1:])
-        self._raw = [self._buffer(shape, self.images.dtype) for _ in range(2)]
-        self._floats = torch.empty((self.batch, len(bands), *images.shape[2:]), device=device)
+        self.channels, self.ranks = len(bands), ALONE
+        self._allocate(self.batch)
         mean = torch.tensor(normalisation.mean, dtype=torch.float32, device=device).view(1, -1, 1, 1)
         std = torch.tensor(normalisation.std, dtype=torch.float32, device=device).view(1, -1, 1, 1)
         self._scale, self._offset = 1 / std, -mean / std
+
+    def among(self, ranks: Ranks) -> Self:
+        """Return a loader for one of several ranks: of its slice of each training batch, and of its part in order."""
+        if ranks.world == 1:
+            return self
+        made = copy.copy(self)
+        made.ranks = ranks
+        made._allocate(self.batch if self.augmentation is None else max(ranks.sizes(self.batch)))
+        return made
+
+    def _allocate(self, batch: int) -> None:
+        shape = (batch, *self.images.shape[1:])
+        self._raw = [self._buffer(shape, self.images.dtype) for _ in range(2)]
+        self._floats = torch.empty((batch, self.channels, *self.images.shape[2:]), device=self.device)
 
     def _buffer(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
         if self.streams:
@@ -194,60 +224,54 @@ class ArrayLoader:
 
     def in_order(self) -> Iterator[Batch]:
         """Yield every sample exactly once, as stored, without augmentation; the last batch may be smaller."""
-        positions = np.arange(len(self.samples))
+        positions = np.arange(len(self.samples))[self.ranks.share(len(self.samples))]
         chunks = [positions[i : i + self.batch] for i in range(0, len(positions), self.batch)]
-        yield from self._produce([(c, None) for c in chunks], None, None)
+        yield from self._produce([Group(c, None, c) for c in chunks], None, None)
 
-    def _by_turn(self, positions: np.ndarray, draws: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+    def _by_turn(self, positions: np.ndarray, draws: np.ndarray | None) -> Group:
         """Sort a batch by its flips and turns, so that each code is one slice; order within a batch is free."""
+        share = self.ranks.share(len(positions))
         if draws is None or self.augmentation is None or not self.augmentation.turns:
-            return positions, None
+            return Group(positions[share], None, positions)
         codes = self.augmentation.turn_codes(draws[positions])
         order = np.argsort(codes, kind="stable")
-        return positions[order], np.bincount(codes, minlength=8)
+        positions = positions[order]
+        return Group(positions[share], np.bincount(codes[order[share]], minlength=8), positions)
 
-    def _produce(
-        self, groups: list[tuple[np.ndarray, np.ndarray | None]], draws: np.ndarray | None, epoch: int | None
-    ) -> Iterator[Batch]:
+    def _produce(self, groups: list[Group], draws: np.ndarray | None, epoch: int | None) -> Iterator[Batch]:
         if not self.streams:
-            for positions, counts in groups:
-                raw = self._gather(positions, self._raw[0])
-                yield self._finish(raw, positions, counts, draws, epoch)
+            for group in groups:
+                raw = self._gather(group.images, self._raw[0])
+                yield self._finish(raw, group, draws, epoch)
             return
         with ThreadPoolExecutor(1) as pool:
             pending = None
-            for k, (positions, counts) in enumerate(groups):
-                raw = pending.result() if pending else self._gather(positions, self._raw[0])
+            for k, group in enumerate(groups):
+                raw = pending.result() if pending else self._gather(group.images, self._raw[0])
                 on_device = raw.to(self.device, non_blocking=True)
                 if k + 1 < len(groups):
                     torch.cuda.current_stream(self.device).synchronize()
-                    pending = pool.submit(self._gather, groups[k + 1][0], self._raw[(k + 1) % 2])
-                yield self._finish(on_device, positions, counts, draws, epoch)
+                    pending = pool.submit(self._gather, groups[k + 1].images, self._raw[(k + 1) % 2])
+                yield self._finish(on_device, group, draws, epoch)
 
     def _gather(self, positions: np.ndarray, buffer: torch.Tensor) -> torch.Tensor:
         index = torch.from_numpy(self.image_index[self.samples[positions]])
         out = buffer[: len(positions)]
         return torch.index_select(self.images, 0, index.to(self.images.device), out=out)
 
-    def _finish(
-        self,
-        raw: torch.Tensor,
-        positions: np.ndarray,
-        counts: np.ndarray | None,
-        draws: np.ndarray | None,
-        epoch: int | None,
-    ) -> Batch:
+    def _finish(self, raw: torch.Tensor, group: Group, draws: np.ndarray | None, epoch: int | None) -> Batch:
+        positions = group.images
         floats = self._floats[: len(positions)]
         if self.bands is not None:
             raw = raw.index_select(1, self.bands.to(raw.device))
-        self._cast_turned(raw, floats, counts)
+        self._cast_turned(raw, floats, group.counts)
         if self.size is not None:
             floats = F.interpolate(floats, size=(self.size, self.size), mode="bilinear", antialias=True)
         if draws is not None and self.augmentation is not None and self.augmentation.acts_on_floats:
             floats = self.augmentation.on_floats(floats, draws[positions])
         floats.mul_(self._scale).add_(self._offset)
-        index = self.samples[positions]
-        return Batch(floats, self.targets.select(index, epoch, self.device), index)
+        targets = self.targets.select(self.samples[group.targets], epoch, self.device)
+        return Batch(floats, targets, self.samples[positions])
 
     def _cast_turned(self, raw: torch.Tensor, floats: torch.Tensor, counts: np.ndarray | None) -> None:
         """Copy integers to floats, each slice turned by its code."""

@@ -6,7 +6,6 @@ A model of the wrong shape stops here with one sentence instead of producing a r
 from __future__ import annotations
 
 import copy
-import math
 from typing import Any, Final
 
 import torch
@@ -20,6 +19,7 @@ from rsbench.errors import RunError
 LOSS_FACTOR: Final = 3.0
 # Normalised images lie within a few standard deviations; more means a wrong unit.
 PLAUSIBLE_MEAN: Final = 6.0
+GRADIENTS: Final = "preflight:gradients"
 
 
 def run(job: Job, model: nn.Module, batch: Batch, loss: Loss, fabric: Any) -> tuple[list[dict[str, Any]], float]:
@@ -40,7 +40,9 @@ def run(job: Job, model: nn.Module, batch: Batch, loss: Loss, fabric: Any) -> tu
             )
         start.backward()
     value = float(start.detach())
-    return [loss_check(value, job.outputs()), gradient_check(trial)], value
+    expected = job.start_loss()
+    checks = [] if expected is None else [loss_check(value, expected)]
+    return [*checks, gradient_check(trial)], value
 
 
 def forward(job: Job, model: nn.Module, batch: Batch) -> torch.Tensor:
@@ -69,9 +71,8 @@ def check_values(images: torch.Tensor, normalised: bool = True) -> None:
         )
 
 
-def loss_check(value: float, classes: int) -> dict[str, Any]:
+def loss_check(value: float, expected: float) -> dict[str, Any]:
     """Whether the loss at the start is near that of a uniform guess, ln K."""
-    expected = math.log(max(classes, 2))
     ok = value < LOSS_FACTOR * expected
     return {"name": "preflight:initial-loss", "ok": ok, "detail": f"{value:.4f} at start, ln K = {expected:.4f}"}
 
@@ -85,7 +86,7 @@ def gradient_check(model: nn.Module) -> dict[str, Any]:
     ]
     shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     detail = f"no finite gradient reaches {shown}" if missing else "reach every trainable parameter"
-    return {"name": "preflight:gradients", "ok": not missing, "detail": detail}
+    return {"name": GRADIENTS, "ok": not missing, "detail": detail}
 
 
 def _short(value: torch.Tensor) -> str:

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from rsbench.engine import checkpoint, features, preflight, report, setup
 from rsbench.engine.data import open_data
-from rsbench.engine.device import make_fabric
+from rsbench.engine.device import local_device, make_fabric
+from rsbench.engine.distributed import ALONE, GlobalLoss, Ranks
+from rsbench.engine.distributed_norm import share_statistics
+from rsbench.engine.distributed_world import Place
 from rsbench.engine.jobs.base import Evaluated, Job
 from rsbench.engine.loader import ArrayLoader, Normalisation
+from rsbench.engine.observers import Observers
 from rsbench.engine.report import Stages
+from rsbench.engine.run_checkpoint import run_checkpoint
 from rsbench.engine.selection import Selection
 from rsbench.engine.train import Emit, Interrupted, Progress, Trainer
 from rsbench.errors import RunError
 from rsbench.plan import RunPlan
 from rsbench.records import store
 from rsbench.records.blank import blank_record
-from rsbench.registry import registry
 
 
-def execute(plan: RunPlan, emit: Emit, interrupted: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+class _Unobserved(Observers):
+    """Of ranks other than the first: a run is told of once."""
+
+    def tell(self, hook: str, **arguments: Any) -> None:
+        """Call nobody."""
+
+
+def execute(
+    plan: RunPlan, emit: Emit, interrupted: Callable[[], bool] = lambda: False, place: Place | None = None
+) -> dict[str, Any]:
     """Run *plan*, write its record (a failure's too) and return it.
+
+    As the rank at *place* take part in it: only rank 0 writes, and failures are left to who looks after all ranks.
 
     Raises:
         Interrupted: the user stopped it; a state to resume from has been written.
@@ -35,22 +50,31 @@ def execute(plan: RunPlan, emit: Emit, interrupted: Callable[[], bool] = lambda:
     folder.mkdir(parents=True, exist_ok=True)
     stages = Stages(emit)
     record = blank_record(plan.run_id, plan.portable())
-    observer_errors = registry().notify("rsbench_run_start", plan=plan)
+    ranks = ALONE if place is None else Ranks(place.rank, place.world)
+    observers = Observers(emit) if ranks.first else _Unobserved(emit)
+    observers.tell("rsbench_run_start", plan=plan)
     try:
-        record |= {"status": "ok"} | _run(plan, folder, stages, emit, interrupted, observer_errors)
+        record |= {"status": "ok"} | _run(plan, folder, stages, emit, interrupted, observers, place)
     except Interrupted:
         raise
     except Exception as error:
         record["error"] = report.describe_error(error, stages.current)
         report.log_traceback()
     record["timing"] = {"stages": stages.seconds, "total": sum(stages.seconds.values())}
+    record["checks"] = [*record["checks"], *observers.checks()]
+    if not ranks.first or (ranks.world > 1 and record["status"] == "failed"):
+        return record | {"path": str(folder / store.FILE)}
     path = store.save(record, folder)
-    observer_errors += registry().notify("rsbench_run_end", plan=plan, record=record)
-    for text in observer_errors:
-        emit({"type": "warning", "text": text})
+    record["checks"] += observers.end(plan, record, folder)
     if record["status"] == "ok":
         (folder / checkpoint.RESUME).unlink(missing_ok=True)
     return record | {"path": str(path)}
+
+
+def elsewhere(plan: RunPlan) -> dict[str, Any]:
+    """Return the record of a run that needs one process and that rank 0 does, as far as the others know of it."""
+    path = Path(plan.out) / plan.run_id / store.FILE
+    return blank_record(plan.run_id, plan.portable()) | {"status": "ok", "timing": {"total": 0.0}, "path": str(path)}
 
 
 def _run(
@@ -59,19 +83,30 @@ def _run(
     stages: Stages,
     emit: Emit,
     interrupted: Callable[[], bool],
-    observer_errors: list[str],
+    observers: Observers,
+    place: Place | None,
 ) -> dict[str, Any]:
-    machine = report.Machine.prepare(plan)
+    machine = report.Machine.prepare(dataclasses.replace(plan, device=local_device(plan.device, place)))
     with stages.stage("data"):
         job = setup.make_job(plan, open_data(plan))
-    kind = _run_estimator if plan.model["kind"] == "estimator" else _run_network
-    parts, result = kind(job, folder, machine, stages, emit, interrupted, observer_errors)
+    parts, result = _way(plan)(job, folder, machine, stages, emit, interrupted, observers, place)
+    if place is not None and place.rank > 0:
+        return {}
     with stages.stage("score"):
         report.add_scores(parts, job, folder, result)
     parts["perf"] |= machine.speed(result)
     parts["env"] = machine.environment()
-    parts["checks"] += [{"name": "observer", "ok": False, "detail": text} for text in observer_errors]
+    if place is not None:
+        parts["env"]["device"]["count"] = place.world
+        parts["env"]["ranks"] = place.describe(plan.strategy)
     return parts
+
+
+def _way(plan: RunPlan) -> Callable[..., tuple[dict[str, Any], Evaluated]]:
+    """How the run comes to its test predictions."""
+    if plan.checkpoint is not None:
+        return run_checkpoint
+    return _run_estimator if plan.model["kind"] == "estimator" else _run_network
 
 
 def _run_network(
@@ -81,35 +116,32 @@ def _run_network(
     stages: Stages,
     emit: Emit,
     interrupted: Callable[[], bool],
-    observer_errors: list[str],
+    observers: Observers,
+    place: Place | None,
 ) -> tuple[dict[str, Any], Evaluated]:
     plan, data, device = job.plan, job.data, machine.device
-    fabric = make_fabric(device, machine.precision)
+    fabric = make_fabric(device, machine.precision, place)
+    ranks = ALONE if place is None else Ranks(place.rank, place.world)
     with stages.stage("build"):
-        torch.manual_seed(plan.seed)
-        np.random.seed(plan.seed % 2**32)
-        model = setup.build_model(plan, job.model_context())
-        if not isinstance(model, nn.Module):
-            raise RunError(
-                f"The factory of '{plan.model['name']}' returned {type(model).__name__}, not a module.", "build"
-            )
-        model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = setup.build_network(job, device)
         loss = setup.build_loss(plan, job.loss_context()).to(device)
+        if ranks.world > 1:
+            model, loss = share_statistics(model, device), GlobalLoss(loss, ranks)
         norm = setup.normalisation(plan, data)
-        train = job.make_loader(data.train, device, norm, training=True)
-        val = job.make_loader(data.val, device, norm, training=False) if len(data.val) else None
+        train = job.make_loader(data.train, device, norm, training=True).among(ranks)
+        val = job.make_loader(data.val, device, norm, training=False).among(ranks) if len(data.val) else None
     with stages.stage("preflight"):
         first = next(train.training_epoch(0), None)
         if first is None:
             raise RunError("The training split is empty.", "preflight")
         checks, initial = preflight.run(job, model, first, loss, fabric)
-    test = job.make_loader(data.test, device, norm, training=False)
+    test = job.make_loader(data.test, device, norm, training=False).among(ranks)
     if features.encodes_once(model, plan.recipe["augmentation"]):
         with stages.stage("encode"):
             train, val, test = _with_features(job, model, (train, val, test), device, norm, fabric)
 
     def on_epoch(epoch: int, logs: dict[str, Any]) -> None:
-        observer_errors.extend(registry().notify("rsbench_epoch_end", plan=plan, epoch=epoch, logs=logs))
+        observers.tell("rsbench_epoch_end", plan=plan, epoch=epoch, logs=logs)
 
     selection = Selection(plan.protocol["selection"], job.score, targets=tuple(plan.protocol["targets"]))
     with stages.stage("train"):
@@ -127,12 +159,15 @@ def _run_network(
             emit=emit,
             on_epoch=on_epoch,
             interrupted=interrupted,
+            ranks=ranks,
         )
         progress = trainer.run()
         trainer.take(selection)
     with stages.stage("evaluate"):
         result = job.evaluate(model, test, fabric)
-    saved = checkpoint.save_weights(model, folder / checkpoint.WEIGHTS, {"run_id": plan.run_id, "format": "pt"})
+    if not ranks.first:
+        return {}, result
+    saved = checkpoint.save_weights(model, folder / checkpoint.WEIGHTS, checkpoint.describe(job, norm))
     parts: dict[str, Any] = {
         "train": report.train_block(progress, selection, initial),
         "perf": report.perf_block(job, model, progress),

@@ -17,6 +17,7 @@ from rsbench.engine.device import make_fabric
 from rsbench.engine.family import Family, FamilyJob, RoundLoader, own_curve
 from rsbench.engine.jobs.base import Job
 from rsbench.engine.loader import ArrayLoader, Normalisation
+from rsbench.engine.observers import Observers
 from rsbench.engine.report import Machine, Stages
 from rsbench.engine.selection import Selection
 from rsbench.engine.train import Emit, Interrupted, Progress, Trainer
@@ -57,11 +58,11 @@ def execute(
     """
     stages = Stages(emit)
     records = [blank_record(plan.run_id, plan.portable()) for plan in plans]
-    errors: list[str] = []
+    observers = Observers(emit)
     for plan in plans:
-        errors += registry().notify("rsbench_run_start", plan=plan)
+        observers.tell("rsbench_run_start", plan=plan)
     try:
-        for record, parts in zip(records, _run(plans, stages, emit, interrupted, errors), strict=True):
+        for record, parts in zip(records, _run(plans, stages, emit, interrupted, observers), strict=True):
             record |= {"status": "ok"} | parts
     except Interrupted:
         raise
@@ -73,10 +74,10 @@ def execute(
         record["timing"] = {"stages": stages.seconds, "total": sum(stages.seconds.values())}
         folder = _folder(plan)
         kept = store.finished(folder)  # of an earlier attempt in which another member failed
-        record["path"] = str(folder / store.FILE if kept else store.save(record, folder))
-        errors += registry().notify("rsbench_run_end", plan=plan, record=record)
-    for text in errors:
-        emit({"type": "warning", "text": text})
+        record["checks"] = [*record["checks"], *observers.checks()]
+        path = folder / store.FILE if kept else store.save(record, folder)
+        record["checks"] += observers.end(plan, record, folder)
+        record["path"] = str(path)
     if all(record["status"] == "ok" for record in records):
         (_folder(plans[0]) / checkpoint.RESUME).unlink(missing_ok=True)
     return records
@@ -89,7 +90,7 @@ def _folder(plan: RunPlan) -> Path:
 
 
 def _run(
-    plans: Sequence[RunPlan], stages: Stages, emit: Emit, interrupted: Callable[[], bool], errors: list[str]
+    plans: Sequence[RunPlan], stages: Stages, emit: Emit, interrupted: Callable[[], bool], observers: Observers
 ) -> list[dict[str, Any]]:
     machine = Machine.prepare(plans[0])
     fabric = make_fabric(machine.device, machine.precision)
@@ -106,14 +107,12 @@ def _run(
                 raise RunError(f"The training split of '{member.name}' is smaller than a batch.", "preflight")
             member.checks, member.initial = preflight.run(member.job, network, first, loss, fabric)
     with stages.stage("train"):
-        trainer = _trainer(members, family, losses, fabric, emit, interrupted, errors)
+        trainer = _trainer(members, family, losses, fabric, emit, interrupted, observers)
         progress = trainer.run()
     done = []
     for member, network in zip(members, family.members, strict=True):
         trainer.take(member.selection)
         done.append(_finish(member, network, progress, machine, stages, fabric))
-    for parts in done:
-        parts["checks"] += [{"name": "observer", "ok": False, "detail": text} for text in errors]
     return done
 
 
@@ -153,14 +152,14 @@ def _trainer(
     fabric: Any,
     emit: Emit,
     interrupted: Callable[[], bool],
-    errors: list[str],
+    observers: Observers,
 ) -> Trainer:
     block = members[0].plan.family
     assert block is not None
 
     def on_epoch(epoch: int, logs: dict[str, Any]) -> None:
         for member in members:
-            errors.extend(registry().notify("rsbench_epoch_end", plan=member.plan, epoch=epoch, logs=logs))
+            observers.tell("rsbench_epoch_end", plan=member.plan, epoch=epoch, logs=logs)
 
     val = [m.val for m in members]
     return Trainer(
@@ -189,7 +188,7 @@ def _finish(
     with stages.stage("evaluate"):
         test = job.make_loader(job.data.test, machine.device, member.norm, training=False)
         result = job.evaluate(network, test, fabric)
-    facts = {"run_id": plan.run_id, "format": "pt"}
+    facts = checkpoint.describe(job, member.norm)
     saved = checkpoint.save_weights(network, member.folder / checkpoint.WEIGHTS, facts)
     train = report.train_block(progress, member.selection, member.initial)
     train["samples"] = round(progress.steps * member.train.batch_samples)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from rsbench.engine.data import RunData
 from rsbench.engine.jobs.base import Job
 from rsbench.engine.loader import Normalisation, normalisation_for
+from rsbench.errors import RunError
 from rsbench.plan import RunPlan
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
@@ -32,6 +34,21 @@ def build_model(plan: RunPlan, context: ModelContext) -> Any:
     """Call the model's factory with the plan's options; an error names the model and its package."""
     factory = load_attribute(plan.model["factory"])
     return factory(context, **plan.model["options"])
+
+
+def build_network(job: Job, device: torch.device) -> nn.Module:
+    """Build the run's network from its seed, on *device*.
+
+    Raises:
+        RunError: the factory returned something else.
+    """
+    plan = job.plan
+    torch.manual_seed(plan.seed)
+    np.random.seed(plan.seed % 2**32)
+    model = build_model(plan, job.model_context())
+    if not isinstance(model, nn.Module):
+        raise RunError(f"The factory of '{plan.model['name']}' returned {type(model).__name__}, not a module.", "build")
+    return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def build_loss(plan: RunPlan, context: LossContext) -> nn.Module:

@@ -19,12 +19,14 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from rsbench.engine import checkpoint
+from rsbench.engine.distributed import ALONE, Ranks
 from rsbench.engine.optim import Schedule, make_optimizer
 from rsbench.engine.selection import Selection
 from rsbench.errors import RunError
 
 PROGRESS_SECONDS: Final = 0.5
 RESUME_SECONDS: Final = 60.0
+AGREE_STEPS: Final = 16  # between questions of several ranks whether the first wants to show progress or to stop
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -89,6 +91,7 @@ class Trainer:
         selections: which epochs' weights are wanted; :meth:`take` puts them into the network after training.
         resume_path: file for the state to resume from.
         interrupted: asked after each step; true ends the run with :class:`Interrupted`.
+        ranks: this process among those of the run; what depends on clocks and signals the first decides for all.
     """
 
     def __init__(
@@ -107,7 +110,9 @@ class Trainer:
         emit: Emit,
         on_epoch: Callable[[int, dict[str, Any]], None],
         interrupted: Callable[[], bool],
+        ranks: Ranks = ALONE,
     ) -> None:
+        self.ranks = ranks
         self.job, self.model, self.recipe, self.loss = job, model, dict(recipe), loss
         self.train, self.val, self.fabric = train, val, fabric
         self.selections, self.resume_path, self.identity = selections, resume_path, identity
@@ -130,6 +135,8 @@ class Trainer:
         if not len(self.train):
             raise RunError("The training split is empty.", "train")
         saved = self._load()
+        if saved is None and not self.ranks.first:
+            torch.manual_seed(torch.initial_seed() + (self.ranks.number << 40))  # each its own noise
         first = 0
         for recipe in self.phases:
             if self.progress.epoch < first + recipe["epochs"] and not self.progress.stopped:
@@ -149,7 +156,7 @@ class Trainer:
         if saved is not None:
             optimizer.load_state_dict(saved["optimizer"])
             schedule.load_state_dict(saved["schedule"])
-            checkpoint.set_random_state(saved["random"])
+            self._take_random(saved)
         while self.progress.epoch < first + recipe["epochs"] and not self.progress.stopped:
             self._run_epoch(model, optimizer, schedule, recipe)
         for parameter in self.model.parameters():
@@ -180,10 +187,10 @@ class Trainer:
             p.data_seconds += waited
             now = time.perf_counter()
             p.seconds = seconds + now - begin
-            if now - mark > PROGRESS_SECONDS:
+            if self._is_due(now - mark):
                 mark = now
                 self._show(float(total), now - begin, p.step - first_step)
-                if self.interrupted():
+                if self.ranks.agree(self.interrupted()):
                     p.loss_sum = float(total)
                     self._save(optimizer, schedule)
                     raise Interrupted
@@ -192,6 +199,12 @@ class Trainer:
             torch.cuda.synchronize(device)
         p.seconds = seconds + time.perf_counter() - begin
         self._finish_epoch(mean, schedule, p.seconds - seconds, optimizer)
+
+    def _is_due(self, elapsed: float) -> bool:
+        """Whether to show progress and to look at signals; several ranks ask each other now and then only."""
+        if self.ranks.world > 1 and self.progress.step % AGREE_STEPS:
+            return False
+        return self.ranks.agree(elapsed > PROGRESS_SECONDS)
 
     def _loss(self, model: Any, batch: Any) -> torch.Tensor:
         with self.fabric.autocast():
@@ -203,7 +216,7 @@ class Trainer:
         p.epoch, p.step, p.loss_sum = p.epoch + 1, 0, 0.0
         logs: dict[str, Any] = {"epoch": p.epoch, "train_loss": mean, "lr": schedule.lr, "seconds": seconds}
         logs |= self.job.logs()
-        if self.val is not None:
+        if self.val is not None and p.epoch >= self.recipe.get("validate_from", 1):
             logs |= self._validate()
         if callable(getattr(self.model, "log_values", None)):
             logs |= {k: float(v) for k, v in self.model.log_values().items()}  # type: ignore[operator]
@@ -211,11 +224,11 @@ class Trainer:
         schedule.epoch_end(logs.get("val_loss", mean))
         self._select(logs)
         limit = self.recipe["seconds"]
-        p.stopped = p.stopped or (limit is not None and p.seconds >= limit)
+        p.stopped = p.stopped or (limit is not None and self.ranks.agree(p.seconds >= limit))
         self.on_epoch(p.epoch, logs)
         self.emit({"type": "epoch", "epoch": p.epoch, "epochs": self.epochs, "logs": logs})
-        stop = self.interrupted()
-        if stop or time.perf_counter() - self._last_save > RESUME_SECONDS:
+        stop = self.ranks.agree(self.interrupted())
+        if stop or self.ranks.agree(time.perf_counter() - self._last_save > RESUME_SECONDS):
             self._save(optimizer, schedule)
         if stop:
             raise Interrupted
@@ -287,7 +300,10 @@ class Trainer:
             "schedule": schedule.state_dict(),
             "random": checkpoint.random_state(),
         }
-        checkpoint.save_state(state, self.resume_path)
+        if self.ranks.world > 1:
+            state["random_of_ranks"] = self.ranks.collect(state["random"])
+        if self.ranks.first:
+            checkpoint.save_state(state, self.resume_path)
         self._last_save = time.perf_counter()
 
     def _load(self) -> dict[str, Any] | None:
@@ -302,9 +318,16 @@ class Trainer:
         for selection, kept in zip(self.selections, state["selections"], strict=True):
             selection.load_state_dict(kept, self.train.device)
         if self.progress.step == 0 and self.progress.epoch in self._boundaries():
-            checkpoint.set_random_state(state["random"])
+            self._take_random(state)
             return None
         return state
+
+    def _take_random(self, state: Mapping[str, Any]) -> None:
+        """Go on with the random numbers of this rank; where there were fewer ranks, with others than theirs."""
+        kept = state.get("random_of_ranks", [state["random"]])
+        checkpoint.set_random_state(kept[self.ranks.number % len(kept)])
+        if self.ranks.number >= len(kept):
+            torch.manual_seed(torch.initial_seed() + (self.ranks.number << 40) + self.progress.steps)
 
     def _boundaries(self) -> set[int]:
         """Epochs at which a new phase begins with a new optimizer."""

@@ -27,12 +27,17 @@ PLUGINS = [
     "eurosat",
     "losses",
     "metrics",
+    "mlflow",
+    "mllog",
     "rsvqa",
     "scenes",
     "spatialnet",
+    "speedrun",
+    "tensorboard",
     "timm",
     "ucm-captions",
     "vqa",
+    "wandb",
 ]
 
 

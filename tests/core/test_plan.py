@@ -161,7 +161,7 @@ def test_suite_with_unknown_keys(tmp_path: Path) -> None:
 
 
 def test_shipped_suites_are_valid() -> None:
-    from rsbench.cli.run import DEMO
+    from rsbench.api import DEMO
 
     demo = load_suite(DEMO)
     assert [r.dataset for r in demo] == ["scenes"] * 3 + ["scenes-captions"] * 2 + ["scenes-vqa"] * 2

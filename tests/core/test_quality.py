@@ -19,16 +19,24 @@ LEVELS = {
     "errors": 0,
     "hookspecs": 1,
     "registry": 2,
+    "scaffold": 3,
+    "observing": 3,
     "claims": 3,
     "data": 3,
     "plan": 4,
+    "suites": 5,
     "config": 5,
     "metrics": 5,
     "tasks": 6,
+    "evaluation": 7,
     "records": 7,
     "leaderboard": 8,
     "engine": 8,
-    "cli": 9,
+    "export": 8,
+    "schemas": 8,
+    "api": 9,
+    "testing": 9,
+    "cli": 10,
 }
 
 
@@ -90,5 +98,8 @@ def test_wheel_holds_every_package(tmp_path: Path) -> None:
     assert "rsbench/suites/demo.yaml" in names
     for page in ("page.html", "parts.html", "page.css", "page.js"):
         assert f"rsbench/leaderboard/render/html/{page}" in names
+    templates = {p.relative_to(ROOT).as_posix() for p in (ROOT / "rsbench" / "scaffold").rglob("*.j2")}
+    assert templates
+    assert templates <= set(names)
     points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["rsbench"]
-    assert sorted(points.values()) == PACKAGES
+    assert sorted({point.partition(".")[0] for point in points.values()}) == PACKAGES

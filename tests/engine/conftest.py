@@ -1,4 +1,4 @@
-"""Small fake files of the text datasets, prepared once."""
+"""Small fake files of datasets, prepared once."""
 
 from __future__ import annotations
 
@@ -19,4 +19,14 @@ def text_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         spec = registry().get("dataset", name)
         load_attribute(spec.fake)(folder / name, spec, **({"per_class": 4} if name == "ucm-captions" else {}))
         prepare(spec, folder / name, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with EuroSAT (nine images a class)."""
+    folder = tmp_path_factory.mktemp("tiny-root")
+    spec = registry().get("dataset", "eurosat")
+    load_attribute(spec.fake)(folder / "files", spec, per_class=9)
+    prepare(spec, folder / "files", folder)
     return folder

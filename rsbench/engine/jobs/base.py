@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,6 +57,11 @@ class Job(ABC):
     def outputs(self) -> int:
         """How many values a prediction is chosen from: classes, words or answers."""
 
+    def start_loss(self) -> float | None:
+        """Loss in nats of a guess that knows nothing, near which training starts: ln K; ``None`` where there is no
+        such number."""
+        return math.log(max(self.outputs(), 2))
+
     @abstractmethod
     def model_context(self) -> ModelContext:
         """What the model's factory is told."""
@@ -94,13 +100,18 @@ class Job(ABC):
     def evaluate(self, model: nn.Module, loader: ArrayLoader, fabric: Any) -> Evaluated:
         """Return the outcome of one pass over the test loader."""
 
-    @abstractmethod
     def fit(self, estimator: Any) -> Fitted:
-        """Fit an estimator to the training split and evaluate it on the test split."""
+        """Fit an estimator to the training split and evaluate it on the test split.
 
-    @abstractmethod
+        Raises:
+            RunError: the task has networks only.
+        """
+        raise RunError(f"Task '{self.plan.task}' has no estimators, such as '{self.name}'.", "fit")
+
     def gates(self, outcome: Outcome) -> list[dict[str, Any]]:
-        """Signs that the result is not what it claims to be; ranked divisions only."""
+        """Signs that the result is not what it claims to be; ranked divisions only.  None unless a task knows some."""
+        del outcome
+        return []
 
     def probe(self, device: torch.device) -> tuple[Any, ...]:
         """Arguments of ``forward`` for one sample, to count its work."""

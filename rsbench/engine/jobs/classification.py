@@ -52,7 +52,7 @@ class ClassificationJob(Job):
 
     def expected_shape(self, batch: Batch) -> tuple[int, ...]:
         """[B, K]."""
-        return len(batch.targets), self.outputs()
+        return len(batch.images), self.outputs()
 
     def validate(self, model: nn.Module, loader: ArrayLoader, fabric: Any) -> dict[str, float]:
         """Return loss in nats and accuracy."""

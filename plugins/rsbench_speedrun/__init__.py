@@ -1,0 +1,27 @@
+"""A small network of our own that learns EuroSAT from scratch in minutes on two CPU cores, and a larger one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rsbench import hookimpl
+
+if TYPE_CHECKING:
+    from rsbench.specs import ModelSpec, RecipeSpec
+
+
+@hookimpl
+def rsbench_models() -> Iterator[ModelSpec]:
+    """Both networks."""
+    from rsbench_speedrun.declared import MODELS
+
+    yield from MODELS
+
+
+@hookimpl
+def rsbench_recipes() -> Iterator[RecipeSpec]:
+    """The recipes they are made for, for the open division."""
+    from rsbench_speedrun.declared import RECIPES
+
+    yield from RECIPES

@@ -1,0 +1,189 @@
+"""What a notebook or a script asks of rsbench: run, read records, rank them.  The command line is a layer over it.
+
+Importing this module imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
+
+from rsbench.errors import UserError, UserErrors
+from rsbench.leaderboard.result import Leaderboard, leaderboard
+from rsbench.records.sources import OUT, load_records
+from rsbench.registry import registry
+
+if TYPE_CHECKING:
+    from rsbench.engine.launch import Launch
+    from rsbench.engine.outcome import Outcome
+    from rsbench.plan import RunPlan, RunRequest
+
+    Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+
+__all__ = [
+    "Leaderboard",
+    "Settings",
+    "execute",
+    "leaderboard",
+    "load_records",
+    "make_plans",
+    "make_requests",
+    "prepare_generated",
+    "run",
+]
+DEMO: Final = Path(__file__).parent / "suites" / "demo.yaml"
+# What is asked of all runs of a suite; the rest stands in its file.
+OF_SUITES: Final = ("device", "devices", "nodes", "strategy", "threads", "out", "data_root", "command")
+
+
+class Settings(TypedDict, total=False):
+    """How models are run; what is left out, or ``None``, is as the protocol has it.
+
+    seeds: such as ``3``, ``"0-4"`` or ``[0, 2]``.  changes: dotted fields of the recipe, ``{"lr": 0.1}``.
+    options: of the models.  overfit: train and test on this many training images.  out: folder of the records.
+    """
+
+    protocol: str | None
+    recipe: str | None
+    seeds: str | int | Sequence[int] | None
+    changes: Mapping[str, Any]
+    options: Mapping[str, Any]
+    precision: str | None
+    overfit: int | None
+    device: str
+    devices: int
+    nodes: int
+    strategy: str
+    threads: int
+    out: str | PathLike[str]
+    data_root: str | PathLike[str] | None
+    command: str
+
+
+def run(
+    models: str | Sequence[str] | None = None,
+    dataset: str | None = None,
+    *,
+    suite: str | PathLike[str] | None = None,
+    observers: Sequence[str] = (),
+    launch: Launch | None = None,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+    **settings: Unpack[Settings],
+) -> list[Outcome]:
+    """Train and evaluate models on a dataset, or the runs of a suite; without either, the demo.
+
+    Each run leaves a record in ``out``; a finished one is not run again.  A run that fails does not raise: its outcome
+    has the status ``failed`` and the error.
+
+    Args:
+        models: one name, several with commas, or a list.
+        suite: a YAML file of runs, in place of *models* and *dataset*.
+        observers: names of observers to switch on, such as ``tensorboard``.
+        launch: where to run; by default one run at a time in processes of this machine.
+        on_event: gets events as they come: stages, progress, epochs, warnings.
+        settings: see :class:`Settings`.
+
+    Raises:
+        UserErrors: every problem of the request at once.
+    """
+    plans = make_plans(make_requests(models, dataset, suite=suite, **settings))
+    return execute(plans, observers=observers, launch=launch, on_event=on_event)
+
+
+def make_requests(
+    models: str | Sequence[str] | None = None,
+    dataset: str | None = None,
+    *,
+    suite: str | PathLike[str] | None = None,
+    **settings: Unpack[Settings],
+) -> list[RunRequest]:
+    """Return the requests that :func:`run` would make; names are not yet looked up.
+
+    Raises:
+        UserError: models and a suite, neither with a dataset, or settings that the suite has to hold itself.
+    """
+    from rsbench.config import load_suite, parse_seeds
+    from rsbench.plan import RunRequest
+
+    given: dict[str, Any] = {key: value for key, value in settings.items() if value not in (None, {})}
+    if given.get("data_root"):
+        given["data_root"] = Path(str(given["data_root"]))
+    given["out"] = str(given.get("out", OUT))
+    if models is None or suite is not None:
+        if models is not None:
+            raise UserError("Give either models and a dataset, or a suite, not both.")
+        beside = sorted(given.keys() - set(OF_SUITES))
+        if beside:
+            raise UserError(f"A suite holds {', '.join(beside)} itself, for each run; write it into the file.")
+        return load_suite(Path(suite or DEMO), **given)
+    if dataset is None:
+        raise UserError(f"On which dataset shall {models} run? See: rsbench list datasets.")
+    names = models.split(",") if isinstance(models, str) else models
+    options = given.pop("options", {})
+    if "seeds" in given:
+        given["seeds"] = parse_seeds(given["seeds"])
+    return [RunRequest(models=tuple((name.strip(), options) for name in names), dataset=dataset, **given)]
+
+
+def make_plans(requests: Iterable[RunRequest], progress: Progress | None = None) -> list[RunPlan]:
+    """Draw generated datasets that are not there yet, and make the plan of every run.
+
+    Raises:
+        UserErrors: all problems of all requests.
+    """
+    from rsbench.plan import expand
+
+    problems: list[str] = []
+    plans: list[RunPlan] = []
+    for request in requests:
+        try:
+            prepare_generated(request.dataset, request.data_root, progress)
+            plans += expand(request)
+        except UserErrors as error:
+            problems += [p for p in error.problems if p not in problems]
+    if problems:
+        raise UserErrors(problems)
+    return list({p.run_id: p for p in plans}.values())
+
+
+def prepare_generated(
+    name: str, data_root: str | PathLike[str] | None = None, progress: Progress | None = None
+) -> None:
+    """Draw a generated dataset at its first use; it needs no files."""
+    spec = registry().specs("dataset").get(name)
+    if spec is None or not spec.generated:
+        return
+    from rsbench.data import location, manifest
+
+    root = location.data_root(Path(data_root) if data_root else None)
+    if manifest.is_complete(manifest.store_path(root, spec)):
+        return
+    from rsbench.data.prepare import prepare
+
+    if progress is None:
+        prepare(spec, None, root)
+        return
+    with progress(f"Preparing {name}") as on_progress:
+        prepare(spec, None, root, on_progress=on_progress)
+
+
+def execute(
+    plans: Sequence[RunPlan],
+    *,
+    observers: Sequence[str] = (),
+    launch: Launch | None = None,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+) -> list[Outcome]:
+    """Run *plans* and return an outcome for each that was started.
+
+    Raises:
+        UserError: there is no such observer, or the launcher cannot be used.
+    """
+    from rsbench.engine.launch import run_plans
+    from rsbench.observing import observing
+
+    with observing(observers):
+        return run_plans(plans, on_event=on_event or (lambda event: None), launch=launch)

@@ -1,0 +1,98 @@
+"""``evaluate``: test a model that was trained elsewhere."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rsbench.cli import complete, lazy, options
+
+
+def register(app: typer.Typer, chosen: str | None = None) -> None:
+    """Add the command."""
+    lazy.add(app, "evaluate", evaluate, chosen)
+
+
+def evaluate(
+    checkpoint: Annotated[Path, typer.Argument(help="State dict: .safetensors, .npz, .pt or .pth.")],
+    dataset: Annotated[str, typer.Argument(help="Dataset.", autocompletion=complete.names("dataset"))],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose weights these are. rsbench's own files say it.", autocompletion=complete.names("model")
+        ),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="Whose test split. Default: the dataset's.", autocompletion=complete.names("protocol")),
+    ] = None,
+    system: Annotated[str | None, typer.Option(help="Name on the board. Default: model and file.")] = None,
+    normalisation: Annotated[
+        str | None,
+        typer.Option(
+            help="dataset | imagenet | unit | none. Default: the file's, else the model's.",
+            autocompletion=complete.among(("dataset", "imagenet", "unit", "none")),
+        ),
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Whose task options.", autocompletion=complete.names("recipe"))
+    ] = None,
+    set_: options.Changes = None,
+    option: options.ModelOptions = None,
+    device: options.Device = "auto",
+    precision: options.Precision = None,
+    threads: options.Threads = 0,
+    out: options.Out = Path("rsbench-results"),
+    data_root: options.DataRoot = None,
+    observer: options.Observers = None,
+    dry_run: options.DryRun = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Test weights that were trained elsewhere, under a protocol.
+
+    The model passes preflight and predicts the test split; its record is of division external, since how it was
+    trained, and on what, is not known.
+
+    Examples:
+
+      rsbench evaluate net.pt eurosat --model timm:resnet18 --normalisation imagenet --system our-resnet
+
+      rsbench evaluate rsbench-results/RUN/model.safetensors eurosat --protocol bmta-70-15-15
+    """
+    from rsbench import api
+    from rsbench.cli import run
+    from rsbench.config import parse_pairs
+    from rsbench.evaluation import EvaluationRequest, expand_evaluation
+
+    api.prepare_generated(dataset, data_root, None if quiet or as_json else run.drawing)
+    plans = [
+        expand_evaluation(
+            EvaluationRequest(
+                checkpoint=checkpoint,
+                dataset=dataset,
+                model=model,
+                options=parse_pairs(option or [], "--option"),
+                protocol=protocol,
+                recipe=recipe,
+                changes=parse_pairs(set_ or [], "--set"),
+                normalisation=normalisation,
+                system=system,
+                device=device,
+                precision=precision,
+                threads=threads,
+                out=str(out),
+                data_root=data_root,
+                command="rsbench " + shlex.join(sys.argv[1:]),
+            )
+        )
+    ]
+    if dry_run:
+        run.show_plans(plans, out, as_json)
+        return
+    outcomes = run.execute(plans, quiet or as_json, observers=observer or ())
+    run.finish(plans, outcomes, out, as_json, board=False)

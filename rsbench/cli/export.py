@@ -1,0 +1,73 @@
+"""``export`` and ``import``: records in the forms that others read and write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rsbench.cli import complete, lazy
+from rsbench.errors import UserError
+
+FORMS = ("hf", "stac-mlm", "croissant", "torchgeo-bench")
+
+
+def register(app: typer.Typer, chosen: str | None = None) -> None:
+    """Add the commands."""
+    lazy.add(app, "export", export, chosen)
+    lazy.add(app, "import", import_, chosen)
+
+
+def export(
+    records: Annotated[list[Path], typer.Argument(help="Records or folders of them.")],
+    to: Annotated[str, typer.Option("--to", help=" | ".join(FORMS), autocompletion=complete.among(FORMS))],
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the files. Default: print, where there is one file.")
+    ] = None,
+) -> None:
+    """Write records as model cards, STAC items, dataset descriptions or rows of another benchmark.
+
+    hf: a model card with evaluation results for the Hugging Face Hub.  stac-mlm: a STAC item of the Machine Learning
+    Model extension, to lie beside the weights.  croissant: the dataset, its classes and the protocol's split, by
+    mlcroissant.  torchgeo-bench: one CSV of accuracies.
+
+    Examples:
+
+      rsbench export rsbench-results/RUN --to hf
+
+      rsbench export rsbench-results --to torchgeo-bench --output shared
+    """
+    from rsbench.export import export as texts
+    from rsbench.records.store import load_all
+
+    files = texts(load_all(records), to)
+    if not files:
+        raise UserError("There is no record to export.")
+    if output is None:
+        if len(files) > 1:
+            raise UserError(f"This makes {len(files)} files; say with --output FOLDER where they are to go.")
+        typer.echo(next(iter(files.values())), nl=False)
+        return
+    for name, text in files.items():
+        path = output / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        typer.echo(path)
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV file of torchgeo-bench.")],
+    out: Annotated[Path, typer.Option(help="Folder of the records.", envvar="RSBENCH_OUT")] = Path("rsbench-results"),
+) -> None:
+    """Keep another benchmark's results as records of division external.
+
+    torchgeo-bench's accuracies stand on boards of their own, unranked: its splits are others, and its predictions are
+    not at hand.
+
+    Example: rsbench import all_results.csv --out imported
+    """
+    from rsbench.export.torchgeo_import import import_rows
+
+    written, known, others = import_rows(file, out)
+    typer.echo(f"{len(written)} results kept below {out}, {known} were there; {others} rows are not accuracies.")

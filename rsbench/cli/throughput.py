@@ -1,0 +1,179 @@
+"""``throughput``: how fast networks are."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rsbench.cli import complete, lazy, options
+
+if TYPE_CHECKING:
+    from rsbench.cli.progress import OnEvent
+    from rsbench.engine.outcome import Outcome
+    from rsbench.plan import RunPlan
+
+TASKS = ("classification", "captioning", "vqa")
+MODES = ("inference", "training", "both")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+COMPILE = ("none", "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+
+
+def register(app: typer.Typer, chosen: str | None = None) -> None:
+    """Add the command."""
+    lazy.add(app, "throughput", throughput, chosen)
+
+
+def throughput(
+    models: Annotated[list[str], typer.Argument(help="Models.", autocompletion=complete.names("model"))],
+    task: Annotated[
+        str | None, typer.Option(help="Default: the model's first.", autocompletion=complete.among(TASKS))
+    ] = None,
+    classes: Annotated[int | None, typer.Option(min=1, help="Default: those of EuroSAT, UCM or RSVQA-LR.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Side of the images in pixels. Default: the model's or the task's.")
+    ] = None,
+    channels: Annotated[int | None, typer.Option(min=1, help="Default: the model's, or 3.")] = None,
+    batch: Annotated[str, typer.Option(help="auto: powers of two to the knee or to the end of memory; or 1,8,64.")] = (
+        "auto"
+    ),
+    mode: Annotated[str, typer.Option(help=" | ".join(MODES), autocompletion=complete.among(MODES))] = "both",
+    option: options.ModelOptions = None,
+    device: options.Device = "auto",
+    precision: Annotated[
+        str, typer.Option(help=" | ".join(PRECISIONS), autocompletion=complete.among(PRECISIONS))
+    ] = "auto",
+    compile_: Annotated[
+        str, typer.Option("--compile", help=" | ".join(COMPILE), autocompletion=complete.among(COMPILE))
+    ] = "none",
+    threads: options.Threads = 0,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Short windows and batches up to 64; rows are flagged.")
+    ] = False,
+    out: options.Out = Path("rsbench-results"),
+    data_root: options.DataRoot = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Measure images, captions or questions a second, in inference and training.
+
+    Each network runs in a fresh process on random numbers that are on the device already: it is warmed up until
+    steady and timed in windows with one synchronisation each, at batches that double to the knee. Latency at batch 1,
+    memory, MACs, the share of the device's matrix peak, energy and drift from eager fp32 come with it. Weights are
+    random. Each measurement leaves a record; rsbench leaderboard --throughput sets them side by side.
+
+    Examples:
+
+      rsbench throughput tiny-cnn bmta timm:resnet18 --threads 1
+
+      rsbench throughput timm:resnet50 --size 224 --precision bf16 --compile max-autotune
+
+      rsbench throughput vgg19-lstm lobry2020 --mode inference --batch 1,16 --quick
+
+      rsbench throughput spatialnet-vit --task vqa --classes 9 --json
+    """
+    from rsbench.config import parse_pairs
+    from rsbench.throughput import ThroughputRequest, expand, parse_batches, parse_mode
+
+    plans = expand(
+        ThroughputRequest(
+            models=tuple(models),
+            task=task,
+            classes=classes,
+            size=size,
+            channels=channels,
+            batches=parse_batches(batch),
+            modes=parse_mode(mode),
+            precision=precision,
+            compile=compile_,
+            options=parse_pairs(option or [], "--option"),
+            quick=quick,
+            device=device,
+            threads=threads,
+            out=str(out),
+            data_root=data_root,
+            command="rsbench " + shlex.join(sys.argv[1:]),
+        )
+    )
+    outcomes = _execute(plans, quiet or as_json)
+    _show(outcomes, as_json)
+
+
+def _execute(plans: Sequence[RunPlan], quiet: bool) -> list[Outcome]:
+    """Measure one plan after another, with progress on the terminal."""
+    from rsbench.engine.launch import run_plans
+
+    with _reporter(plans, quiet) as on_event:
+        return run_plans(plans, on_event=on_event)
+
+
+def _show(outcomes: Sequence[Outcome], as_json: bool) -> None:
+    """Print the board of what was measured and exit with the right code."""
+    from rsbench.leaderboard.render import throughput as render
+    from rsbench.leaderboard.throughput import build
+    from rsbench.records.store import load_all
+
+    board = build(load_all([o.record_path for o in outcomes if o.status == "ok" and o.record_path]))
+    if as_json or board.tables:
+        typer.echo(render.as_json(board) if as_json else render.terminal(board), nl=False)
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            print(f"rsbench: {outcome.run_id} failed: {outcome.error}", file=sys.stderr)
+    if any(o.status == "interrupted" for o in outcomes):
+        raise typer.Exit(130)
+    if any(o.status == "failed" for o in outcomes):
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _reporter(plans: Sequence[RunPlan], quiet: bool) -> Iterator[OnEvent]:
+    """Yield the receiver of the workers' events."""
+    places = {plan.run_id: f"[{n}/{len(plans)}] {plan.model['label']}" for n, plan in enumerate(plans, start=1)}
+    if quiet:
+        yield lambda event: None
+    elif sys.stderr.isatty():
+        with _bar(places) as on_event:
+            yield on_event
+    else:
+        yield lambda event: _line(places[event["run_id"]], event)
+
+
+def _line(place: str, event: dict[str, Any]) -> None:
+    text = _text(event)
+    if text and event["type"] != "stage":
+        print(f"{place} {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _bar(places: dict[str, str]) -> Iterator[OnEvent]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[state]}"))
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=len(places), state="starting")
+
+        def on_event(event: dict[str, Any]) -> None:
+            text = _text(event)
+            if text:
+                progress.update(task, description=places[event["run_id"]], state=text)
+            if event["type"] == "done":
+                progress.advance(task)
+
+        yield on_event
+
+
+def _text(event: dict[str, Any]) -> str:
+    """One short phrase about an event; nothing about those of no interest here."""
+    if event["type"] == "stage":
+        return str(event["stage"])
+    if event["type"] == "point":
+        return f"{event['mode']}, batch {event['batch']}: {event['samples_per_s']:,.1f} {event['unit']}/s"
+    if event["type"] == "done":
+        return f"failed: {event['error']}" if event["status"] == "failed" else str(event["status"])
+    return ""

@@ -1,0 +1,104 @@
+"""What the processes (ranks) of one run do together: share batches, gather rows, agree.
+
+A global batch is cut into consecutive slices, one a rank.  Each rank computes the logits of its slice, gathers those
+of all, and takes the loss of the whole batch.  So every loss over logits, weighted means too, is that of one process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """This process, *number*, among *world* processes; one alone takes all and asks nobody."""
+
+    number: int = 0
+    world: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the rank that prints and writes."""
+        return self.number == 0
+
+    def share(self, total: int) -> slice:
+        """Return this rank's consecutive part of *total* things."""
+        return slice(self.number * total // self.world, (self.number + 1) * total // self.world)
+
+    def sizes(self, total: int) -> list[int]:
+        """Return how many of *total* things each rank has."""
+        return [(n + 1) * total // self.world - n * total // self.world for n in range(self.world)]
+
+    def agree(self, value: bool) -> bool:
+        """Return the first rank's answer, on all ranks."""
+        return bool(self.tell(value)) if self.world > 1 else value
+
+    def tell(self, value: Any) -> Any:
+        """Return the first rank's value, on all ranks; it is pickled."""
+        told = [value]
+        if self.world > 1:
+            dist.broadcast_object_list(told)
+        return told[0]
+
+    def collect(self, value: Any) -> list[Any]:
+        """Return the values of all ranks, on all ranks; they are pickled."""
+        if self.world == 1:
+            return [value]
+        found: list[Any] = [None] * self.world
+        dist.all_gather_object(found, value)
+        return found
+
+    def gather(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return the rows [n, ...] of all ranks, one rank's after another's; a rank without rows gives shape [0]."""
+        if self.world == 1:
+            return rows
+        shapes = self.collect((len(rows), rows.shape[1:], rows.dtype))
+        kind, inner = next((kind, inner) for count, inner, kind in shapes if count)
+        return _gather(rows.reshape(len(rows), *inner).to(kind), [count for count, _, _ in shapes])
+
+
+ALONE = Ranks()
+
+
+class GlobalLoss(nn.Module):
+    """A loss of the whole batch from the logits of this rank's slice.
+
+    Args:
+        loss: ``(logits [B, K], targets [B]) -> scalar``.
+    """
+
+    def __init__(self, loss: nn.Module, ranks: Ranks) -> None:
+        super().__init__()
+        self.loss, self.ranks = loss, ranks
+
+    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the scalar loss for logits [b, K] of this rank and targets [B] of the whole batch."""
+        return self.loss(_Gathered.apply(logits, self.ranks, len(targets)), targets)
+
+
+class _Gathered(torch.autograd.Function):
+    """Logits of all ranks.  Gradients go to this rank's own, times the ranks, over which DDP and FSDP take the mean."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: torch.Tensor, ranks: Ranks, total: int) -> torch.Tensor:
+        ctx.ranks, ctx.total = ranks, total
+        return _gather(logits, ranks.sizes(total))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        return gradients[0][ctx.ranks.share(ctx.total)] * ctx.ranks.world, None, None
+
+
+def _gather(rows: torch.Tensor, sizes: list[int]) -> torch.Tensor:
+    """Concatenate rows of all ranks; what pads the shorter ones on the way is cut off again."""
+    most = max(sizes)
+    sent = rows.new_zeros((most, *rows.shape[1:]))
+    sent[: len(rows)] = rows
+    received = [torch.empty_like(sent) for _ in sizes]
+    dist.all_gather(received, sent)
+    return torch.cat([part[:size] for part, size in zip(received, sizes, strict=True)])

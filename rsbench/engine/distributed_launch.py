@@ -1,0 +1,200 @@
+"""Looks after the ranks of one run, and says which was lost.
+
+The process that does it never touches a device, so that no collective that waits for a lost rank can hold it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any, Final
+
+from rsbench.engine import distributed_rank, distributed_world
+from rsbench.engine.distributed_board import Board
+from rsbench.engine.distributed_rank import Rank
+from rsbench.engine.distributed_world import Place
+from rsbench.plan import RunPlan
+from rsbench.records import store
+from rsbench.records.blank import blank_record
+
+POLL_SECONDS: Final = 0.2
+MEETING_SECONDS: Final = 600.0  # for rank 0 to come
+SETTLE_SECONDS: Final = 5.0  # for ranks to say what went wrong, once one has failed
+LOST: Final = "RankLost"
+EXPECTED: Final = ("RunError", "UserError")  # errors that all ranks raise alike
+
+Error = dict[str, str]
+
+
+class Supervisor:
+    """Starts the ranks of one run that are this process's to start, and waits for their end.
+
+    Args:
+        emit: gets rank 0's events, and one ``rank`` event with rank and pid for each that was started.
+        stop: whether the user wants an end; the ranks are told.
+    """
+
+    def __init__(
+        self, plan: RunPlan, places: list[Place], emit: Callable[[dict[str, Any]], None], stop: Callable[[], bool]
+    ) -> None:
+        self.plan, self.places, self.emit, self.stop = plan, places, emit, stop
+        self.folder = Path(plan.out) / plan.run_id
+        found = distributed_world.outside()
+        self.board = Board(self.folder, found.key) if found else None
+        self.ranks: list[Rank] = []
+        self.errors: list[tuple[int, Error]] = []  # rank and error, as they came
+        self._told = False
+
+    def run(self) -> dict[str, Any]:
+        """Run to the end and return the record; where rank 0 is elsewhere, its status and error are this rank's.
+
+        Raises:
+            Interrupted: the user stopped it; a state to resume from has been written.
+        """
+        from rsbench.engine.train import Interrupted
+
+        begin = time.monotonic()
+        try:
+            for place in self._meet():
+                rank = distributed_rank.start(self.plan, place)
+                self.ranks.append(rank)
+                self.emit({"type": "rank", "rank": place.rank, "pid": rank.process.pid})
+            self._look_after()
+            self._ask_others()
+        finally:
+            self._end()
+        if not self.errors and any(r.result and r.result["status"] == "interrupted" for r in self.ranks):
+            raise Interrupted
+        return self._conclude(time.monotonic() - begin)
+
+    @property
+    def _leads(self) -> bool:
+        return self.places[0].rank == 0
+
+    def _meet(self) -> list[Place]:
+        """Return the places with the port at which all ranks meet."""
+        if self.board is None:
+            return self.places
+        if self._leads:
+            self.board.clear()
+            self.board.put("port", self.places[0].port)
+            return self.places
+        until = time.monotonic() + MEETING_SECONDS
+        while (port := self.board.get("port")) is None:
+            if self.stop() or time.monotonic() > until:
+                self._note(0, "did not come")
+                return []
+            time.sleep(POLL_SECONDS)
+        return [replace(place, port=port) for place in self.places]
+
+    def _look_after(self) -> None:
+        """Listen until all ranks have ended, or for a while after one has failed."""
+        deadline = None
+        while running := [r for r in self.ranks if not r.gone]:
+            ready = wait([r.connection for r in running], POLL_SECONDS)
+            for rank in running:
+                if rank.connection in ready:
+                    self._hear(rank)
+            self._read_board()
+            if deadline is None and (self.errors or any(r.result for r in self.ranks)):
+                deadline = time.monotonic() + SETTLE_SECONDS
+            if deadline is not None and time.monotonic() > deadline and not self._busy_leader():
+                return
+            if self.stop() and not self._told:
+                self._told = True
+                self._signal(signal.SIGTERM)
+
+    def _busy_leader(self) -> bool:
+        """Whether rank 0 is still at work, with nothing wrong: it alone scores and writes."""
+        return not self.errors and any(r.place.rank == 0 and not r.gone for r in self.ranks)
+
+    def _hear(self, rank: Rank) -> None:
+        event = rank.receive()
+        if event is not None:
+            self.emit(event)
+        elif rank.result is None:
+            log = distributed_world.log_name(rank.place.rank)
+            self._note(rank.place.rank, _ending(rank.process.exitcode, log))
+        elif error := rank.result.get("record", {}).get("error"):
+            self._take(rank.place.rank, error)
+
+    def _note(self, rank: int, what: str) -> None:
+        message = f"Rank {rank} of {self.places[0].world} {what}."
+        self._take(rank, {"stage": "process", "type": LOST, "message": message})
+
+    def _take(self, rank: int, error: Error) -> None:
+        self.errors.append((rank, error))
+        if self.board is not None:
+            self.board.put(f"error-{rank}", error)
+
+    def _read_board(self) -> None:
+        """Take note of ranks in trouble that others look after: rank 0 hears of all, they hear of rank 0."""
+        if self.board is None:
+            return
+        known = {rank for rank, _ in self.errors} | {place.rank for place in self.places}
+        for rank in set(range(self.places[0].world if self._leads else 1)) - known:
+            if error := self.board.get(f"error-{rank}"):
+                self.errors.append((rank, error))
+
+    def _ask_others(self) -> None:
+        """Wait a while for word of a lost rank, where an error may be no more than what follows from that."""
+        until = time.monotonic() + SETTLE_SECONDS
+        while self.board is not None and self.errors and time.monotonic() < until:
+            if any(error["type"] in (LOST, *EXPECTED) for _, error in self.errors):
+                return
+            time.sleep(POLL_SECONDS)
+            self._read_board()
+
+    def _signal(self, number: signal.Signals) -> None:
+        for rank in self.ranks:
+            if rank.process.pid is not None and rank.process.is_alive():
+                os.kill(rank.process.pid, number)
+
+    def _end(self) -> None:
+        """Let no rank outlive this."""
+        until = time.monotonic() + SETTLE_SECONDS
+        for rank in self.ranks:
+            rank.process.join(max(0.0, until - time.monotonic()) if rank.result else 0.0)
+        self._signal(signal.SIGKILL)
+        for rank in self.ranks:
+            rank.process.join()
+            rank.connection.close()
+
+    def _conclude(self, seconds: float) -> dict[str, Any]:
+        """Return rank 0's record, or write that of the failure."""
+        own = next((r.result["record"] for r in self.ranks if r.result), None)
+        if own is not None and own["status"] == "ok":
+            if self._leads and self.board is not None:
+                self.board.clear()
+            return own
+        record = {k: v for k, v in (own or {}).items() if k != "path"}
+        record = record or blank_record(self.plan.run_id, self.plan.portable())
+        record["error"] = self._cause()
+        record["timing"] = record["timing"] or {"total": seconds}
+        path = self.folder / store.FILE
+        if self._leads:
+            from rsbench.engine.observers import Observers
+
+            store.save(record, self.folder)
+            record["checks"] += Observers(self.emit).end(self.plan, record, self.folder)
+        return record | {"path": str(path)}
+
+    def _cause(self) -> Error:
+        """Return the error from which the others follow: a lost rank's, else the first that came."""
+        rank, error = next(((n, e) for n, e in self.errors if e["type"] == LOST), self.errors[0])
+        if rank == 0 or error["type"] in (LOST, *EXPECTED):
+            return error
+        return error | {"message": f"Rank {rank}: {error['message']}"}
+
+
+def _ending(exitcode: int | None, log: str) -> str:
+    """Say how a process ended that prints to *log*."""
+    if exitcode is not None and exitcode < 0:
+        name = signal.Signals(-exitcode).name
+        return f"was ended by {name}" + (" (the system ran out of memory?)" if name == "SIGKILL" else "")
+    return f"ended with exit code {exitcode}; see {log} in the folder of the run"

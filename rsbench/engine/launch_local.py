@@ -1,0 +1,174 @@
+"""Worker processes on this machine, each forked from a server that has imported torch once.
+
+Imports neither torch nor NumPy.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import connection as pipes
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, Self
+
+from rsbench.cores import ALLOTTED, usable_cores
+from rsbench.engine import worker
+from rsbench.engine.outcome import Outcome, interrupted, record_death
+from rsbench.plan import RunPlan
+
+# Waiting OpenMP threads that spin make two busy threads slower than one; large blocks that malloc hands back to the
+# system after each batch cost more than the work on them.  Both are read when a process starts.
+SERVER_ENVIRONMENT: Final = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "0",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(16 << 30),
+}
+PASSED_ON: Final = ("RSBENCH_", "HF_", "TORCH_", "CUDA_", "OMP_")
+BUSY: Final = "Another process is at this run in {out}; wait for it, or choose another --out."
+POLL_SECONDS: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Worker:
+    """A process, the end of its pipe, what it runs and when that began."""
+
+    process: BaseProcess
+    connection: pipes.Connection
+    plans: list[RunPlan]
+    begin: float
+
+    def receive(self) -> dict[str, Any] | None:
+        """Return the next event, or ``None`` where the process is gone."""
+        try:
+            event: dict[str, Any] = self.connection.recv()
+        except (EOFError, OSError):
+            return None
+        return event
+
+
+class LocalPool:
+    """Runs up to *capacity* groups of plans at once, and divides the cores among them.
+
+    environment: variables set in the workers.  patience: seconds to wait for another process that is at the same run.
+    """
+
+    def __init__(self, capacity: int, environment: Mapping[str, str] | None = None, patience: float = 0.0) -> None:
+        self.capacity: float = capacity
+        self.environment = dict(environment or {})
+        self.patience = patience
+        self._workers: list[Worker] = []
+        self._stopping = False
+        if capacity > 1:
+            self.environment[ALLOTTED] = str(max(1, usable_cores() // capacity))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    @property
+    def running(self) -> int:
+        """Number of worker processes."""
+        return len(self._workers)
+
+    def start(self, plans: list[RunPlan]) -> None:
+        """Fork a worker for *plans*."""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["rsbench.engine.preload"])
+        ours, theirs = context.Pipe(duplex=False)
+        passed = {k: v for k, v in os.environ.items() if k.startswith(PASSED_ON)} | self.environment
+        begin = time.perf_counter()
+        arguments = (theirs, [p.to_dict() for p in plans], passed, self.patience)
+        with _environment(SERVER_ENVIRONMENT), _without_main():
+            process = context.Process(target=worker.main, args=arguments, name=plans[0].run_id)
+            process.start()
+        theirs.close()
+        self._workers.append(Worker(process, ours, plans, begin))
+
+    def wait(self, on_event: Callable[[dict[str, Any]], None]) -> list[Outcome]:
+        """Pass events on for a moment; return the outcomes of a worker that has ended, or nothing."""
+        ready = pipes.wait([w.connection for w in self._workers], POLL_SECONDS)
+        for each in [w for w in self._workers if w.connection in ready]:
+            event = each.receive()
+            if event is None or event["type"] == "result":
+                return self._end(each, event)
+            on_event(event)
+        return []
+
+    def stop(self) -> None:
+        """Send SIGTERM, in case the terminal has signalled this process alone."""
+        self._stopping = True
+        for each in self._workers:
+            if each.process.pid is not None and each.process.is_alive():
+                os.kill(each.process.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        for each in self._workers:
+            each.process.kill()
+
+    def _end(self, ended: Worker, result: dict[str, Any] | None) -> list[Outcome]:
+        self._workers.remove(ended)
+        ended.process.join()
+        ended.connection.close()
+        plans = ended.plans
+        if result is None:
+            return interrupted(plans) if self._stopping else self.died(ended)
+        if result["status"] == "busy":
+            return [Outcome(plan.run_id, "failed", error=BUSY.format(out=plan.out)) for plan in plans]
+        if result["status"] == "interrupted":
+            return interrupted(plans)
+        return [_outcome(plan, summary) for plan, summary in zip(plans, result["records"], strict=True)]
+
+    def died(self, lost: Worker) -> list[Outcome]:
+        """Write the failure records of a worker that ended without a result."""
+        message = death_message(lost.process.exitcode, lost.plans[0])
+        return record_death(lost.plans, message, time.perf_counter() - lost.begin)
+
+
+def _outcome(plan: RunPlan, summary: dict[str, Any]) -> Outcome:
+    error = (summary["error"] or {}).get("message")
+    path = Path(summary["record_path"])
+    return Outcome(plan.run_id, summary["status"], path, error, summary["primary"], summary["seconds"])
+
+
+def death_message(exitcode: int | None, first: RunPlan) -> str:
+    """Say how a worker ended; its log is in the *first* plan's folder."""
+    if exitcode is not None and exitcode < 0:
+        name = signal.Signals(-exitcode).name
+        reason = " (the system ran out of memory?)" if name == "SIGKILL" else ""
+        return f"The worker process was ended by {name}{reason}."
+    return f"The worker process ended with exit code {exitcode}; see {first.out}/{first.run_id}/{worker.LOG}."
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set variables that are not set, for as long as a process is being started."""
+    added = [k for k in values if k not in os.environ]
+    os.environ.update({k: values[k] for k in added})
+    try:
+        yield
+    finally:
+        for key in added:
+            del os.environ[key]
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide the main module while a process is being started: the child needs nothing of it and would import it."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

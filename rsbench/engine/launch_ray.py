@@ -1,0 +1,210 @@
+"""Runs on a Ray cluster: each group of plans is a task, and in it a worker process like those of this machine.
+
+A Ray worker keeps its server of worker processes, so that only its first run pays for importing torch.  Imports neither
+torch nor NumPy, and Ray only when a pool starts its first run.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from rsbench.cores import ALLOTTED
+from rsbench.engine import ray_cluster
+from rsbench.engine.distributed_world import SIGNS
+from rsbench.engine.launch import Launch, OnEvent, drive
+from rsbench.engine.launch_local import LocalPool, Worker, death_message
+from rsbench.engine.outcome import Outcome, cached, interrupted, record_death
+from rsbench.errors import UserError
+from rsbench.plan import RunPlan
+
+if TYPE_CHECKING:
+    from ray import ObjectRef
+    from ray.actor import ActorHandle
+
+RETRIES: Final = 3  # of a run whose worker or node was lost
+POLL_SECONDS: Final = 0.2
+# A run that outlives its Ray worker (older Rays let it) writes its state first; its successor waits for that.
+LOCK_PATIENCE_SECONDS: Final = 60.0
+PASSED_ON: Final = ("RSBENCH_", "HF_", "TORCH_")  # not what belongs to a machine: CUDA_ and OMP_
+
+
+class WorkerLost(Exception):
+    """The process of a run was ended from outside; Ray is to start the run again."""
+
+
+class Mailbox:
+    """Actor that holds the events of all runs until they are asked for; the oldest are lost where nobody asks."""
+
+    def __init__(self) -> None:
+        self._events: deque[dict[str, Any]] = deque(maxlen=10_000)
+
+    def put(self, event: dict[str, Any]) -> None:
+        """Take in an event."""
+        self._events.append(event)
+
+    def take(self) -> list[dict[str, Any]]:
+        """Give away all events."""
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+
+class RayPool:
+    """Runs groups of plans as Ray tasks, with CPUs and GPUs reserved for each."""
+
+    def __init__(self, launch: Launch, plans: Sequence[RunPlan]) -> None:
+        self.capacity: float = launch.parallel or float("inf")
+        self._launch, self._plans = launch, plans
+        self._cluster: ray_cluster.Cluster | None = None
+        self._mailbox: ActorHandle | None = None
+        self._tasks: dict[ObjectRef, list[RunPlan]] = {}
+        self._stopping = False
+
+    def __enter__(self) -> Self:
+        ray_cluster.require_ray()
+        if any(plan.nodes > 1 for plan in self._plans):
+            raise UserError("A Ray task runs on one node: leave --nodes out, or start with torchrun without Ray.")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._cluster is not None:
+            self._cluster.close()
+
+    @property
+    def running(self) -> int:
+        """Number of tasks, those that wait for a place on the cluster among them."""
+        return len(self._tasks)
+
+    def start(self, plans: list[RunPlan]) -> None:
+        """Submit *plans* as one task.
+
+        Raises:
+            UserError: at the first task: the cluster cannot be reached, is too small, or does not see the folders.
+        """
+        import ray
+
+        if self._cluster is None:
+            self._cluster = ray_cluster.Cluster(self._launch.address)
+            self._cluster.check(self._plans, [self._resources(p) for p in self._plans])
+            self._mailbox = ray.remote(Mailbox).options(num_cpus=0, max_restarts=-1).remote()
+        cpus, gpus = self._resources(plans[0])
+        environment = {k: v for k, v in os.environ.items() if k.startswith(PASSED_ON)}
+        environment[ALLOTTED] = str(max(1, int(cpus)))
+        if not gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = ""
+        task = ray.remote(run_group).options(
+            num_cpus=cpus,
+            num_gpus=gpus,
+            max_retries=RETRIES,
+            retry_exceptions=[WorkerLost],
+            scheduling_strategy="SPREAD",
+            name=plans[0].run_id,
+        )
+        reference = task.remote([p.to_dict() for p in plans], self._mailbox, environment, os.getcwd())
+        self._tasks[reference] = plans
+
+    def wait(self, on_event: OnEvent) -> list[Outcome]:
+        """Pass events on for a moment; return the outcomes of a task that has ended, or nothing."""
+        import ray
+
+        ended, _ = ray.wait(list(self._tasks), timeout=POLL_SECONDS)
+        under_way = {plans[0].run_id for plans in self._tasks.values()}
+        for event in self._events():
+            if event["run_id"] in under_way:  # not what was late
+                on_event(event)
+        return self._end(ended[0]) if ended else []
+
+    def stop(self) -> None:
+        """Raise KeyboardInterrupt in the tasks, which lets the runs write their state; drop those that wait."""
+        self._cancel(force=False)
+
+    def kill(self) -> None:
+        """End the Ray workers."""
+        self._cancel(force=True)
+
+    def _cancel(self, force: bool) -> None:
+        import ray
+
+        self._stopping = True
+        for reference in self._tasks:
+            ray.cancel(reference, force=force)
+
+    def _events(self) -> list[dict[str, Any]]:
+        import ray
+        from ray.exceptions import RayError
+
+        if self._mailbox is None:
+            return []
+        with suppress(RayError):
+            events: list[dict[str, Any]] = ray.get(self._mailbox.take.remote(), timeout=POLL_SECONDS)
+            return events
+        return []
+
+    def _end(self, reference: ObjectRef) -> list[Outcome]:
+        import ray
+        from ray.exceptions import RayError
+
+        plans = self._tasks.pop(reference)
+        try:
+            outcomes: list[Outcome] = ray.get(reference)
+        except RayError as error:
+            if self._stopping:
+                return interrupted(plans)
+            return cached(plans) or record_death(plans, _lost_message(error), None)
+        return outcomes
+
+    def _resources(self, plan: RunPlan) -> tuple[float, float]:
+        """CPUs and GPUs of a run: by default a GPU for each of its devices on CUDA, and a CPU for each thread."""
+        assert self._cluster is not None
+        cuda = plan.device.startswith("cuda") or (plan.device == "auto" and self._cluster.has_gpus)
+        cpus = self._launch.cpus if self._launch.cpus is not None else float(plan.devices * (plan.threads or 1))
+        gpus = self._launch.gpus if self._launch.gpus is not None else float(plan.devices * cuda)
+        return cpus, gpus
+
+
+def _lost_message(error: Exception) -> str:
+    cause = getattr(error, "cause", None)
+    last = str(cause) if isinstance(cause, WorkerLost) else str(error)
+    return f"Ray lost the worker of this run {RETRIES + 1} times; the last time: {' '.join(last.split())}"
+
+
+def run_group(
+    plans_data: list[dict[str, Any]], mailbox: ActorHandle, environment: dict[str, str], folder: str
+) -> list[Outcome]:
+    """Run one plan, or those of a family together, in a process of this node; the body of a Ray task.
+
+    folder: the working directory that relative paths of the plans start from.
+
+    Raises:
+        WorkerLost: the process was ended from outside.
+    """
+    with suppress(OSError):  # absolute paths do not need it
+        os.chdir(folder)
+    for sign in SIGNS:  # a cluster that srun has started is no group of ranks
+        os.environ.pop(sign, None)
+    plans = [RunPlan.from_dict(data) for data in plans_data]
+
+    def post(event: dict[str, Any]) -> None:
+        if event["type"] != "done":
+            with suppress(Exception):  # events may be lost; the run goes on
+                mailbox.put.remote(event)
+
+    outcomes = drive(_TaskPool(1, environment, LOCK_PATIENCE_SECONDS), [plans], post)
+    if any(outcome.status == "interrupted" for outcome in outcomes):
+        raise WorkerLost("The run was asked to stop.")  # a cancelled task is not started again
+    return outcomes
+
+
+class _TaskPool(LocalPool):
+    """The one worker process of a Ray task."""
+
+    def died(self, lost: Worker) -> list[Outcome]:
+        """Raise WorkerLost where the process was killed; what ended by itself would end again."""
+        if lost.process.exitcode == -signal.SIGKILL:
+            raise WorkerLost(death_message(lost.process.exitcode, lost.plans[0]))
+        return super().died(lost)

@@ -1,0 +1,68 @@
+"""Tells observers of a run, and keeps what they do wrong away from it."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from rsbench.engine import checkpoint
+from rsbench.engine.train import Emit
+from rsbench.plan import RunPlan
+from rsbench.records import store
+from rsbench.registry import registry
+
+CHECK: Final = "observer"
+
+
+class Observers:
+    """The observers of one run, and the errors they have raised so far.
+
+    They are told with copies, and the random numbers they draw are not missed: a run with observers gives the numbers
+    of one without.
+    """
+
+    def __init__(self, emit: Emit) -> None:
+        self.emit = emit
+        self.errors: list[str] = []
+
+    def tell(self, hook: str, **arguments: Any) -> None:
+        """Call a hook of every observer; an error that is new becomes a warning at once."""
+        if not registry().observers():
+            return
+        with _same_draws():
+            raised = registry().notify(hook, **copy.deepcopy(arguments))
+        for text in dict.fromkeys(raised):
+            if text not in self.errors:
+                self.errors.append(text)
+                self.emit({"type": "warning", "text": text})
+
+    def end(self, plan: RunPlan, record: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
+        """Tell of a run whose record is in *folder*; add the errors of that to the record and return their checks."""
+        before = len(self.errors)
+        self.tell("rsbench_run_end", plan=plan, record=record)
+        late = self.checks()[before:]
+        if late:
+            store.add_checks(late, folder)
+        return late
+
+    def checks(self) -> list[dict[str, Any]]:
+        """The record's entry for each error."""
+        return [{"name": CHECK, "ok": False, "detail": text} for text in self.errors]
+
+
+@contextmanager
+def _same_draws() -> Iterator[None]:
+    """Leave every random generator of the process as it was."""
+    python, array, tensor = random.getstate(), np.random.get_state(), checkpoint.random_state()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(array)
+        checkpoint.set_random_state(tensor)

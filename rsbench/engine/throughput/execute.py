@@ -1,0 +1,120 @@
+"""One measurement, from plan to record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rsbench.engine import report
+from rsbench.engine.report import Machine, Stages
+from rsbench.engine.throughput.clock import clock_of
+from rsbench.engine.throughput.contention import Watch, flags
+from rsbench.engine.throughput.cost import count_macs
+from rsbench.engine.throughput.drift import SAMPLES, drift, reference_logits
+from rsbench.engine.throughput.inputs import UNITS, smallest
+from rsbench.engine.throughput.latency import latency
+from rsbench.engine.throughput.nvml import Nvml
+from rsbench.engine.throughput.peak import matrix_peak
+from rsbench.engine.throughput.points import Meter, measured
+from rsbench.engine.throughput.subject import Subject
+from rsbench.engine.train import Emit, Interrupted
+from rsbench.plan import RunPlan
+from rsbench.records import store
+from rsbench.records.blank import blank_record
+
+
+def execute(plan: RunPlan, emit: Emit, interrupted: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+    """Measure *plan*, write its record (a failure's too) and return it.
+
+    Raises:
+        Interrupted: the user stopped it; nothing is kept.
+    """
+    stages = Stages(emit)
+    record = blank_record(plan.run_id, plan.portable())
+
+    def check() -> None:
+        if interrupted():
+            raise Interrupted
+
+    try:
+        machine = Machine.prepare(plan)
+        record["env"] = _environment(plan, machine)
+        record["perf"] = _measure(plan, machine, stages, emit, check)
+        record["status"] = "ok"
+    except Interrupted:
+        raise
+    except Exception as error:
+        record["error"] = report.describe_error(error, stages.current)
+        report.log_traceback()
+    record["timing"] = {"stages": stages.seconds, "total": sum(stages.seconds.values())}
+    path = store.save(record, Path(plan.out) / plan.run_id)
+    return record | {"path": str(path)}
+
+
+def _environment(plan: RunPlan, machine: Machine) -> dict[str, Any]:
+    """The record's ``env``, with what decides on speed among its flags."""
+    found = machine.environment()
+    cudnn_tf32 = torch.backends.cudnn.allow_tf32 if machine.device.type == "cuda" else None
+    found["flags"] |= {"compile": plan.recipe["compile"], "layout": "channels_last", "convolution_tf32": cudnn_tf32}
+    return found
+
+
+def _measure(plan: RunPlan, machine: Machine, stages: Stages, emit: Emit, check: Callable[[], None]) -> dict[str, Any]:
+    """The record's ``perf``."""
+    rules, modes = plan.protocol, plan.protocol["modes"]
+    with stages.stage("build"):
+        subject = Subject.build(plan, machine)
+    with stages.stage("count"):
+        perf = _size(subject, modes)
+    with stages.stage("drift"):
+        perf["drift"] = _drift(subject, plan.recipe["compile"])
+    nvml, watch = Nvml(machine.device), Watch()
+    clock = clock_of(machine.device, nvml.look)
+    meter = Meter(clock, rules, machine.device, nvml, emit, check, perf["unit"])
+    perf["latency_ms"] = None
+    if "inference" in modes:
+        with stages.stage("latency"):
+            perf["latency_ms"] = latency(clock, subject.inference(1), rules, check)
+    for mode in modes:
+        with stages.stage(mode):
+            perf[mode] = measured(subject, mode, meter) | {"macs": perf.pop(f"{mode}_macs")}
+    with stages.stage("peak"):
+        perf["peak"] = matrix_peak(machine.device, machine.precision, clock_of(machine.device), rules, check)
+    for mode in modes:
+        perf[mode]["peak_share"] = _share(perf[mode], perf["peak"]["flops"])
+    perf["contention"] = watch.block() | nvml.block()
+    perf["flags"] = flags(perf, machine.device.type, machine.threads, rules["quick"])
+    return perf
+
+
+def _size(subject: Subject, modes: list[str]) -> dict[str, Any]:
+    """Unit, parameters, and multiply-accumulates a sample of each mode."""
+    samples = smallest(subject.job)
+    works = {"inference": (subject.inference, samples), "training": (subject.gradients, max(samples, 2))}
+    perf: dict[str, Any] = {
+        "unit": UNITS[subject.job.plan.task],
+        "params": sum(p.numel() for p in subject.model.parameters()),
+        "buffers": sum(b.numel() for b in subject.model.buffers()),
+    }
+    for mode in modes:
+        work, number = works[mode]
+        perf[f"{mode}_macs"] = round(count_macs(work(number)) / number)
+    return perf
+
+
+def _drift(subject: Subject, mode: str | None) -> dict[str, float]:
+    """Compare with eager float32, and leave the network compiled where *mode* says so."""
+    batch = subject.batch(SAMPLES)
+    reference = reference_logits(subject, batch)
+    if mode is not None:
+        subject.compile(mode)
+    return drift(subject.logits(batch), reference)
+
+
+def _share(mode: dict[str, Any], peak: float) -> float:
+    """Share of the matrix peak that the reported batch reaches."""
+    point = next(p for p in mode["points"] if p["batch"] == mode["batch"])
+    return 2 * mode["macs"] * point["samples_per_s"] / peak

@@ -1,0 +1,50 @@
+"""Peak memory, and what counts as running out of it."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import torch
+
+from rsbench.engine.environment import peak_memory_bytes
+
+CLEAR: str = "5"  # what resets the peak resident set (Linux, proc_pid_clear_refs(5))
+CPU_ALLOCATOR: str = "DefaultCPUAllocator"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: torch's own, Python's, or that of torch's allocator on the CPU."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error)
+    return type(error) is RuntimeError and CPU_ALLOCATOR in text and "memory" in text
+
+
+def release(device: torch.device) -> None:
+    """Give back what is no longer held."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+class PeakMemory:
+    """Peak memory since its making, in bytes: allocated on a GPU; the resident set of the whole process elsewhere."""
+
+    def __init__(self, device: torch.device, process: Path = Path("/proc/self")) -> None:
+        self.device, self.process = device, process
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+            return
+        try:
+            (process / "clear_refs").write_text(CLEAR)
+        except OSError:
+            self.process = Path()  # the peak cannot be reset: it is that of the process's whole life
+
+    def bytes(self) -> int:
+        """Return the peak."""
+        if self.device.type != "cuda" and self.process != Path():
+            for line in (self.process / "status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+        return peak_memory_bytes(self.device)

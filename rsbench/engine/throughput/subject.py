@@ -1,0 +1,142 @@
+"""What is measured: a network on a device, run and trained as the engine does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import nn
+
+from rsbench.engine import setup
+from rsbench.engine.decode import Search, generate
+from rsbench.engine.device import make_fabric
+from rsbench.engine.jobs.base import Job
+from rsbench.engine.loader import Batch
+from rsbench.engine.optim import make_optimizer
+from rsbench.engine.report import Machine
+from rsbench.engine.throughput.clock import Step
+from rsbench.engine.throughput.inputs import batch_of
+from rsbench.engine.throughput.synthetic import synthetic_data
+from rsbench.engine.train import set_training_mode
+from rsbench.errors import RunError
+from rsbench.plan import RunPlan
+
+METHODS: Final = ("start", "step", "training_loss")  # of a network, beside its forward
+
+
+@dataclass
+class Subject:
+    """A network, its job, and what it is run with."""
+
+    job: Job
+    model: nn.Module
+    fabric: Any
+    device: torch.device
+    compiled: bool = False
+
+    @classmethod
+    def build(cls, plan: RunPlan, machine: Machine) -> Subject:
+        """Build the plan's network with the weights of seed 0.
+
+        Raises:
+            RunError: its factory does not return a network.
+        """
+        torch.manual_seed(plan.seed)
+        np.random.seed(plan.seed)
+        job = setup.make_job(plan, synthetic_data(plan))
+        model = setup.build_model(plan, job.model_context())
+        if not isinstance(model, nn.Module):
+            raise RunError(f"The factory of '{job.name}' returned {type(model).__name__}, not a module.", "build")
+        model = model.to(device=machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(job, model.eval(), make_fabric(machine.device, machine.precision), machine.device)
+
+    def batch(self, samples: int) -> Batch:
+        """Return a synthetic batch."""
+        return batch_of(self.job, samples, self.device)
+
+    def logits(self, batch: Batch) -> torch.Tensor:
+        """Return float32 logits of the task's shape, computed as in evaluation."""
+        with torch.inference_mode(), self.fabric.autocast():
+            return self.job.forward(self.model, batch).float()
+
+    def inference(self, samples: int) -> Step:
+        """Return a step that labels images, says captions or answers questions."""
+        self.model.eval()
+        batch = self.batch(samples)
+        answer = self._answer()
+
+        @torch.inference_mode()
+        def step() -> Any:
+            self.step_begins()
+            with self.fabric.autocast():
+                return answer(batch)
+
+        return step
+
+    def step_begins(self) -> None:
+        """Tell CUDA graphs that what the last step returned is not needed any more."""
+        if self.compiled:
+            torch.compiler.cudagraph_mark_step_begin()
+
+    def forget(self) -> None:
+        """Drop what was compiled: each batch size is compiled for itself, and after too many torch would stay eager."""
+        if self.compiled:
+            torch.compiler.reset()
+
+    def _answer(self) -> Callable[[Batch], Any]:
+        if self.job.plan.task != "captioning":
+            return lambda batch: self.job.forward(self.model, batch)
+        options = self.job.plan.recipe["task_options"]
+        search = Search(options["max_words"], options["beam"], options["length_penalty"])
+        return lambda batch: generate(self.model, batch.images, search)
+
+    def training(self) -> Callable[[int], Step]:
+        """Return what makes, for a batch size, a step of training: forward, backward and optimizer."""
+        set_training_mode(self.model)
+        model, optimizer = self.fabric.setup(self.model, make_optimizer(self.model, self.job.plan.recipe))
+        if hasattr(self.model, "training_loss"):
+            model.mark_forward_method("training_loss")
+        loss = nn.CrossEntropyLoss()
+
+        def step_of(samples: int) -> Step:
+            batch = self.batch(samples)
+            optimizer.zero_grad(set_to_none=True)
+
+            def step() -> None:
+                self.step_begins()
+                with self.fabric.autocast():
+                    value = self.job.loss(model, batch, loss)
+                self.fabric.backward(value)
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+
+            return step
+
+        return step_of
+
+    def gradients(self, samples: int) -> Step:
+        """Return forward and backward alone, to count their work; nothing is learnt."""
+        batch, loss = self.batch(samples), nn.CrossEntropyLoss()
+
+        def step() -> None:
+            set_training_mode(self.model)
+            with self.fabric.autocast():
+                value = self.job.loss(self.model, batch, loss)
+            value.backward()
+            self.model.zero_grad(set_to_none=True)
+            self.model.eval()
+
+        return step
+
+    def compile(self, mode: str) -> None:
+        """Let ``torch.compile`` do the network's forward and what else of it the engine calls."""
+        self.compiled = True
+        # A batch size is compiled for itself; the sentences of a search grow.
+        dynamic = None if self.job.plan.task == "captioning" else False
+        self.model.compile(mode=mode, dynamic=dynamic)
+        for name in METHODS:
+            if hasattr(self.model, name):
+                setattr(self.model, name, torch.compile(getattr(self.model, name), mode=mode, dynamic=dynamic))

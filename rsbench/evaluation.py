@@ -1,0 +1,132 @@
+"""Plans for weights that were trained elsewhere: they are tested under a protocol, and not trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from rsbench.errors import UserError, UserErrors
+from rsbench.plan import RunPlan, RunRequest, expand, file_sha256, run_id
+from rsbench.registry import registry
+from rsbench.tasks.weights import read_metadata
+
+# What of a recipe has a say in a test; how the weights were trained is not known.
+SAYS: Final = ("batch", "precision", "loss", "loss_options", "task_options")
+NORMALISATIONS: Final = ("dataset", "imagenet", "unit", "none")
+KEPT: Final = "checkpoint"  # the normalisation that the file itself holds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationRequest:
+    """What the user asked for.
+
+    checkpoint: file of a state dict; see :func:`rsbench.tasks.weights.read`.
+    model, options: ``None`` and what is not among them are taken from a checkpoint that rsbench wrote.
+    normalisation: one of :data:`NORMALISATIONS`; default: that of the checkpoint, else the model's.
+    system: name on the board; default: the model and the name of the file.
+    recipe, changes: for their task options, such as the smallest count of a word in the vocabulary.
+    """
+
+    checkpoint: Path
+    dataset: str
+    model: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    protocol: str | None = None
+    recipe: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    normalisation: str | None = None
+    system: str | None = None
+    device: str = "auto"
+    precision: str | None = None
+    threads: int = 0
+    out: str = "rsbench-results"
+    data_root: Path | None = None
+    command: str = ""
+
+
+def expand_evaluation(request: EvaluationRequest) -> RunPlan:
+    """Return the plan of one evaluation, in division ``external``.
+
+    Raises:
+        UserError: the file is missing, or what it says of itself contradicts the request.
+    """
+    facts = read_metadata(request.checkpoint)
+    name = request.model or facts.get("model")
+    if name is None:
+        raise UserError(f"{request.checkpoint} does not say which model it is of; name it with --model.")
+    spec = registry().get("model", name)
+    if spec.kind != "network":
+        raise UserError(f"'{name}' has no weights to load; evaluate takes networks.")
+    known = json.loads(facts["options"]) if facts.get("model") == name else {}
+    options = {k: v for k, v in known.items() if k in spec.options} | dict(request.options)
+    if "weights" in spec.options:  # the checkpoint's are the only ones
+        options["weights"] = "none"
+    (plan,) = expand(
+        RunRequest(
+            models=((name, options),),
+            dataset=request.dataset,
+            protocol=request.protocol,
+            recipe=request.recipe,
+            changes=request.changes,
+            seeds=(0,),
+            device=request.device,
+            precision=request.precision,
+            threads=request.threads,
+            out=request.out,
+            data_root=request.data_root,
+            command=request.command,
+        )
+    )
+    _check(facts, plan, request)
+    return _untrained(plan, request, facts)
+
+
+def _untrained(plan: RunPlan, request: EvaluationRequest, facts: Mapping[str, str]) -> RunPlan:
+    """Return *plan* with the checkpoint in place of training, and an id that goes with it."""
+    normalisation = request.normalisation or (KEPT if "normalisation" in facts else None)
+    accepts = dict(plan.model["accepts"]) | ({"normalisation": normalisation} if normalisation else {})
+    model = {
+        **plan.model,
+        "accepts": accepts,
+        "label": request.system or f"{plan.model['name']} ({request.checkpoint.name})",
+        "weights_sha256": file_sha256(request.checkpoint),
+    }
+    recipe = {"name": "", "epochs": 0, "augmentation": {}} | {k: plan.recipe[k] for k in SAYS}
+    common = {
+        "task": plan.task,
+        "division": "external",
+        "model": model,
+        "dataset": plan.dataset,
+        "protocol": plan.protocol,
+        "recipe": recipe,
+        "device": plan.device,
+        "overfit": None,
+    }
+    return dataclasses.replace(
+        plan,
+        run_id=run_id(common, plan.seed),
+        division="external",
+        model=model,
+        recipe=recipe,
+        checkpoint=str(request.checkpoint.resolve()),
+    )
+
+
+def _check(facts: Mapping[str, str], plan: RunPlan, request: EvaluationRequest) -> None:
+    """Raise where the checkpoint says that it was made for other classes or bands."""
+    problems = []
+    if request.normalisation not in (None, *NORMALISATIONS):
+        problems.append(f"Normalisation '{request.normalisation}' is not one of {', '.join(NORMALISATIONS)}.")
+    made_for = {key: json.loads(facts[key]) for key in ("classes", "bands") if key in facts}
+    bands = list(plan.protocol["bands"] or plan.dataset["bands"])
+    if made_for.get("bands", bands) != bands:
+        made = ", ".join(made_for["bands"])
+        problems.append(f"{request.checkpoint} is for the bands {made}; the protocol has {', '.join(bands)}.")
+    if plan.task != "captioning" and made_for.get("classes", plan.dataset["classes"]) != plan.dataset["classes"]:
+        problems.append(f"{request.checkpoint} tells other classes apart than those of '{request.dataset}'.")
+    if problems:
+        raise UserErrors(problems)

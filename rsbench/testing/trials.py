@@ -1,0 +1,278 @@
+"""Made-up inputs and outcomes of each task, on which models and metrics are tried.
+
+A plugin's task brings its own as ``TRIAL`` beside its ``TASK`` and ``JOB``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from rsbench.metrics.contract import MetricContext
+from rsbench.registry import registry
+from rsbench.specs import load_attribute
+from rsbench.tasks.answers import ANSWERS_LR
+from rsbench.tasks.captioning import Captions, CaptionTargets, token_loss
+from rsbench.tasks.classification import Predictions
+from rsbench.tasks.context import ModelContext
+from rsbench.tasks.kinds import Outcome
+from rsbench.tasks.text import PAD, Vocabulary
+from rsbench.tasks.vqa import AnswerReferences, Answers, Questions
+from rsbench.testing.contract import Inapplicable
+
+CLASSES: Final = tuple(f"class {k}" for k in range(10))
+TYPES: Final = ("rural_urban", "presence", "count", "comp")
+SENTENCES: Final = (
+    "a river runs through a green field",
+    "two planes stand beside a long white building",
+    "many houses and some trees are on both sides of a road",
+    "a lake lies beside a forest",
+    "there is a large field of yellow crops",
+)
+
+
+class TaskTrial(ABC):
+    """What the kit has to know of a task to try its models and metrics."""
+
+    @abstractmethod
+    def context(self, channels: int, size: int, seed: int) -> ModelContext:
+        """What a model's factory is told."""
+
+    @abstractmethod
+    def arguments(self, images: torch.Tensor) -> tuple[Any, ...]:
+        """Arguments of ``forward`` for images [B, C, S, S], these first; the same for the same number of images."""
+
+    @abstractmethod
+    def shape(self, arguments: tuple[Any, ...]) -> tuple[int, ...]:
+        """Shape that the outputs must have."""
+
+    @abstractmethod
+    def loss(self, model: Any, arguments: tuple[Any, ...]) -> torch.Tensor:
+        """A loss over all that the model learns from in training, for made-up targets."""
+
+    def outputs(self, model: Any, arguments: tuple[Any, ...]) -> torch.Tensor:
+        """The outputs of ``forward`` that are checked."""
+        return model(*arguments)
+
+    @abstractmethod
+    def outcome(self, samples: int, seed: int, *, right: bool = False) -> Outcome:
+        """Made-up predictions and references of *samples*: at random, or all *right*."""
+
+    @abstractmethod
+    def metric_context(self) -> MetricContext:
+        """What metrics are told."""
+
+    @abstractmethod
+    def take(self, outcome: Outcome, index: np.ndarray) -> Outcome:
+        """Return the samples *index* int64 [n] of an outcome, repeats included, under ids of their own."""
+
+
+class ClassificationTrial(TaskTrial):
+    """Ten classes."""
+
+    def context(self, channels: int, size: int, seed: int) -> ModelContext:
+        """Ten classes of eight samples."""
+        return ModelContext("classification", channels, size, CLASSES, class_counts=(8,) * len(CLASSES), seed=seed)
+
+    def arguments(self, images: torch.Tensor) -> tuple[Any, ...]:
+        """The images alone."""
+        return (images,)
+
+    def shape(self, arguments: tuple[Any, ...]) -> tuple[int, ...]:
+        """[B, K]."""
+        return len(arguments[0]), len(CLASSES)
+
+    def loss(self, model: Any, arguments: tuple[Any, ...]) -> torch.Tensor:
+        """Cross entropy."""
+        logits = model(*arguments).float()
+        return F.cross_entropy(logits, torch.arange(len(logits)) % len(CLASSES))
+
+    def outcome(self, samples: int, seed: int, *, right: bool = False) -> Outcome:
+        """Probabilities from a softmax of normal numbers, drawn towards the truth; certain where all are right."""
+        rng = np.random.default_rng(seed)
+        references = rng.integers(0, len(CLASSES), samples)
+        scores = rng.normal(size=(samples, len(CLASSES)))
+        scores[np.arange(samples), references] += 1
+        scale = 1.0
+        if right:
+            scores, scale = np.eye(len(CLASSES))[references], 30.0
+        probabilities = np.exp(scale * scores)
+        probabilities /= probabilities.sum(1, keepdims=True)
+        made = Predictions(_ids(samples), probabilities.argmax(1).astype(np.int64), probabilities)
+        return Outcome(made, references)
+
+    def metric_context(self) -> MetricContext:
+        """Ten classes."""
+        return MetricContext("classification", CLASSES)
+
+    def take(self, outcome: Outcome, index: np.ndarray) -> Outcome:
+        """Labels, probabilities and references."""
+        made = outcome.predictions
+        return Outcome(
+            Predictions(_ids(len(index)), made.labels[index], made.probabilities[index]), outcome.references[index]
+        )
+
+
+class CaptioningTrial(TaskTrial):
+    """Two sentences an image, in a vocabulary of some thirty words."""
+
+    def __init__(self) -> None:
+        self.vocabulary = Vocabulary.of(SENTENCES, 1)
+        self.length = 16
+
+    def tokens(self, images: int) -> torch.Tensor:
+        """Token rows int64 [2 * images, T]."""
+        return _tokens(self.vocabulary, 2 * images, self.length, marks=True)
+
+    def context(self, channels: int, size: int, seed: int) -> ModelContext:
+        """The vocabulary, classes, and the training sentences."""
+        sentences = self.tokens(8).numpy().reshape(8, 2, -1)
+        return ModelContext(
+            "captioning",
+            channels,
+            size,
+            CLASSES,
+            class_counts=(1,) * len(CLASSES),
+            seed=seed,
+            vocabulary=self.vocabulary.words,
+            max_length=self.length,
+            extra={"sentences": sentences},
+        )
+
+    def arguments(self, images: torch.Tensor) -> tuple[Any, ...]:
+        """Images and two sentences of each."""
+        return images, self.tokens(len(images))
+
+    def shape(self, arguments: tuple[Any, ...]) -> tuple[int, ...]:
+        """[B, T, V]."""
+        return (*arguments[1].shape, len(self.vocabulary))
+
+    def loss(self, model: Any, arguments: tuple[Any, ...]) -> torch.Tensor:
+        """The model's own training loss, or that of the words."""
+        images, tokens = arguments
+        if hasattr(model, "training_loss"):
+            labels = torch.arange(len(images)) % len(CLASSES)
+            return model.training_loss(images, CaptionTargets(tokens, labels, 2), F.cross_entropy)
+        return token_loss(F.cross_entropy, model(images, tokens), tokens)
+
+    def outcome(self, samples: int, seed: int, *, right: bool = False) -> Outcome:
+        """Sentences with some words taken out."""
+        rng = np.random.default_rng(seed)
+        references = [[SENTENCES[rng.integers(len(SENTENCES))] for _ in range(2)] for _ in range(samples)]
+        said = [r[0] if right else " ".join(w for w in r[1].split() if rng.random() < 0.7) for r in references]
+        return Outcome(Captions(_ids(samples), said), references)
+
+    def metric_context(self) -> MetricContext:
+        """Nothing more than the task."""
+        return MetricContext("captioning")
+
+    def take(self, outcome: Outcome, index: np.ndarray) -> Outcome:
+        """Captions and references."""
+        said = [outcome.predictions.captions[i] for i in index]
+        return Outcome(Captions(_ids(len(index)), said), [outcome.references[i] for i in index])
+
+
+class QuestionTrial(TaskTrial):
+    """Four questions an image, one of each type, with RSVQA-LR's answers."""
+
+    def __init__(self) -> None:
+        self.vocabulary = Vocabulary.of(SENTENCES, 1)
+
+    def context(self, channels: int, size: int, seed: int) -> ModelContext:
+        """Answers, words and types of questions."""
+        return ModelContext(
+            "vqa",
+            channels,
+            size,
+            ANSWERS_LR,
+            class_counts=(4,) * len(ANSWERS_LR),
+            seed=seed,
+            vocabulary=self.vocabulary.words,
+            max_length=16,
+            question_types=TYPES,
+        )
+
+    def arguments(self, images: torch.Tensor) -> tuple[Any, ...]:
+        """Images and four questions about each."""
+        number = torch.arange(len(TYPES) * len(images))
+        tokens = _tokens(self.vocabulary, len(number), 16, marks=False)
+        return images, Questions(tokens, number // len(TYPES), number % len(TYPES))
+
+    def shape(self, arguments: tuple[Any, ...]) -> tuple[int, ...]:
+        """[B, A]."""
+        return len(arguments[1]), len(ANSWERS_LR)
+
+    def outputs(self, model: Any, arguments: tuple[Any, ...]) -> torch.Tensor:
+        """The logits, without the counts that some models give beside them."""
+        found = model(*arguments)
+        return found[0] if isinstance(found, tuple) else found
+
+    def loss(self, model: Any, arguments: tuple[Any, ...]) -> torch.Tensor:
+        """The model's own training loss, or cross entropy of the answers."""
+        images, questions = arguments
+        counting = questions.kind == TYPES.index("count")
+        answers = torch.where(counting, len(ANSWERS_LR) - 1, torch.arange(len(questions)) % 2)
+        counts = torch.where(counting, 3.0, torch.nan)
+        if hasattr(model, "training_loss"):
+            return model.training_loss(images, questions, answers, counts, F.cross_entropy)
+        return F.cross_entropy(self.outputs(model, arguments).float(), answers)
+
+    def outcome(self, samples: int, seed: int, *, right: bool = False) -> Outcome:
+        """Answers, half of them right, with counts of the count questions."""
+        rng = np.random.default_rng(seed)
+        kinds = np.arange(samples) % len(TYPES)
+        true = rng.integers(0, len(ANSWERS_LR), samples)
+        said = np.where(rng.random(samples) < (1.0 if right else 0.5), true, rng.integers(0, len(ANSWERS_LR), samples))
+        counting = kinds == TYPES.index("count")
+        counts = np.where(counting, rng.integers(0, 50, samples), np.nan)
+        guessed = counts if right else counts + rng.integers(0, 5, samples)
+        images = [f"image {i // 4}" for i in range(samples)]
+        return Outcome(Answers(_ids(samples), said, kinds, images, guessed), AnswerReferences(true, counts))
+
+    def metric_context(self) -> MetricContext:
+        """Answers and types of questions."""
+        return MetricContext("vqa", ANSWERS_LR, TYPES)
+
+    def take(self, outcome: Outcome, index: np.ndarray) -> Outcome:
+        """Answers, counts and references."""
+        made, true = outcome.predictions, outcome.references
+        images = [made.images[i] for i in index]
+        answers = Answers(_ids(len(index)), made.answers[index], made.kinds[index], images, made.counts[index])
+        return Outcome(answers, AnswerReferences(true.answers[index], true.counts[index]))
+
+
+def _tokens(vocabulary: Vocabulary, rows: int, length: int, *, marks: bool) -> torch.Tensor:
+    """Return int64 [rows, length]: the sentences in turn, padded."""
+    texts = [SENTENCES[i % len(SENTENCES)] for i in range(rows)]
+    encoded = torch.from_numpy(vocabulary.encode(texts, length - 2, marks=marks))
+    return F.pad(encoded, (0, length - encoded.shape[1]), value=PAD)
+
+
+def _ids(samples: int) -> list[str]:
+    return [f"sample {i}" for i in range(samples)]
+
+
+CORE: Final[dict[str, type[TaskTrial]]] = {
+    "classification": ClassificationTrial,
+    "captioning": CaptioningTrial,
+    "vqa": QuestionTrial,
+}
+
+
+def trial_of(task: str) -> TaskTrial:
+    """Return the trial of a task.
+
+    Raises:
+        Inapplicable: a plugin's task brings none.
+    """
+    if task in CORE:
+        return CORE[task]()
+    module = registry().get("task", task).module
+    try:
+        return load_attribute(f"{module}:TRIAL")
+    except ValueError:
+        raise Inapplicable(f"task '{task}' has no TRIAL beside its TASK, so nothing can be made up for it") from None

@@ -1,0 +1,261 @@
+"""A request to measure throughput becomes checked plans, one for each model.
+
+Such a plan is a :class:`rsbench.plan.RunPlan` of division ``throughput``: its dataset is synthetic, its protocol says
+how speed is measured, and its recipe holds precision, compile mode, batches and the training step.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from rsbench.data.location import data_root
+from rsbench.errors import UserError, UserErrors, did_you_mean
+from rsbench.plan import RunPlan, digest, model_block
+from rsbench.recipes import attempt, resolve_options
+from rsbench.records.throughput import DIVISION, MODES
+from rsbench.registry import registry
+from rsbench.specs import ModelSpec
+from rsbench.tasks.answers import ANSWERS_LR, TYPES_LR
+from rsbench.tasks.options import TASK_OPTIONS
+
+COMPILE: Final = ("none", "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+PRECISIONS: Final = ("auto", "fp32", "bf16", "fp16")
+# Sides and classes of the shipped datasets: EuroSAT; UCM-captions; RSVQA-LR.
+SIZES: Final = {"classification": 64, "captioning": 256, "vqa": 256}
+CLASSES: Final = {"classification": 10, "captioning": 21, "vqa": len(ANSWERS_LR)}
+CHANNELS: Final = 3
+WORDS: Final = 300  # of a vocabulary, special tokens included
+
+# windows: timed at each batch size, of at least window_s seconds.  agree, tolerance: warm-up ends when so many
+# successive windows lie within that share of the largest, or after warmup_windows or warmup_s.  gain: a doubling that
+# brings less ends the sweep, as does a batch whose windows would take more than point_s, or the largest batch.
+RULES: Final[Mapping[str, Any]] = {
+    "windows": 7,
+    "window_s": 0.4,
+    "agree": 3,
+    "tolerance": 0.05,
+    "warmup_windows": 20,
+    "warmup_s": 60.0,
+    "gain": 0.03,
+    "largest": 4096,
+    "point_s": 60.0,
+    "latency_calls": 200,
+    "latency_s": 10.0,
+    "peak_windows": 5,
+}
+QUICK: Final[Mapping[str, Any]] = {
+    **RULES,
+    "windows": 5,
+    "window_s": 0.05,
+    "warmup_windows": 6,
+    "warmup_s": 5.0,
+    "largest": 64,
+    "point_s": 10.0,
+    "latency_calls": 30,
+    "latency_s": 2.0,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThroughputRequest:
+    """What the user asked for; names are not yet resolved.
+
+    task: ``None`` is the model's first.  classes, size, channels: ``None`` is what the model declares or the shipped
+    dataset of the task has.  batches: ``None`` sweeps powers of two.  options: of every model that has them.
+    """
+
+    models: tuple[str, ...]
+    task: str | None = None
+    classes: int | None = None
+    size: int | None = None
+    channels: int | None = None
+    batches: tuple[int, ...] | None = None
+    modes: tuple[str, ...] = MODES
+    precision: str = "auto"
+    compile: str = "none"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    quick: bool = False
+    device: str = "auto"
+    threads: int = 0
+    out: str = "rsbench-results"
+    data_root: Path | None = None
+    command: str = ""
+
+
+def expand(request: ThroughputRequest) -> list[RunPlan]:
+    """Return one plan for each model.
+
+    Raises:
+        UserErrors: every problem of the request at once.
+    """
+    problems = _words(request)
+    plans: list[RunPlan] = []
+    found: list[str]
+    for name in request.models:
+        spec = attempt(problems, partial(registry().get, "model", name))
+        if spec is not None:
+            spec, found = _random(spec), []
+            options = resolve_options(spec.options, request.options, f"model '{name}'", found)
+            shape = _shape(spec, request, found)
+            if not found and not problems:
+                plans.append(_plan(request, spec, options, shape))
+            problems += [p for p in found if p not in problems]
+    if problems:
+        raise UserErrors(problems)
+    return list({plan.run_id: plan for plan in plans}.values())
+
+
+def parse_batches(text: str) -> tuple[int, ...] | None:
+    """Return the batches of ``auto`` (``None``) or of ``1,8,64``, sorted.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if text == "auto":
+        return None
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdigit() and int(word) for word in words):
+        raise UserError(f"--batch takes auto or whole numbers such as 1,8,64; '{text}' is neither.")
+    return tuple(sorted({int(word) for word in words}))
+
+
+def parse_mode(text: str) -> tuple[str, ...]:
+    """Return the modes of ``inference | training | both``.
+
+    Raises:
+        UserError: it is none of them.
+    """
+    return MODES if text == "both" else (_one_of("mode", text, (*MODES, "both")),)
+
+
+def _words(request: ThroughputRequest) -> list[str]:
+    """What is wrong with words that do not depend on the model."""
+    problems: list[str] = []
+    for name, value, known in (
+        ("compile", request.compile, COMPILE),
+        ("precision", request.precision, PRECISIONS),
+    ):
+        attempt(problems, partial(_one_of, name, value, known))
+    return problems
+
+
+def _one_of(name: str, value: str, known: Sequence[str]) -> str:
+    if value not in known:
+        raise UserError(f"--{name} is one of {', '.join(known)}; '{value}' is not.{did_you_mean(value, known)}")
+    return value
+
+
+def _random(spec: ModelSpec) -> ModelSpec:
+    """Return a model whose weights are random unless others are asked for: speed does not depend on them."""
+    if "weights" not in spec.options:
+        return spec
+    weights = replace(spec.options["weights"], default="none")
+    return replace(spec, options={**spec.options, "weights": weights})
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a synthetic sample looks like."""
+
+    task: str
+    channels: int
+    size: int
+    classes: int
+
+
+def _shape(spec: ModelSpec, request: ThroughputRequest, problems: list[str]) -> _Shape:
+    """Return the shape of the samples, noting what the model cannot take."""
+    task, accepts = request.task or spec.tasks[0], spec.accepts
+    if task not in spec.tasks:
+        problems.append(f"Model '{spec.name}' is for {', '.join(spec.tasks)}, not for {task}.")
+    elif task not in SIZES:
+        problems.append(f"Throughput knows synthetic samples of {', '.join(SIZES)}, not of {task}.")
+    if spec.kind == "estimator":
+        problems.append(f"Model '{spec.name}' is an estimator, fitted in one go; throughput measures networks.")
+    channels = request.channels or accepts.channels or CHANNELS
+    if accepts.channels not in (None, channels):
+        problems.append(f"Model '{spec.name}' takes {accepts.channels} channels, not {channels}.")
+    size = request.size or accepts.size or max(SIZES.get(task, 0), accepts.min_size)
+    if accepts.size not in (None, size) or size < accepts.min_size:
+        wanted = accepts.size or f"at least {accepts.min_size}"
+        problems.append(f"Model '{spec.name}' takes images of {wanted} pixels, not {size}.")
+    return _Shape(task, channels, size, request.classes or CLASSES.get(task, 0))
+
+
+def _plan(request: ThroughputRequest, spec: ModelSpec, options: dict[str, Any], shape: _Shape) -> RunPlan:
+    parts: dict[str, Any] = {
+        "model": model_block(spec, options),
+        "dataset": _dataset(shape),
+        "protocol": _protocol(request, shape.task),
+        "recipe": _recipe(request, shape.task),
+    }
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")  # a measurement is repeated, never taken from the last one
+    name = re.sub(r"[^A-Za-z0-9._+-]+", "-", spec.name)
+    sha = digest([parts, request.device, request.threads])[:8]
+    return RunPlan(
+        run_id=f"throughput-{name}-{shape.task}-{now}-{sha}",
+        task=shape.task,
+        seed=0,
+        division=DIVISION,
+        command=request.command,
+        device=request.device,
+        threads=request.threads,
+        out=request.out,
+        data_root=str(data_root(request.data_root)),
+        **parts,
+    )
+
+
+def _dataset(shape: _Shape) -> dict[str, Any]:
+    """Return a plan's ``dataset``: what synthetic samples look like."""
+    bands = [f"band {k + 1}" for k in range(shape.channels)]
+    facts: dict[str, Any] = {
+        "name": "synthetic",
+        "version": "1",
+        "image_shape": [shape.channels, shape.size, shape.size],
+        "dtype": "float32",
+        "classes": _classes(shape),
+        "bands": bands,
+        "units": ["float"] * len(bands),
+    }
+    if shape.task != "classification":
+        facts["words"] = WORDS
+    if shape.task == "vqa":
+        facts["question_types"] = list(TYPES_LR)
+    return {**facts, "fingerprint": digest(facts), "store": ""}
+
+
+def _classes(shape: _Shape) -> list[str]:
+    """Return names; those of questions begin with RSVQA-LR's answers, to which models give a meaning."""
+    known = ANSWERS_LR[: shape.classes] if shape.task == "vqa" else ()
+    return [*known, *(f"class {k}" for k in range(len(known), shape.classes))]
+
+
+def _protocol(request: ThroughputRequest, task: str) -> dict[str, Any]:
+    """Return a plan's ``protocol``: how speed is measured."""
+    facts = {"task": task, "quick": request.quick, **(QUICK if request.quick else RULES)}
+    return {"name": "throughput", "version": "1", "fingerprint": digest(facts), **facts, "modes": list(request.modes)}
+
+
+def _recipe(request: ThroughputRequest, task: str) -> dict[str, Any]:
+    """Return a plan's ``recipe``: how the network is run, and what a training step is."""
+    return {
+        "name": "throughput",
+        "precision": request.precision,
+        "compile": None if request.compile == "none" else request.compile,
+        "batches": None if request.batches is None else list(request.batches),
+        "optimizer": "adamw",
+        "optimizer_options": {},
+        "lr": 1e-3,
+        "weight_decay": 0.05,
+        "no_decay": ["norm_and_bias"],
+        "loss": "cross-entropy",
+        "loss_options": {},
+        "task_options": dict(TASK_OPTIONS[task]),
+    }

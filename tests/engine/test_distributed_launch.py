@@ -1,0 +1,218 @@
+"""Ranks started by rsbench, by torchrun and by SLURM; ranks that are lost; requests that several devices cannot meet."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rsbench import scale
+from rsbench.engine import distributed_world
+from rsbench.engine.distributed_board import Board
+from rsbench.engine.distributed_world import Outside
+from rsbench.engine.launch import run_plans
+from rsbench.errors import UserError
+from rsbench.plan import RunPlan, RunRequest, expand
+from rsbench.records.store import load_all
+from rsbench.records.verify import verify
+
+TORCHRUN = {
+    "TORCHELASTIC_RUN_ID": "none",
+    "TORCHELASTIC_RESTART_COUNT": "0",
+    "MASTER_ADDR": "node0",
+    "MASTER_PORT": "29500",
+    "WORLD_SIZE": "4",
+    "RANK": "3",
+    "LOCAL_RANK": "1",
+    "LOCAL_WORLD_SIZE": "2",
+}
+SLURM = {
+    "SLURM_STEP_ID": "0",
+    "SLURM_JOB_ID": "1234",
+    "SLURM_JOB_NAME": "train",
+    "SLURM_NTASKS": "16",
+    "SLURM_NTASKS_PER_NODE": "8",
+    "SLURM_PROCID": "9",
+    "SLURM_LOCALID": "1",
+    "SLURM_NODEID": "1",
+    "SLURM_NODELIST": "gpu[03-04]",
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from rsbench.data.prepare import prepare
+    from rsbench.registry import registry
+    from rsbench.specs import load_attribute
+
+    folder = tmp_path_factory.mktemp("root")
+    spec = registry().get("dataset", "eurosat")
+    load_attribute(spec.fake)(folder / "files", spec, per_class=12)
+    prepare(spec, folder / "files", folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in (*TORCHRUN, *SLURM):
+        monkeypatch.delenv(name, raising=False)
+    distributed_world.outside.cache_clear()
+    yield
+    distributed_world.outside.cache_clear()
+
+
+def request_of(root: Path, out: Path, model: str = "tiny-cnn", **given: Any) -> RunRequest:
+    changes = {"epochs": 2, "batch": 8, "schedule": "constant", "schedule_options": {}}
+    settings: dict[str, Any] = {"changes": changes, "threads": 1, "device": "cpu", "seeds": (0,), "devices": 2}
+    names = {"dataset": "eurosat", "data_root": root, "out": str(out)}
+    return RunRequest(models=((model, {}),), **names | settings | given)
+
+
+def plan_of(root: Path, out: Path, **given: Any) -> RunPlan:
+    return expand(request_of(root, out, **given))[0]
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_killed_rank_ends_the_run_and_is_named(root: Path, tmp_path: Path, victim: int) -> None:
+    pids: dict[int, int] = {}
+
+    def on_event(event: dict[str, Any]) -> None:
+        if event["type"] == "rank":
+            pids[event["rank"]] = event["pid"]
+        if event["type"] == "epoch" and event["epoch"] == 1:
+            os.kill(pids[victim], signal.SIGKILL)
+
+    plan = plan_of(root, tmp_path, changes={"epochs": 10_000, "batch": 8})
+    (outcome,) = run_plans([plan], on_event=on_event)
+    assert outcome.status == "failed"
+    record = json.loads((tmp_path / plan.run_id / "record.json").read_text())
+    assert record["error"]["type"] == "RankLost"
+    assert record["error"]["message"].startswith(f"Rank {victim} of 2 was ended by SIGKILL")
+    assert sorted(pids) == [0, 1]
+    assert not any(is_running(pid) for pid in pids.values())
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_number_of_devices_is_no_part_of_a_run(root: Path, tmp_path: Path) -> None:
+    one, two = (plan_of(root, tmp_path, devices=n) for n in (1, 2))
+    assert one.run_id == two.run_id
+    assert one.portable() == two.portable()
+    assert (one.devices, two.devices) == (1, 2)
+    assert plan_of(root, tmp_path, model="majority-class").devices == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"strategy": "dpp"}, "Strategy 'dpp' is not one of auto, ddp"),
+        ({"task": "captioning"}, "captioning takes one device"),
+        ({"device": "cuda:1"}, "names one device; for 4 give --device cuda"),
+        ({"samples": 3}, "A batch of 3 cannot be shared by 4 devices"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused_in_a_sentence(given: dict[str, Any], message: str) -> None:
+    fine: dict[str, Any] = {
+        "devices": 2,
+        "nodes": 2,
+        "strategy": "auto",
+        "device": "auto",
+        "task": "classification",
+        "recipe": {"batch": 64},
+        "samples": 100,
+    }
+    assert scale.problems(**fine) == []
+    (found,) = scale.problems(**fine | given)
+    assert message in found
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, None),
+        ({**TORCHRUN, "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1", "RANK": "0"}, None),
+        ({k: v for k, v in SLURM.items() if k != "SLURM_STEP_ID"}, None),  # in a batch script, without srun
+        (TORCHRUN, Outside(rank=3, world=4, local=1, devices=2, address="node0", key="none-0---29500")),
+        (SLURM, Outside(rank=9, world=16, local=1, devices=8, address="gpu03", key="--1234-0-")),
+    ],
+)
+def test_launchers_are_recognised(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: Outside | None
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert distributed_world.outside() == expected
+    assert distributed_world.follows() == (expected is not None)
+    if expected is None:
+        assert distributed_world.scale(3, 1) == (3, 1)
+        with pytest.raises(UserError, match="--nodes 2 needs a process on each"):
+            distributed_world.scale(1, 2)
+        return
+    sizes = (expected.devices, expected.nodes)
+    assert distributed_world.scale(1, 1) == distributed_world.scale(*sizes) == sizes
+    with pytest.raises(UserError, match="is not what was started"):
+        distributed_world.scale(5, 1)
+    (place,) = distributed_world.places({"devices": sizes[0], "nodes": sizes[1]})
+    assert (place.rank, place.world, place.environment()["NODE_RANK"]) == (expected.rank, expected.world, "1")
+    assert distributed_world.places({"devices": 1, "nodes": 1}) == []
+
+
+def test_notes_are_of_one_launch(tmp_path: Path) -> None:
+    old, new = Board(tmp_path, "a"), Board(tmp_path, "b")
+    old.put("port", 1)
+    assert old.get("port") == 1
+    assert new.get("port") is None
+    new.clear()
+    assert old.get("port") is None
+
+
+@pytest.mark.slow
+def test_torchrun_gives_one_record_and_one_voice(root: Path, tmp_path: Path) -> None:
+    options = ["--device", "cpu", "--threads", "1", "--seeds", "0,1", "--set", "epochs=2", "--set", "batch=8"]
+    request = ["run", "tiny-cnn,majority-class", "eurosat", "--data-root", str(root), "--out", str(tmp_path), *options]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    command += ["--standalone", "-m", "rsbench", *request]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("epoch 2/2") == 2  # of two seeds, by rank 0 alone
+    records = load_all([tmp_path])
+    assert len(records) == 3
+    assert all(verify(loaded) == [] for loaded in records)
+    counts = {r.record["plan"]["model"]["name"]: r.record["env"]["device"]["count"] for r in records}
+    assert counts == {"tiny-cnn": 2, "majority-class": 1}
+
+
+def test_interrupted_ranks_go_on_together(root: Path, tmp_path: Path) -> None:
+    """Stopped after an epoch and taken up again: the curve is that of a run that was not stopped."""
+    plan = plan_of(root, tmp_path / "parts", changes={"epochs": 12, "batch": 8, "optimizer": "sgd"})
+    stopped: list[str] = []
+
+    def stop(event: dict[str, Any]) -> None:
+        if event["type"] == "epoch" and event["epoch"] == 1 and not stopped:
+            stopped.append("now")
+            raise KeyboardInterrupt
+
+    (first,) = run_plans([plan], on_event=stop)
+    assert first.status == "interrupted"
+    (rest,) = run_plans([plan], on_event=lambda event: None)
+    whole = dataclasses.replace(plan, out=str(tmp_path / "whole"))
+    (other,) = run_plans([whole], on_event=lambda event: None)
+    curves = [
+        [epoch["train_loss"] for epoch in json.loads(Path(str(o.record_path)).read_text())["train"]["curve"]]
+        for o in (rest, other)
+    ]
+    assert len(curves[0]) == 12
+    assert curves[0] == pytest.approx(curves[1], abs=1e-5)

@@ -1,0 +1,163 @@
+"""Weights trained elsewhere: what they say of themselves, how they are loaded, what their record holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from rsbench.data.prepare import prepare
+from rsbench.data.store import find
+from rsbench.engine.run import execute
+from rsbench.errors import UserError, UserErrors
+from rsbench.evaluation import EvaluationRequest, expand_evaluation
+from rsbench.leaderboard.board import build
+from rsbench.plan import RunRequest, expand
+from rsbench.records.store import load_all
+from rsbench.records.verify import verify
+from rsbench.registry import registry
+from rsbench.specs import load_attribute
+from rsbench.tasks.weights import read_metadata
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("root")
+    spec = registry().get("dataset", "eurosat")
+    load_attribute(spec.fake)(folder / "files", spec, per_class=12)
+    prepare(spec, folder / "files", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A record of a short training, with the folder it lies in."""
+    request = RunRequest(
+        models=(("timm:resnet10t", {"weights": "none"}),),
+        dataset="eurosat",
+        data_root=root,
+        out=str(tmp_path_factory.mktemp("trained")),
+        seeds=(3,),
+        changes={"epochs": 2, "batch": 8, "augmentation": {}},
+        threads=1,
+        device="cpu",
+    )
+    (plan,) = expand(request)
+    return execute(plan, lambda e: None) | {"folder": Path(plan.out) / plan.run_id}
+
+
+def evaluate(root: Path, out: Path, checkpoint: Path, **fields: Any) -> dict[str, Any]:
+    plan = expand_evaluation(
+        EvaluationRequest(
+            checkpoint=checkpoint, dataset="eurosat", out=str(out), data_root=root, device="cpu", threads=1, **fields
+        )
+    )
+    return execute(plan, lambda e: None)
+
+
+def test_metadata_says_what_one_must_know(root: Path, trained: dict[str, Any]) -> None:
+    path = trained["folder"] / "model.safetensors"
+    with safe_open(path, "pt") as file:
+        facts = file.metadata()
+    assert facts == read_metadata(path)
+    plan = trained["plan"]
+    assert facts["run_id"] == trained["run_id"]
+    assert facts["fingerprint"] == plan["protocol"]["fingerprint"]
+    assert json.loads(facts["options"]) == plan["model"]["options"]
+    assert json.loads(facts["classes"]) == plan["dataset"]["classes"]
+    assert json.loads(facts["bands"]) == plan["dataset"]["bands"]
+    assert (facts["unit"], facts["input_size"]) == ("uint8", "64")
+    assert str(root) not in json.dumps(facts)
+    norm = json.loads(facts["normalisation"])
+    assert norm["name"] == plan["model"]["accepts"]["normalisation"]
+    if norm["name"] == "dataset":
+        stored = find(root, registry().get("dataset", "eurosat"))
+        assert len(norm["mean"]) == stored.images.shape[1]
+
+
+def test_own_checkpoint_gives_the_same_predictions(root: Path, tmp_path: Path, trained: dict[str, Any]) -> None:
+    record = evaluate(root, tmp_path, trained["folder"] / "model.safetensors")
+    assert record["status"] == "ok", record["error"]
+    assert record["metrics"] == trained["metrics"]
+    assert record["artifacts"]["predictions"]["sha256"] == trained["artifacts"]["predictions"]["sha256"]
+    assert record["train"] is None
+    assert record["perf"]["train_samples_per_s"] is None
+    assert record["perf"]["params"] == trained["perf"]["params"]
+    plan = record["plan"]
+    assert (plan["division"], plan["recipe"]["epochs"], plan["checkpoint"]) == ("external", 0, "model.safetensors")
+    assert plan["model"]["label"] == "timm:resnet10t (model.safetensors)"
+    assert plan["model"]["weights_sha256"] == trained["artifacts"]["checkpoint"]["sha256"]
+    (loaded,) = load_all([tmp_path])
+    assert verify(loaded) == []
+    board = build([loaded])
+    assert [(r.system, r.division, r.train_seconds) for r in board.tables[0].rows] == [
+        ("timm:resnet10t (model.safetensors)", "external", None)
+    ]
+
+
+@pytest.mark.parametrize("kind", ["pt", "npz", "wrapped", "safetensors"])
+def test_foreign_files(root: Path, tmp_path: Path, trained: dict[str, Any], kind: str) -> None:
+    """Without rsbench's metadata, under names of DataParallel or of the bare backbone."""
+    state = load_file(trained["folder"] / "model.safetensors")
+    bare = {k.removeprefix("network."): v for k, v in state.items()}
+    path = tmp_path / f"net.{kind if kind != 'wrapped' else 'pth'}"
+    if kind == "npz":
+        np.savez(path, **{k: v.numpy() for k, v in bare.items()})
+    elif kind == "safetensors":
+        save_file(bare, path)
+    elif kind == "wrapped":
+        torch.save({"state_dict": {f"module.{k}": v for k, v in bare.items()}, "epoch": 3}, path)
+    else:
+        torch.save(bare, path)
+    with pytest.raises(UserError, match="name it with --model"):
+        evaluate(root, tmp_path / "out", path)
+    record = evaluate(root, tmp_path / "out", path, model="timm:resnet10t", system="ours")
+    assert record["metrics"] == trained["metrics"]
+    assert record["plan"]["model"]["label"] == "ours"
+
+
+def test_normalisation_is_that_of_training(root: Path, tmp_path: Path, trained: dict[str, Any]) -> None:
+    path = trained["folder"] / "model.safetensors"
+    other = tmp_path / "other.safetensors"
+    norm = {"name": "dataset", "mean": [0.0, 0.0, 0.0], "std": [1000.0, 1000.0, 1000.0]}
+    save_file(load_file(path), other, read_metadata(path) | {"normalisation": json.dumps(norm)})
+    kept = evaluate(root, tmp_path / "a", other)
+    told = evaluate(root, tmp_path / "b", other, normalisation=trained["plan"]["model"]["accepts"]["normalisation"])
+    assert told["metrics"] == trained["metrics"]
+    assert kept["metrics"]["nll"]["value"] != trained["metrics"]["nll"]["value"]
+
+
+def test_what_does_not_fit(root: Path, tmp_path: Path, trained: dict[str, Any]) -> None:
+    path = trained["folder"] / "model.safetensors"
+    record = evaluate(root, tmp_path, path, model="timm:resnet18")
+    assert record["status"] == "failed"
+    assert record["error"]["stage"] == "build"
+    assert "does not fit" in record["error"]["message"]
+    assert "missing conv1.weight" in record["error"]["message"]
+    facts = read_metadata(path)
+    other = tmp_path / "other.safetensors"
+    classes = json.loads(facts["classes"])[::-1]
+    save_file(load_file(path), other, facts | {"classes": json.dumps(classes), "bands": '["B8", "B4", "B3"]'})
+    with pytest.raises(UserErrors) as caught:
+        evaluate(root, tmp_path, other)
+    assert "for the bands B8, B4, B3" in caught.value.problems[0]
+    assert "other classes" in caught.value.problems[1]
+    with pytest.raises(UserError, match="no weights file"):
+        evaluate(root, tmp_path, tmp_path / "gone.safetensors", model="tiny-cnn")
+    with pytest.raises(UserError, match="has no weights to load"):
+        evaluate(root, tmp_path, path, model="majority-class")
+    with pytest.raises(UserErrors, match="'zscore' is not one of"):
+        evaluate(root, tmp_path, path, normalisation="zscore")
+    (tmp_path / "torn.safetensors").write_bytes(path.read_bytes()[:20])
+    with pytest.raises(UserError, match="cannot be read"):
+        evaluate(root, tmp_path, tmp_path / "torn.safetensors", model="tiny-cnn")
+    pickled = tmp_path / "code.pt"
+    torch.save({"weight": Path("x")}, pickled)
+    record = evaluate(root, tmp_path, pickled, model="tiny-cnn")
+    assert "cannot be read as weights" in record["error"]["message"]

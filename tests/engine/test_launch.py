@@ -1,0 +1,85 @@
+"""Pools of local workers: several runs at once leave the records of one after another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rsbench import cores
+from rsbench.engine.launch import Launch, run_plans
+from rsbench.engine.outcome import Outcome
+from rsbench.errors import UserError
+from rsbench.plan import RunPlan, RunRequest, expand, portable_command
+
+
+def make_plans(root: Path, out: Path, seeds: tuple[int, ...], **changes: Any) -> list[RunPlan]:
+    """Plans of a network, one a seed, and of the majority class."""
+    request = RunRequest(
+        models=(("tiny-cnn", {}), ("majority-class", {})),
+        dataset="eurosat",
+        data_root=root,
+        out=str(out),
+        seeds=seeds,
+        changes={"epochs": 2, "batch": 8} | changes,
+        threads=1,
+        device="cpu",
+    )
+    return expand(request)
+
+
+def same(outcomes: list[Outcome]) -> list[Any]:
+    """What records must agree in, whatever ran them."""
+    assert {outcome.status for outcome in outcomes} == {"ok"}, outcomes
+    records = [json.loads(outcome.record_path.read_text()) for outcome in outcomes if outcome.record_path]
+    return [
+        (r["run_id"], r["plan"], r["metrics"], r["by_group"], r["artifacts"]["predictions"]["sha256"]) for r in records
+    ]
+
+
+def test_two_at_once_leave_the_records_of_one_after_another(tiny_root: Path, tmp_path: Path) -> None:
+    events: list[dict[str, Any]] = []
+    one = run_plans(make_plans(tiny_root, tmp_path / "one", (0, 1, 2)), on_event=lambda _: None)
+    plans = make_plans(tiny_root, tmp_path / "two", (0, 1, 2))
+    two = run_plans(plans, on_event=events.append, launch=Launch(parallel=2))
+    assert [outcome.run_id for outcome in two] == [plan.run_id for plan in plans]
+    assert same(one) == same(two)
+    assert {e["run_id"] for e in events if e["type"] == "done"} == {plan.run_id for plan in plans}
+    again = run_plans(plans, on_event=lambda _: None, launch=Launch(parallel=2))
+    assert {outcome.status for outcome in again} == {"cached"}
+
+
+def test_parallel_runs_divide_the_cores(tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = cores.usable_cores()
+    (plan, *_) = expand(
+        RunRequest(
+            models=(("majority-class", {}),), dataset="eurosat", data_root=tiny_root, out=str(tmp_path), device="cpu"
+        )
+    )
+    (outcome,) = run_plans([plan], on_event=lambda _: None, launch=Launch(parallel=max(2, every)))
+    assert outcome.record_path is not None
+    assert json.loads(outcome.record_path.read_text())["env"]["flags"]["threads"] == 1
+    monkeypatch.setenv(cores.ALLOTTED, "1")
+    assert cores.usable_cores() == 1
+    monkeypatch.setenv(cores.ALLOTTED, "100000")
+    assert cores.usable_cores() == every
+
+
+@pytest.mark.parametrize(
+    ("launch", "message"),
+    [
+        (Launch(address="auto"), "need --launcher ray"),
+        (Launch(gpus=0.5), "need --launcher ray"),
+        (Launch(launcher="slurm"), "not one of local, ray"),
+    ],
+)
+def test_mistakes(launch: Launch, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        run_plans([], on_event=lambda _: None, launch=launch)
+
+
+def test_a_record_does_not_say_where_it_was_made() -> None:
+    command = "rsbench run --suite s.yaml --launcher ray --ray-address=10.0.0.1:6379 --parallel 4 --cpus-per-run 2 -q"
+    assert portable_command(command) == "rsbench run --suite s.yaml -q"
