@@ -47,7 +47,8 @@ def arrays(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     samples = ImageFolder(str(folder)).samples
     from PIL import Image
 
-    images = np.stack([np.asarray(Image.open(p)).transpose(2, 0, 1) for p, _ in samples])
+    # Stacking keeps the order in memory, in which a transposed image has its bands last.
+    images = np.ascontiguousarray(np.stack([np.asarray(Image.open(p)).transpose(2, 0, 1) for p, _ in samples]))
     return images, np.array([label for _, label in samples])
 
 

@@ -44,6 +44,7 @@ NAMES: Final = (
     "color_jitter",
     "blur",
     "erase",
+    "sizes",
 )
 _COLUMN: Final = {name: i for i, name in enumerate(COLUMNS)}
 
@@ -62,11 +63,12 @@ class Augmentation:
             reflected at the border), ``rotation`` (degrees, uniform in +-), ``scale`` ([low, high] zoom),
             ``color_jitter`` ([brightness, contrast, saturation, hue], RGB only), ``blur`` ([low, high] sigma of a
             3x3 Gaussian),
-            ``erase`` (probability of blanking a rectangle of 2-20 % of the area).
+            ``erase`` (probability of blanking a rectangle of 2-20 % of the area), ``sizes`` ([[pixels, epochs], ...]:
+            train that many epochs on images made so small, one entry after another, then on the full size).
         top: the largest value of the stored unit (255 for uint8), to which colours are relative.
 
     Raises:
-        UserError: a name is not one of these.
+        UserError: a name is not one of these, or ``sizes`` are not pairs of whole numbers above 0.
     """
 
     def __init__(self, settings: Mapping[str, Any], top: float = 255.0) -> None:
@@ -77,6 +79,7 @@ class Augmentation:
                 )
         self.settings = {k: v for k, v in settings.items() if v not in (None, False, 0)}
         self.top = top
+        self.sizes = checked_sizes(self.settings.get("sizes", []))
         self.turns = bool({"hflip", "vflip", "quarter_turns"} & self.settings.keys())
         self.geometric = bool({"rotation", "scale"} & self.settings.keys())
 
@@ -110,16 +113,38 @@ class Augmentation:
             images = erase(images, draws, float(s["erase"]))
         return images
 
+    def side(self, epoch: int) -> int | None:
+        """Return the side in pixels that images have in *epoch* (from 0); ``None`` is the full size."""
+        for pixels, epochs in self.sizes:
+            if epoch < epochs:
+                return pixels
+            epoch -= epochs
+        return None
+
     @property
     def acts_on_floats(self) -> bool:
         """Whether anything is left to do after flips and turns."""
-        return bool(self.settings.keys() - {"hflip", "vflip", "quarter_turns"})
+        return bool(self.settings.keys() - {"hflip", "vflip", "quarter_turns", "sizes"})
 
     def _angles_and_zooms(self, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         degrees = float(self.settings.get("rotation", 0.0))
         low, high = self.settings.get("scale", (1.0, 1.0))
         angles = np.deg2rad((draws[:, _COLUMN["rotation"]] * 2 - 1) * degrees)
         return angles, low + draws[:, _COLUMN["scale"]] * (high - low)
+
+
+def checked_sizes(sizes: Any) -> list[tuple[int, int]]:
+    """Return ``sizes`` as pairs (pixels, epochs).
+
+    Raises:
+        UserError: they are something else.
+    """
+    pairs = sizes if isinstance(sizes, (list, tuple)) else [sizes]
+    if not all(
+        isinstance(p, (list, tuple)) and len(p) == 2 and all(type(n) is int and n > 0 for n in p) for p in pairs
+    ):
+        raise UserError(f"augmentation.sizes are pairs [pixels, epochs] of whole numbers, not {sizes}.")
+    return [(pixels, epochs) for pixels, epochs in pairs]
 
 
 def apply_turn(images: torch.Tensor, code: int) -> torch.Tensor:

@@ -265,13 +265,19 @@ class ArrayLoader:
         if self.bands is not None:
             raw = raw.index_select(1, self.bands.to(raw.device))
         self._cast_turned(raw, floats, group.counts)
-        if self.size is not None:
-            floats = F.interpolate(floats, size=(self.size, self.size), mode="bilinear", antialias=True)
+        side = self._side(epoch)
+        if side is not None:
+            floats = F.interpolate(floats, size=(side, side), mode="bilinear", antialias=True)
         if draws is not None and self.augmentation is not None and self.augmentation.acts_on_floats:
             floats = self.augmentation.on_floats(floats, draws[positions])
         floats.mul_(self._scale).add_(self._offset)
         targets = self.targets.select(self.samples[group.targets], epoch, self.device)
         return Batch(floats, targets, self.samples[positions])
+
+    def _side(self, epoch: int | None) -> int | None:
+        """Side in pixels that images are resized to; ``None``: they stay as stored."""
+        small = None if epoch is None or self.augmentation is None else self.augmentation.side(epoch)
+        return small or self.size
 
     def _cast_turned(self, raw: torch.Tensor, floats: torch.Tensor, counts: np.ndarray | None) -> None:
         """Copy integers to floats, each slice turned by its code."""
