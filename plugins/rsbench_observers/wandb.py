@@ -22,13 +22,14 @@ class WeightsAndBiases(Observer):
         """Start a run whose files lie in the run's folder; ``wandb sync`` sends them later."""
         import wandb
 
+        mode: Any = os.environ.get("WANDB_MODE", "offline")
         return wandb.init(
             project=os.environ.get("WANDB_PROJECT", "rsbench"),
             name=plan.run_id,
             group=f"{plan.dataset['name']}/{plan.protocol['name']}",
             config=parameters(plan),
             dir=str(Path(plan.out) / plan.run_id),
-            mode=os.environ.get("WANDB_MODE", "offline"),  # type: ignore[arg-type]
+            mode=mode,
             reinit="create_new",  # tasks that are trained together are runs side by side
             settings=wandb.Settings(console="off", silent=True),
         )

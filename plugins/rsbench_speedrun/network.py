@@ -135,6 +135,6 @@ def symmetries(images: torch.Tensor) -> list[torch.Tensor]:
     return flips + [f.transpose(2, 3) for f in flips]
 
 
-def speedrun(context: ModelContext, width: int = 32, residuals: int = 1, views: int = 8) -> Speedrun:
+def speedrun(context: ModelContext, width: int = 48, residuals: int = 1, views: int = 8) -> Speedrun:
     """Build the network with stages of one, two and four times *width* channels."""
     return Speedrun(context.channels, context.num_classes, (width, 2 * width, 4 * width), residuals, views)

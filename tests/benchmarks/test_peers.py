@@ -20,6 +20,8 @@ from rsbench.registry import registry
 from rsbench.specs import load_attribute
 
 TRAIN, VAL, BATCH = 20, 10, 10
+# Importing Lightning and torchgeo takes longer than all else here.
+NAMES = [pytest.param(n, marks=pytest.mark.slow) if "lightning" in PEERS[n].needs else n for n in PEERS]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def unflipped(images: torch.Tensor) -> list[bytes]:
     return [min(np.flip(p, axes).tobytes() for axes in ((), 1, 2, (1, 2))) for p in pixels]
 
 
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", NAMES)
 def test_an_epoch_has_every_image_once(selection: Selection, name: str) -> None:
     skip_without(name)
     peer = PEERS[name].load()(Setting(selection, batch=BATCH))
@@ -63,7 +65,7 @@ def test_an_epoch_has_every_image_once(selection: Selection, name: str) -> None:
     assert sorted(seen) == sorted(unflipped(torch.stack(stored)))
 
 
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", NAMES)
 def test_batches_are_flipped_and_shuffled(selection: Selection, name: str) -> None:
     skip_without(name)
     peer = PEERS[name].load()(Setting(selection, batch=BATCH))
@@ -73,7 +75,7 @@ def test_batches_are_flipped_and_shuffled(selection: Selection, name: str) -> No
     assert len(pixels[0] & pixels[1]) < TRAIN
 
 
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", NAMES)
 def test_training_stops_when_told(selection: Selection, name: str) -> None:
     skip_without(name)
     accuracies: list[float] = []
@@ -87,7 +89,7 @@ def test_training_stops_when_told(selection: Selection, name: str) -> None:
     assert all(0 <= a <= 1 and (a * VAL) == pytest.approx(round(a * VAL)) for a in accuracies)
 
 
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_same_weights_at_first(selection: Selection, name: str) -> None:
     """With a learning rate of nothing, all peers validate the network that the seed gives."""
     skip_without(name)
