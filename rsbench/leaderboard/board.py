@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rsbench.leaderboard.aggregate import Table, group
 from rsbench.leaderboard.rank import rank
-from rsbench.records.store import LoadedRecord
+from rsbench.records.store import LoadedRecord, collector_paused
 from rsbench.records.throughput import is_throughput
 
 
@@ -53,9 +53,10 @@ def build(
     chosen = [r for r in runs if _matches(r.record["plan"], task, dataset, protocol, division)]
     if tag is not None:
         chosen = [r for r in chosen if tag in r.record["plan"]["model"].get("tags", ())]
-    tables = group(chosen)
-    for table in tables:
-        rank(table)
+    with collector_paused():
+        tables = group(chosen)
+        for table in tables:
+            rank(table)
     ranked = {run_id for table in tables for row in table.rows for run_id in row.run_ids}
     found = {r.record["run_id"]: r for r in chosen if r.record["run_id"] in ranked}
     failures = [r for r in chosen if r.record["status"] == "failed"]

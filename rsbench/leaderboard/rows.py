@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -12,10 +11,11 @@ import numpy as np
 from rsbench.metrics.contract import Metric, SumMetric
 from rsbench.metrics.evaluate import build
 from rsbench.records.store import LoadedRecord
-from rsbench.records.verify import TOLERANCE, check_file
+from rsbench.records.verify import TOLERANCE, check_content
 from rsbench.registry import registry
 from rsbench.specs import MetricSpec
 from rsbench.tasks.kinds import Statistics, kind_of, metric_context
+from rsbench.tasks.tables import Columns
 
 # Metrics that are linear in their totals, so that the mean over seeds is the score of summands averaged over seeds.
 MEANS: Final = ("overall_accuracy", "top3_accuracy", "top5_accuracy", "nll", "brier", "OA", "ROUGE-L", "CIDEr-D")
@@ -74,20 +74,21 @@ def _read(loaded: LoadedRecord, metric: Metric, name: str, doubts: list[str]) ->
     if path is None:
         doubts.append("no predictions at hand")
         return None
-    wrong = check_file(path, record["artifacts"]["predictions"])
+    content = path.read_bytes()
+    wrong = check_content(path.name, content, record["artifacts"]["predictions"])
     if wrong:
         doubts.append(f"{wrong[0]} ({record['run_id']})")
         return None
-    rows = _rows(path, metric, registry().get("metric", name), record["plan"]["task"])
+    rows = _rows(Columns(path, content), metric, registry().get("metric", name), record["plan"]["task"])
     stored, found = record["metrics"][name]["value"], metric.reduce(rows.rows)
     if stored is None or not abs(stored - found) <= TOLERANCE:
         doubts.append(f"{name} {stored} is stored, its predictions give {found:.4f} ({record['run_id']})")
     return rows
 
 
-def _rows(path: Path, metric: Metric, spec: MetricSpec, task: str) -> Rows:
+def _rows(columns: Columns, metric: Metric, spec: MetricSpec, task: str) -> Rows:
     inner = metric.metric if isinstance(metric, _Averaged) else metric
-    found = kind_of(task).statistics(path, spec, inner)
+    found = kind_of(task).statistics(columns, spec, inner)
     rows = inner.summands(found.rows) if isinstance(metric, _Averaged) and isinstance(inner, SumMetric) else found.rows
     order = _ORDERS.of(found)
     return Rows(rows[order], None if found.clusters is None else found.clusters[order])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -137,14 +139,27 @@ def load_all(paths: Iterable[Path], problems: list[str] | None = None) -> list[L
             raise UserError(f"There is no file or folder '{path}' to read records from.")
         files |= set(path.rglob(FILE)) if path.is_dir() else {path}
     loaded = []
-    for file in sorted(files):
-        try:
-            loaded.append(LoadedRecord(file, load(file)))
-        except UserError as error:
-            if problems is None:
-                raise
-            problems.append(f"{error} It is left out.")
+    with collector_paused():
+        for file in sorted(files):
+            try:
+                loaded.append(LoadedRecord(file, load(file)))
+            except UserError as error:
+                if problems is None:
+                    raise
+                problems.append(f"{error} It is left out.")
     return sorted(loaded, key=lambda r: (r.record["run_id"], str(r.path)))
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Keep the collector of cycles from walking over thousands of records, which have none, again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def sha256_file(path: Path) -> str:

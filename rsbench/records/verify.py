@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,6 +48,13 @@ def verify(loaded: LoadedRecord) -> list[str]:
         elif not _close(stored["ci95"], again[name]["ci95"]):
             wrong.append(f"{name}: interval {stored['ci95']} is stored, {again[name]['ci95']} comes out")
     return wrong
+
+
+def check_content(name: str, content: bytes, artifact: dict[str, Any]) -> list[str]:
+    """As :func:`check_file`, of what has been read of the file called *name*."""
+    if len(content) != artifact["bytes"] or hashlib.sha256(content).hexdigest() != artifact["sha256"]:
+        return [f"{name} is not the file that the record was made from"]
+    return []
 
 
 def check_file(path: Path, artifact: dict[str, Any]) -> list[str]:

@@ -74,13 +74,13 @@ class TaskKind(ABC):
             UserError: the file is missing or of another kind.
         """
 
-    def statistics(self, path: Path, spec: MetricSpec, metric: Metric) -> Statistics:
+    def statistics(self, columns: tables.Columns, spec: MetricSpec, metric: Metric) -> Statistics:
         """Return the rows of one metric, kept or made of a kept outcome; reads no more of the file than it must.
 
         Raises:
-            UserError: the file is missing or of another kind.
+            UserError: the file is of another kind.
         """
-        outcome = self.read(path)
+        outcome = self.read(columns.path)
         rows = outcome.kept.get(spec.name)
         if rows is None:
             rows = metric.statistics(outcome.predictions, outcome.references)
@@ -107,13 +107,13 @@ class Classification(TaskKind):
         """Return predictions and references int64 [N]."""
         return Outcome(*label_files.read(path))
 
-    def statistics(self, path: Path, spec: MetricSpec, metric: Metric) -> Statistics:
+    def statistics(self, columns: tables.Columns, spec: MetricSpec, metric: Metric) -> Statistics:
         """Return the rows of one metric; probabilities are read for those that need them."""
         if "probabilities" in spec.needs:
-            return super().statistics(path, spec, metric)
-        labels, references = label_files.read_labels(path)
+            return super().statistics(columns, spec, metric)
+        labels, references = label_files.read_labels(columns)
         rows = metric.statistics(Predictions([], labels), references)
-        return Statistics(rows, lambda: _ids(path), tables.raw_column(path, "id"))
+        return Statistics(rows, lambda: _ids(columns), columns.raw("id"))
 
     def by_group(self, outcome: Outcome, context: MetricContext) -> dict[str, Any]:
         """Figures per class, confusion matrix and reliability."""
@@ -148,11 +148,11 @@ class Captioning(TaskKind):
         }
         return Outcome(Captions(table["id"].to_pylist(), table["caption"].to_pylist()), None, kept=kept)
 
-    def statistics(self, path: Path, spec: MetricSpec, metric: Metric) -> Statistics:
+    def statistics(self, columns: tables.Columns, spec: MetricSpec, metric: Metric) -> Statistics:
         """Return the rows that were kept of one metric."""
         name = STATISTICS + spec.name
-        rows = np.array(tables.read(path, (name,), alone=True)[name].to_pylist(), dtype=np.float64)
-        return Statistics(rows, lambda: _ids(path), tables.raw_column(path, "id"))
+        rows = np.array(columns.read((name,))[name].to_pylist(), dtype=np.float64)
+        return Statistics(rows, lambda: _ids(columns), columns.raw("id"))
 
     def by_group(self, outcome: Outcome, context: MetricContext) -> dict[str, Any]:
         """How varied the captions are."""
@@ -221,8 +221,8 @@ class VisualQuestionAnswering(TaskKind):
         return {"question_type": kinds, "answers": dict(zip(context.classes, given.tolist(), strict=True))}
 
 
-def _ids(path: Path) -> list[str]:
-    return tables.read(path, ("id",), alone=True)["id"].to_pylist()
+def _ids(columns: tables.Columns) -> list[str]:
+    return columns.read(("id",))["id"].to_pylist()
 
 
 def metric_context(plan: Mapping[str, Any]) -> MetricContext:

@@ -52,13 +52,13 @@ def read(path: Path) -> tuple[Predictions, np.ndarray]:
     return Predictions(table["id"].to_pylist(), labels, probabilities), references
 
 
-def read_labels(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def read_labels(columns: tables.Columns) -> tuple[np.ndarray, np.ndarray]:
     """Return predicted labels and references int64 [N], without ids and probabilities.
 
     Raises:
-        UserError: the file is missing or not a table of predictions.
+        UserError: it is not a table of predictions.
     """
-    table = tables.read(path, ("prediction", "reference"), alone=True)
+    table = columns.read(("prediction", "reference"))
     labels, references = (table[name].to_numpy().astype(np.int64) for name in ("prediction", "reference"))
     return labels, references
 

@@ -23,45 +23,70 @@ def write(path: Path, columns: Mapping[str, Any]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def raw_column(path: Path, name: str) -> bytes:
-    """Return the bytes that hold a column of a flat table: tables whose bytes are the same have the same values.
-
-    Much faster than decoding thousands of strings to compare them.
-
-    Raises:
-        UserError: the file is missing, is not parquet, or has no such column.
-    """
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        metadata = parquet.read_metadata(path)
-        position = metadata.schema.names.index(name)
-        chunks = [metadata.row_group(g).column(position) for g in range(metadata.num_row_groups)]
-        parts = [repr([(c.compression, c.encodings, c.num_values) for c in chunks]).encode()]
-        with path.open("rb") as stream:
-            for chunk in chunks:
-                stream.seek(chunk.dictionary_page_offset or chunk.data_page_offset)
-                parts.append(stream.read(chunk.total_compressed_size))
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise UserError(f"{path} cannot be read as predictions: {error}.") from None
-    return b"".join(parts)
-
-
-def read(path: Path, needed: tuple[str, ...], *, alone: bool = False) -> Any:
-    """Return the pyarrow table at *path*: all its columns, or those *needed* *alone*.
+def read(path: Path, needed: tuple[str, ...]) -> Any:
+    """Return the pyarrow table at *path*.
 
     Raises:
         UserError: the file is missing, is not parquet, or lacks one of the *needed* columns.
     """
-    import pyarrow as pa
-    from pyarrow import parquet
+    return Columns(path).read(needed, alone=False)
 
-    try:
-        with parquet.ParquetFile(path) as file:  # ten times as fast as read_table, which looks for datasets
-            missing = [name for name in needed if name not in file.schema_arrow.names]
-            if missing:
-                raise UserError(f"{path} cannot be read as predictions: it has no column {', '.join(missing)}.")
-            return file.read(list(needed) if alone else None, use_threads=False)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise UserError(f"{path} cannot be read as predictions: {error}.") from None
+
+class Columns:
+    """A table of which columns are read one by one, by what has been read of the file already.
+
+    Args:
+        content: of the file; read where it is not given.
+
+    Raises:
+        UserError: the file is missing or not parquet.
+    """
+
+    def __init__(self, path: Path, content: bytes | None = None) -> None:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        self.path = path
+        try:
+            self.content = path.read_bytes() if content is None else content
+            self.file = parquet.ParquetFile(pa.BufferReader(self.content))
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise self._error(str(error)) from None
+
+    def read(self, needed: tuple[str, ...], *, alone: bool = True) -> Any:
+        """Return the pyarrow table of the columns *needed*, or of all where these are not *alone*.
+
+        Raises:
+            UserError: one is not there, or cannot be decoded.
+        """
+        import pyarrow as pa
+
+        missing = [name for name in needed if name not in self.file.schema_arrow.names]
+        if missing:
+            raise self._error(f"it has no column {', '.join(missing)}")
+        try:
+            return self.file.read(list(needed) if alone else None, use_threads=False)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise self._error(str(error)) from None
+
+    def raw(self, name: str) -> bytes:
+        """Return the bytes that hold a column of a flat table: the same bytes are the same values.
+
+        Much faster than decoding thousands of strings to compare them.
+
+        Raises:
+            UserError: there is no such column.
+        """
+        metadata = self.file.metadata
+        if name not in metadata.schema.names:
+            raise self._error(f"it has no column {name}")
+        position = metadata.schema.names.index(name)
+        chunks = [metadata.row_group(g).column(position) for g in range(metadata.num_row_groups)]
+        parts = [repr([(c.compression, c.encodings, c.num_values) for c in chunks]).encode()]
+        for chunk in chunks:
+            start = chunk.dictionary_page_offset or chunk.data_page_offset
+            parts.append(self.content[start : start + chunk.total_compressed_size])
+        return b"".join(parts)
+
+    def _error(self, what: str) -> UserError:
+        return UserError(f"{self.path} cannot be read as predictions: {what}.")

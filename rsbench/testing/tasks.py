@@ -14,6 +14,7 @@ from rsbench.metrics.evaluate import build
 from rsbench.registry import registry
 from rsbench.specs import SpecError, TaskSpec, load_attribute, to_jsonable
 from rsbench.tasks.kinds import Outcome, TaskKind
+from rsbench.tasks.tables import Columns
 from rsbench.testing.contract import Checks, Fault, Group, require
 from rsbench.testing.trials import TaskTrial
 
@@ -111,4 +112,4 @@ def _rows(task: TaskKind, outcome: Outcome, spec: Any, metric: Any) -> np.ndarra
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "predictions.parquet"
         task.write(path, outcome)
-        return task.statistics(path, spec, metric).rows
+        return task.statistics(Columns(path), spec, metric).rows

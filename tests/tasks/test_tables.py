@@ -10,6 +10,7 @@ import pytest
 
 from rsbench.errors import UserError
 from rsbench.tasks import predictions, tables
+from rsbench.tasks.tables import Columns
 
 
 def write(path: Path, ids: list[str], labels: list[int], probabilities: np.ndarray | None = None) -> Path:
@@ -22,25 +23,27 @@ def test_the_same_ids_have_the_same_bytes_whatever_stands_beside_them(tmp_path: 
     one = write(tmp_path / "one", ids, [0] * 500)
     two = write(tmp_path / "two", ids, list(np.arange(500) % 7), np.full((500, 3), 1 / 3))
     other = write(tmp_path / "other", [*ids[:-1], "image_x"], [0] * 500)
-    assert tables.raw_column(one, "id") == tables.raw_column(two, "id")
-    assert tables.raw_column(one, "id") != tables.raw_column(other, "id")
-    assert tables.raw_column(one, "id") != tables.raw_column(one, "prediction")
+    columns = Columns(one)
+    assert columns.raw("id") == Columns(two).raw("id")
+    assert columns.raw("id") != Columns(other).raw("id")
+    assert columns.raw("id") != columns.raw("prediction")
 
 
 def test_labels_are_read_without_probabilities(tmp_path: Path) -> None:
     path = write(tmp_path / "one", ["a", "b", "c", "d"], [2, 1, 0, 1], np.full((4, 3), 1 / 3))
-    labels, references = predictions.read_labels(path)
+    labels, references = predictions.read_labels(Columns(path, path.read_bytes()))
     np.testing.assert_array_equal(labels, [2, 1, 0, 1])
     np.testing.assert_array_equal(references, [0, 1, 2, 0])
-    table = tables.read(path, ("prediction",), alone=True)
+    table = Columns(path).read(("prediction",))
     assert table.column_names == ["prediction"]
 
 
 @pytest.mark.parametrize("column", ["id", "score"])
 def test_what_is_not_there_is_named(tmp_path: Path, column: str) -> None:
     tables.write(tmp_path / "one", {"prediction": pa.array([1, 2])})
-    for read in (lambda: tables.read(tmp_path / "one", (column,)), lambda: tables.raw_column(tmp_path / "one", column)):
-        with pytest.raises(UserError, match="cannot be read as predictions"):
-            read()
+    with pytest.raises(UserError, match=f"it has no column {column}"):
+        Columns(tmp_path / "one").read((column,))
+    with pytest.raises(UserError, match=f"it has no column {column}"):
+        Columns(tmp_path / "one").raw(column)
     with pytest.raises(UserError, match="cannot be read as predictions"):
-        tables.raw_column(tmp_path / "none", column)
+        Columns(tmp_path / "none")

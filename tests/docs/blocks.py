@@ -1,0 +1,42 @@
+"""The code blocks of the documentation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+DOCS = ROOT / "docs"
+FENCE = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`(rsbench [^`\n]+)`")
+WRITTEN = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block; one with a title is a file of the plugin that the page is about."""
+
+    language: str
+    title: str | None
+    text: str
+    line: int
+
+
+def blocks(page: str) -> list[Block]:
+    """Return the blocks of a page in order."""
+    content = (DOCS / page).read_text(encoding="utf-8")
+    return [Block(m[1], m[2], m[3], content.count("\n", 0, m.start()) + 2) for m in FENCE.finditer(content)]
+
+
+def command_lines(page: str) -> Iterator[str]:
+    """Yield each call of rsbench, from blocks and from the running text, without what comes before ``rsbench``."""
+    for block in blocks(page):
+        if block.language == "sh":
+            for line in block.text.replace("\\\n", " ").splitlines():
+                found = re.search(r"(?:^|\s|/)(rsbench\s.*)", line)
+                if found and not line.startswith(("#", "pip", "python")):
+                    yield found[1]
+    content = FENCE.sub("", (DOCS / page).read_text(encoding="utf-8"))
+    yield from INLINE.findall(content)
