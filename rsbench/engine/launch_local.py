@@ -8,7 +8,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,10 +15,9 @@ from dataclasses import dataclass
 from multiprocessing import connection as pipes
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final, Self
 
-from rsbench.cores import ALLOTTED, usable_cores
+from rsbench.cores import ALLOTTED, usable_cores, without_main
 from rsbench.engine import worker
 from rsbench.engine.outcome import Outcome, interrupted, record_death
 from rsbench.plan import RunPlan
@@ -89,7 +87,7 @@ class LocalPool:
         passed = {k: v for k, v in os.environ.items() if k.startswith(PASSED_ON)} | self.environment
         begin = time.perf_counter()
         arguments = (theirs, [p.to_dict() for p in plans], passed, self.patience)
-        with _environment(SERVER_ENVIRONMENT), _without_main():
+        with _environment(SERVER_ENVIRONMENT), without_main():
             process = context.Process(target=worker.main, args=arguments, name=plans[0].run_id)
             process.start()
         theirs.close()
@@ -161,14 +159,3 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
     finally:
         for key in added:
             del os.environ[key]
-
-
-@contextmanager
-def _without_main() -> Iterator[None]:
-    """Hide the main module while a process is being started: the child needs nothing of it and would import it."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main

@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
-from rsbench.cores import usable_cores
 from rsbench.leaderboard.identical import flag_identical
 from rsbench.leaderboard.identities import broken
-from rsbench.leaderboard.rows import metric_over_seeds, rows_of
+from rsbench.leaderboard.reading import read_rows
+from rsbench.leaderboard.rows import Rows, metric_over_seeds
 from rsbench.metrics.contract import Metric
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
@@ -99,8 +98,9 @@ def _table(fingerprint: str, members: list[LoadedRecord]) -> Table:
     configurations: dict[str, list[LoadedRecord]] = {}
     for loaded in members:
         configurations.setdefault(configuration(loaded.record["plan"]), []).append(loaded)
-    with ThreadPoolExecutor(usable_cores()) as pool:  # reading, hashing and decoding leave Python to others
-        rows = list(pool.map(lambda group: _row(group, metric, spec.name), configurations.values()))
+    groups = [_by_seed(group) for group in configurations.values()]
+    read = read_rows(groups, spec.name)
+    rows = [_row(group, spec.name, *found) for group, found in zip(groups, read, strict=True)]
     flag_identical(list(zip(configurations.values(), rows, strict=True)))
     return Table(
         task=plan["task"],
@@ -132,15 +132,17 @@ def _system(plan: dict[str, Any]) -> list[Any]:
     return [model, plan["recipe"], plan["division"]]
 
 
-def _row(group: list[LoadedRecord], metric: Metric, primary: str) -> Row:
-    unique = {r.record["plan"]["seed"]: r for r in group}  # the same seed from two folders counts once
-    group = [unique[seed] for seed in sorted(unique)]
+def _by_seed(group: list[LoadedRecord]) -> list[LoadedRecord]:
+    """Sort by seed; the same seed from two folders counts once."""
+    unique = {r.record["plan"]["seed"]: r for r in group}
+    return [unique[seed] for seed in sorted(unique)]
+
+
+def _row(group: list[LoadedRecord], primary: str, samples: Rows | None, doubts: list[str]) -> Row:
     records = [r.record for r in group]
     plan = records[0]["plan"]
     values = [r["metrics"][primary]["value"] for r in records]
     flags = sorted({_flag(c) for r in records for c in r["checks"] if c["name"].startswith(GATE) and not c["ok"]})
-    doubts: list[str] = []
-    samples = rows_of(group, metric, primary, doubts)
     flags += dict.fromkeys(doubts)
     flags += dict.fromkeys(f"{said} ({r['run_id']})" for r in records for said in broken(r))
     family = plan.get("family") or {}
@@ -148,7 +150,7 @@ def _row(group: list[LoadedRecord], metric: Metric, primary: str) -> Row:
         system=plan["model"]["label"],
         recipe=plan["recipe"].get("name", ""),
         division=plan["division"],
-        seeds=tuple(unique),
+        seeds=tuple(r["plan"]["seed"] for r in records),
         mean=statistics.fmean(values),
         deviation=statistics.stdev(values) if len(values) > 1 else None,
         interval=_stored_interval(records, primary),
