@@ -16,10 +16,11 @@ import numpy as np
 
 from rsbench.leaderboard.identical import flag_identical
 from rsbench.leaderboard.identities import broken
-from rsbench.leaderboard.reading import read_rows
+from rsbench.leaderboard.reading import Readers
 from rsbench.leaderboard.rows import Rows, metric_over_seeds
 from rsbench.metrics.contract import Metric
 from rsbench.records.store import LoadedRecord
+from rsbench.records.throughput import is_throughput
 from rsbench.registry import registry
 
 GATE: Final = "gate:"
@@ -79,18 +80,18 @@ class Table:
     test_samples: int
 
 
-def group(records: Sequence[LoadedRecord]) -> list[Table]:
+def group(records: Sequence[LoadedRecord], readers: Readers | None = None) -> list[Table]:
     """Return a table for each protocol fingerprint, sorted by dataset and protocol; only finished, ranked divisions."""
     tables: dict[str, list[LoadedRecord]] = {}
     for loaded in records:
         record = loaded.record
-        if record["status"] == "ok" and record["plan"]["division"] != "debug":
+        if record["status"] == "ok" and record["plan"]["division"] != "debug" and not is_throughput(record):
             tables.setdefault(record["plan"]["protocol"]["fingerprint"], []).append(loaded)
-    made = [_table(fingerprint, members) for fingerprint, members in tables.items()]
+    made = [_table(fingerprint, members, readers or Readers()) for fingerprint, members in tables.items()]
     return sorted(made, key=lambda t: (t.task, t.dataset, t.protocol, t.fingerprint))
 
 
-def _table(fingerprint: str, members: list[LoadedRecord]) -> Table:
+def _table(fingerprint: str, members: list[LoadedRecord], readers: Readers) -> Table:
     plan = members[0].record["plan"]
     protocol = plan["protocol"]
     spec = registry().get("metric", protocol["primary"])
@@ -99,7 +100,7 @@ def _table(fingerprint: str, members: list[LoadedRecord]) -> Table:
     for loaded in members:
         configurations.setdefault(configuration(loaded.record["plan"]), []).append(loaded)
     groups = [_by_seed(group) for group in configurations.values()]
-    read = read_rows(groups, spec.name)
+    read = readers.rows(groups, spec.name)
     rows = [_row(group, spec.name, *found) for group, found in zip(groups, read, strict=True)]
     flag_identical(list(zip(configurations.values(), rows, strict=True)))
     return Table(

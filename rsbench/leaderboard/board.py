@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rsbench.leaderboard.aggregate import Table, group
 from rsbench.leaderboard.rank import rank
+from rsbench.leaderboard.reading import Readers
 from rsbench.records.store import LoadedRecord, collector_paused
 from rsbench.records.throughput import is_throughput
 
@@ -44,17 +45,22 @@ def build(
     protocol: str | None = None,
     division: str | None = None,
     tag: str | None = None,
+    readers: Readers | None = None,
 ) -> Board:
     """Return the board of the records that match every filter given; *tag* is one of the model's.
 
     Records of throughput have a board of their own: :mod:`rsbench.leaderboard.throughput`.
+
+    Args:
+        readers: those that may have been started before the records were read.
     """
     runs = [r for r in records if not is_throughput(r.record)]
     chosen = [r for r in runs if _matches(r.record["plan"], task, dataset, protocol, division)]
     if tag is not None:
         chosen = [r for r in chosen if tag in r.record["plan"]["model"].get("tags", ())]
-    with collector_paused():
-        tables = group(chosen)
+    with collector_paused(), readers or Readers() as used:
+        used.start(len(chosen))
+        tables = group(chosen, used)
         for table in tables:
             rank(table)
     ranked = {run_id for table in tables for row in table.rows for run_id in row.run_ids}

@@ -15,7 +15,6 @@ from rsbench.leaderboard.reasons import reasons
 from rsbench.leaderboard.rows import metric_over_seeds, rows_of
 from rsbench.metrics.resample import bootstrap_interval
 from rsbench.records.store import LoadedRecord
-from rsbench.records.throughput import is_throughput
 from rsbench.specs import Claim, ClaimSet
 
 Interval = tuple[float, float] | None
@@ -58,7 +57,6 @@ class Beside:
 
 def compare(records: Sequence[LoadedRecord], sets: Sequence[ClaimSet]) -> list[Beside]:
     """Return each reported number beside each configuration that stands for its system on its dataset."""
-    records = [r for r in records if not is_throughput(r.record)]
     loaded = {r.record["run_id"]: r for r in records}
     against = {found.name: doubts(found) for found in sets}
     made = []

@@ -6,14 +6,16 @@ Threads would not do: most of the work on a file of a few thousand predictions i
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from types import TracebackType
 from typing import Any, Final
 
 from rsbench.cores import usable_cores, without_main
 from rsbench.leaderboard.rows import Rows, metric_over_seeds, rows_of
 from rsbench.records.store import LoadedRecord
+from rsbench.registry import registry
 
 MANY: Final = 1_000  # records from which on it pays to start processes
 CHUNK: Final = 20  # configurations handed over at once
@@ -22,16 +24,46 @@ CHUNK: Final = 20  # configurations handed over at once
 Read = tuple[Rows | None, list[str]]
 
 
-def read_rows(groups: Sequence[Sequence[LoadedRecord]], name: str) -> list[Read]:
-    """Return, for each group of runs of a configuration, what :func:`rsbench.leaderboard.rows.rows_of` finds of the
-    metric *name*."""
-    read = partial(_read, name=name)
-    workers = usable_cores()
-    if workers == 1 or sum(map(len, groups)) < MANY:
-        return [read(group) for group in groups]
-    slim = [[_slim(loaded, name) for loaded in group] for group in groups]
-    with without_main(), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        return list(pool.map(read, slim, chunksize=CHUNK))
+class Readers:
+    """Processes that read predictions, if there are any: started while the records are still being loaded, they have
+    their imports behind them when the first is needed."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+
+    def start(self, records: int) -> None:
+        """Start a process for each core where there are many *records* to be read."""
+        workers = usable_cores()
+        if self._pool is None and records >= MANY and workers > 1:
+            self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+            with without_main():
+                for _ in range(workers):
+                    self._pool.submit(_prepare)
+
+    def rows(self, groups: Sequence[Sequence[LoadedRecord]], name: str) -> Iterator[Read]:
+        """Yield, for each group of runs of a configuration, what :func:`rsbench.leaderboard.rows.rows_of` finds of
+        the metric *name*."""
+        read = partial(_read, name=name)
+        if self._pool is None or sum(map(len, groups)) < MANY:
+            return map(read, groups)
+        slim = [[_slim(loaded, name) for loaded in group] for group in groups]
+        return self._pool.map(read, slim, chunksize=CHUNK)
+
+    def __enter__(self) -> Readers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+
+def _prepare() -> None:
+    """Import what reading needs."""
+    import pyarrow.parquet  # noqa: F401
+
+    registry()
 
 
 def _read(group: Sequence[LoadedRecord], name: str) -> Read:

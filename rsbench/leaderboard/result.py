@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from rsbench.errors import UserError
 from rsbench.records.sources import Source, load_records
-from rsbench.records.store import LoadedRecord
+from rsbench.records.store import LoadedRecord, collector_paused
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,9 +141,13 @@ def leaderboard(
         UserError: a path is not there.
     """
     from rsbench.leaderboard.board import build
+    from rsbench.leaderboard.reading import Readers
 
     many = isinstance(records, Iterable) and not isinstance(records, str | PathLike | LoadedRecord)
     problems: list[str] = []
-    loaded = load_records(*(records if many else [records]), problems=problems)  # type: ignore[misc]
-    board = build(loaded, task=task, dataset=dataset, protocol=protocol, division=division, tag=tag)
+    with collector_paused(), Readers() as readers:
+        loaded = load_records(*(records if many else [records]), problems=problems, begin=readers.start)  # type: ignore[misc]
+        board = build(
+            loaded, task=task, dataset=dataset, protocol=protocol, division=division, tag=tag, readers=readers
+        )
     return Leaderboard(board, (*problems, *board.problems))

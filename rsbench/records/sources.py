@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
-from rsbench.records.store import LoadedRecord, load_all
+from rsbench.records.store import LoadedRecord, in_order, load_all
 
 OUT: Final = "rsbench-results"
 
@@ -23,10 +24,13 @@ class HasRecord(Protocol):
 Source = str | PathLike[str] | LoadedRecord | HasRecord
 
 
-def load_records(*sources: Source, problems: list[str] | None = None) -> list[LoadedRecord]:
+def load_records(
+    *sources: Source, problems: list[str] | None = None, begin: Callable[[int], object] | None = None
+) -> list[LoadedRecord]:
     """Return the records in files, in folders and of outcomes, sorted by run id; by default those in :data:`OUT`.
 
-    Where *problems* is given, a record that is not valid is named there and left out.
+    Where *problems* is given, a record that is not valid is named there and left out.  *begin* is told the number of
+    records before the first is read.
 
     Raises:
         UserError: a path is not there, or a record is not valid.
@@ -40,5 +44,5 @@ def load_records(*sources: Source, problems: list[str] | None = None) -> list[Lo
             paths.append(Path(source))
         elif source.record_path is not None:
             paths.append(source.record_path)
-    found = [*loaded, *load_all(paths, problems)]
-    return sorted(found, key=lambda r: (r.record["run_id"], str(r.path)))
+    found = load_all(paths, problems, begin)
+    return in_order([*loaded, *found]) if loaded else found

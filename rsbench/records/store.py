@@ -6,7 +6,7 @@ import gc
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,10 +125,13 @@ def load(path: Path) -> dict[str, Any]:
     return record
 
 
-def load_all(paths: Iterable[Path], problems: list[str] | None = None) -> list[LoadedRecord]:
+def load_all(
+    paths: Iterable[Path], problems: list[str] | None = None, begin: Callable[[int], object] | None = None
+) -> list[LoadedRecord]:
     """Load every record at or below *paths*, sorted by run id and path.
 
-    Where *problems* is given, a record that is not valid is named there and left out.
+    Where *problems* is given, a record that is not valid is named there and left out.  *begin* is told the number of
+    records before the first is read.
 
     Raises:
         UserError: a path is not there, or a record below it is not valid.
@@ -137,17 +140,30 @@ def load_all(paths: Iterable[Path], problems: list[str] | None = None) -> list[L
     for path in paths:
         if not path.exists():
             raise UserError(f"There is no file or folder '{path}' to read records from.")
-        files |= set(path.rglob(FILE)) if path.is_dir() else {path}
+        files |= set(_below(path)) if path.is_dir() else {path}
+    if begin is not None:
+        begin(len(files))
     loaded = []
     with collector_paused():
-        for file in sorted(files):
+        for file in sorted(files, key=str):
             try:
                 loaded.append(LoadedRecord(file, load(file)))
             except UserError as error:
                 if problems is None:
                     raise
                 problems.append(f"{error} It is left out.")
+        return in_order(loaded)
+
+
+def in_order(loaded: Iterable[LoadedRecord]) -> list[LoadedRecord]:
+    """Sort records by run id and path."""
     return sorted(loaded, key=lambda r: (r.record["run_id"], str(r.path)))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for name, _, files in os.walk(folder):
+        if FILE in files:
+            yield Path(name, FILE)
 
 
 @contextmanager

@@ -61,7 +61,8 @@ class Columns:
         """
         import pyarrow as pa
 
-        missing = [name for name in needed if name not in self.file.schema_arrow.names]
+        known = set(self.file.schema_arrow.names)
+        missing = [name for name in needed if name not in known]
         if missing:
             raise self._error(f"it has no column {', '.join(missing)}")
         try:

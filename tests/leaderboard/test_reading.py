@@ -25,8 +25,12 @@ def test_processes_read_what_one_reads(tmp_path: Path, monkeypatch: pytest.Monke
     started = []
     monkeypatch.setattr(reading, "MANY", 1)
     monkeypatch.setattr(reading, "usable_cores", lambda: started.append(2) or 2)
-    together = build(loaded)
-    assert started == [2]
+    begun: list[int] = []
+    with reading.Readers() as readers:
+        found = store.load_all([tmp_path], begin=lambda count: begun.append(count) or readers.start(count))
+        together = build(found, readers=readers)
+    assert begun == [8]
+    assert started
     assert rows(together) == rows(alone)
     flags = {row.system: row.flags for row in together.tables[0].rows}
     assert flags["net-1"] == ["predictions.parquet is not the file that the record was made from (net-1-s0-closed)"]
