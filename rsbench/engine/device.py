@@ -6,8 +6,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 import torch
+from torch import nn
 
 from rsbench.cores import usable_cores
+from rsbench.engine.alone import AUTOCAST, Alone
 from rsbench.engine.distributed_world import Place, outside
 from rsbench.errors import UserError
 
@@ -64,15 +66,26 @@ def local_device(name: str, place: Place | None) -> str:
 
 
 def make_fabric(device: torch.device, precision: str, place: Place | None = None) -> Any:
-    """Return a Lightning Fabric for one device at *precision* (``fp32 | bf16 | fp16``), or for all ranks."""
-    from lightning_fabric import Fabric
-
+    """Return a Lightning Fabric for *precision* (``fp32 | bf16 | fp16``), of one device or of all ranks, or what does
+    the same where nothing of it is needed."""
     if place is not None:
         return _fabric_of_ranks(device, precision, place)
+    if precision in AUTOCAST:
+        return Alone(device, precision)
+    from lightning_fabric import Fabric
+
     devices: Any = [device.index or 0] if device.type == "cuda" else 1
     fabric = Fabric(accelerator=device.type, devices=devices, precision=FABRIC_PRECISION[precision])  # type: ignore[arg-type]
     fabric.launch()
     return fabric
+
+
+def set_up(fabric: Any, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
+    """Return network and optimizer as a step uses them."""
+    wrapped, optimizer = fabric.setup(model, optimizer)
+    if wrapped is not model and hasattr(model, "training_loss"):
+        wrapped.mark_forward_method("training_loss")
+    return wrapped, optimizer
 
 
 def _fabric_of_ranks(device: torch.device, precision: str, place: Place) -> Any:

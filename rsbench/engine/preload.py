@@ -8,7 +8,5 @@ import torch  # noqa: F401
 with contextlib.suppress(ImportError):
     import timm  # noqa: F401
 with contextlib.suppress(ImportError):
-    import lightning_fabric  # noqa: F401
-with contextlib.suppress(ImportError):
     import pyarrow.parquet  # noqa: F401
     import scipy.stats  # noqa: F401

@@ -19,6 +19,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from rsbench.engine import checkpoint
+from rsbench.engine.device import set_up
 from rsbench.engine.distributed import ALONE, Ranks
 from rsbench.engine.optim import Schedule, make_optimizer
 from rsbench.engine.selection import Selection
@@ -150,9 +151,7 @@ class Trainer:
         freeze(self.model, recipe["train_only"])
         raw = make_optimizer(self.model, recipe)
         schedule = Schedule(raw, recipe, recipe["epochs"], len(self.train))
-        model, optimizer = self.fabric.setup(self.model, raw)
-        if hasattr(self.model, "training_loss"):
-            model.mark_forward_method("training_loss")
+        model, optimizer = set_up(self.fabric, self.model, raw)
         if saved is not None:
             optimizer.load_state_dict(saved["optimizer"])
             schedule.load_state_dict(saved["schedule"])

@@ -12,7 +12,7 @@ from torch import nn
 
 from rsbench.engine import setup
 from rsbench.engine.decode import Search, generate
-from rsbench.engine.device import make_fabric
+from rsbench.engine.device import make_fabric, set_up
 from rsbench.engine.jobs.base import Job
 from rsbench.engine.loader import Batch
 from rsbench.engine.optim import make_optimizer
@@ -96,9 +96,7 @@ class Subject:
     def training(self) -> Callable[[int], Step]:
         """Return what makes, for a batch size, a step of training: forward, backward and optimizer."""
         set_training_mode(self.model)
-        model, optimizer = self.fabric.setup(self.model, make_optimizer(self.model, self.job.plan.recipe))
-        if hasattr(self.model, "training_loss"):
-            model.mark_forward_method("training_loss")
+        model, optimizer = set_up(self.fabric, self.model, make_optimizer(self.model, self.job.plan.recipe))
         loss = nn.CrossEntropyLoss()
 
         def step_of(samples: int) -> Step:

@@ -1,0 +1,43 @@
+"""What the engine asks of Lightning Fabric, done by torch itself for one process that scales no gradients.
+
+Fabric wraps the network, its optimizer and each backward pass; on a network of a millisecond a step that is a tenth of
+the time.  And importing it makes torch ask the driver for a GPU at each step of each optimizer.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+AUTOCAST: Final = {"fp32": None, "bf16": torch.bfloat16}
+
+
+class Alone:
+    """Has the part of ``lightning_fabric.Fabric`` that the engine uses.
+
+    Args:
+        precision: ``fp32 | bf16``.
+    """
+
+    def __init__(self, device: torch.device, precision: str) -> None:
+        self.device, self.dtype = device, AUTOCAST[precision]
+
+    def setup(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[nn.Module, torch.optim.Optimizer]:
+        """Return both as they are."""
+        return model, optimizer
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return the context for forward passes."""
+        return nullcontext() if self.dtype is None else torch.autocast(self.device.type, self.dtype)
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Add the gradients of a scalar loss."""
+        loss.backward()
+
+    def clip_gradients(self, model: nn.Module, optimizer: torch.optim.Optimizer, max_norm: float) -> None:
+        """Scale the gradients of *model* down to the norm *max_norm* where they are above it."""
+        del optimizer
+        nn.utils.clip_grad_norm_(model.parameters(), max_norm)
