@@ -5,6 +5,9 @@ import contextlib
 
 import torch  # noqa: F401
 
+import rsbench.engine.run_family  # noqa: F401
+from rsbench.engine.jobs import captioning, classification, vqa  # noqa: F401
+
 with contextlib.suppress(ImportError):
     import timm  # noqa: F401
 with contextlib.suppress(ImportError):
