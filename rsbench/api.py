@@ -36,14 +36,26 @@ __all__ = [
 ]
 DEMO: Final = Path(__file__).parent / "suites" / "demo.yaml"
 # What is asked of all runs of a suite; the rest stands in its file.
-OF_SUITES: Final = ("device", "devices", "nodes", "strategy", "threads", "out", "data_root", "command")
+OF_SUITES: Final = (
+    "device",
+    "devices",
+    "nodes",
+    "strategy",
+    "compile",
+    "checkpoint_activations",
+    "threads",
+    "out",
+    "data_root",
+    "command",
+)
 
 
 class Settings(TypedDict, total=False):
     """How models are run; what is left out, or ``None``, is as the protocol has it.
 
     seeds: such as ``3``, ``"0-4"`` or ``[0, 2]``.  changes: dotted fields of the recipe, ``{"lr": 0.1}``.
-    options: of the models.  overfit: train and test on this many training images.  out: folder of the records.
+    options: of the models.  compile: ``none``, ``auto`` or a mode of ``torch.compile``.  overfit: train and test on
+    this many training images.  out: folder of the records.
     """
 
     protocol: str | None
@@ -57,6 +69,8 @@ class Settings(TypedDict, total=False):
     devices: int
     nodes: int
     strategy: str
+    compile: str | None
+    checkpoint_activations: bool
     threads: int
     out: str | PathLike[str]
     data_root: str | PathLike[str] | None

@@ -1,7 +1,8 @@
 """What a plugin may implement.
 
 Every hook is optional.  A hook that returns specs may be a generator.  Observers are told of a run and never change
-a number.
+a number.  Each that is installed is told; one that is to be silent until it is asked for looks for its name in the
+environment variable ``RSBENCH_OBSERVERS``, a comma-separated list to which ``rsbench run --observer NAME`` adds.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from rsbench import __version__, scale
+from rsbench import __version__, execution, scale
 from rsbench.data import manifest
 from rsbench.data.location import data_root
 from rsbench.errors import UserError, UserErrors
@@ -49,7 +49,9 @@ class RunPlan:
     threads: int = 0  # 0: as many as the cores this process may use
     devices: int = 1  # of each node; like the next two no part of the run's identity
     nodes: int = 1
-    strategy: str = "auto"  # auto | ddp
+    strategy: str = "auto"  # auto | ddp | fsdp
+    compile: str | None = None  # none | auto | a mode of torch.compile; None: auto on CUDA. No part of the identity
+    checkpoint_activations: bool = False  # nor is this
     overfit: int | None = None  # train and test on this many training images
     family: Mapping[str, Any] | None = None  # what it is trained together with (see :mod:`rsbench.family`)
     checkpoint: str | None = None  # file of weights that are evaluated and not trained (see :mod:`rsbench.evaluation`)
@@ -65,7 +67,7 @@ class RunPlan:
         plan = self.to_dict()
         plan["command"] = portable_command(self.command)
         plan["out"] = plan["data_root"] = ""
-        for how in ("devices", "nodes", "strategy"):  # the record's env says it
+        for how in ("devices", "nodes", "strategy", "compile", "checkpoint_activations"):  # the record's env says it
             del plan[how]
         plan["dataset"] = {**plan["dataset"], "store": ""}
         plan["checkpoint"] = self.checkpoint and Path(self.checkpoint).name
@@ -131,6 +133,8 @@ class RunRequest:
     devices: int = 1
     nodes: int = 1
     strategy: str = "auto"
+    compile: str | None = None
+    checkpoint_activations: bool = False
     overfit: int | None = None
     family: bool = False
     out: str = "rsbench-results"
@@ -144,7 +148,7 @@ def expand(request: RunRequest) -> list[RunPlan]:
     Raises:
         UserErrors: every problem of the request at once.
     """
-    problems: list[str] = []
+    problems = execution.problems(compile=request.compile, checkpoint_activations=request.checkpoint_activations)
     setting = _setting(request, problems)
     plans: list[RunPlan] = []
     for name, options in request.models:
@@ -352,6 +356,8 @@ def _plans(
             devices=1 if estimator else request.devices,
             nodes=1 if estimator else request.nodes,
             strategy=request.strategy,
+            compile=request.compile,
+            checkpoint_activations=request.checkpoint_activations,
             out=str(request.out),
             data_root=str(data_root(request.data_root)),
             **common,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-STRATEGIES: Final = ("auto", "ddp")
-TASKS: Final = ("classification",)  # whose losses are over logits of single samples
+STRATEGIES: Final = ("auto", "ddp", "fsdp")  # auto is ddp
+TASKS: Final = ("classification", "captioning", "vqa")
+SLICED_STEPS: Final = ("sgd", "adam", "adamw")  # optimizers that look at each number of a parameter by itself
 
 
 def problems(
@@ -26,4 +27,19 @@ def problems(
     batch = min(int(recipe.get("batch", world)), samples)
     if batch < world:
         found.append(f"A batch of {batch} cannot be shared by {world} devices: use fewer, or a larger batch.")
+    return found + (_unsliceable(task, recipe) if strategy == "fsdp" else [])
+
+
+def _unsliceable(task: str, recipe: Mapping[str, Any]) -> list[str]:
+    """Return what stands against a run whose network is in slices, one a device."""
+    found = []
+    if task != "classification":
+        found.append(f"--strategy fsdp is for classification; share a run of {task} by --strategy ddp.")
+    if recipe.get("ema"):
+        found.append("--strategy fsdp keeps no moving average of weights: use --set ema=null or --strategy ddp.")
+    if recipe.get("precision") == "fp16":
+        found.append("--strategy fsdp does not scale gradients of fp16: use --precision bf16 or --strategy ddp.")
+    phases = (recipe, *(phase["overrides"] for phase in recipe.get("phases") or ()))
+    for name in sorted({str(phase.get("optimizer", "sgd")).lower() for phase in phases} - set(SLICED_STEPS)):
+        found.append(f"--strategy fsdp takes {', '.join(SLICED_STEPS)}, not '{name}', which needs whole parameters.")
     return found

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ratios import paired
+from ratios import paired, seconds
 
 COUNT = 200
 MODULE = """
@@ -50,7 +50,8 @@ def test_listing_with_two_hundred_plugins(benchmark, tmp_path: Path) -> None:
     assert listed(tmp_path).count("dummy-") == COUNT
     result = paired(lambda: listed(tmp_path), lambda: listed(None), rounds=9)
     result["cpu_s"] = min(cpu_seconds(tmp_path) for _ in range(5))
+    result["wall_s"] = min(seconds(lambda: listed(tmp_path)) for _ in range(5))
     benchmark.extra_info.update(result)
     benchmark.pedantic(lambda: listed(tmp_path), rounds=3)
-    assert result["cpu_s"] < 1.0  # what it takes where no other program has the core
+    assert result["wall_s"] < 1.0  # of the fastest, which other programs have disturbed least
     assert result["ratio_of_minima"] < 4

@@ -37,6 +37,13 @@ def leaderboard(
     ] = 0,
     data_root: Annotated[Path | None, typer.Option(help="Data root, for --samples.")] = None,
     throughput: Annotated[bool, typer.Option("--throughput", help="Speeds that rsbench throughput measured.")] = False,
+    time_to: Annotated[
+        bool, typer.Option("--time-to", help="Seconds and samples of training until validation scores were reached.")
+    ] = False,
+    target: Annotated[
+        list[float] | None,
+        typer.Option(metavar="SCORE", help="--time-to: this score, as 0.97. May be repeated. Default: the protocol's."),
+    ] = None,
 ) -> None:
     """Rank what the records say, one table for each protocol.
 
@@ -51,14 +58,21 @@ def leaderboard(
       rsbench leaderboard benchmarks/records --format markdown --output benchmarks/leaderboards/eurosat.md --check
 
       rsbench leaderboard --throughput --format csv --output speeds.csv
-    """
-    if throughput:
-        from rsbench.cli.speeds import board as speeds
 
-        if dataset or protocol or division or samples:
+      rsbench leaderboard --time-to --target 0.9 --target 0.97 --protocol in-domain-60-20-20
+    """
+    if throughput or time_to:
+        if throughput and (time_to or dataset or protocol or division or samples or target):
             raise UserError("--throughput goes with --task, --tag, --format, --output and --check alone.")
-        speeds(records or [Path("rsbench-results")], format_, output, check, task=task, tag=tag)
+        if samples:
+            raise UserError("--samples is for the board of scores: --time-to shows no images.")
+        filters = {"task": task, "tag": tag}
+        if time_to:
+            filters |= {"dataset": dataset, "protocol": protocol, "division": division}
+        _speeds(records, None if throughput else target or (), format_, output, check, filters)
         return
+    if target:
+        raise UserError("--target goes with --time-to.")
     from rsbench.api import leaderboard as rank
 
     if format_ not in FORMATS:
@@ -78,6 +92,24 @@ def leaderboard(
         _check(board.files(format_, output, shown))
     else:
         board.save(format_, output, shown)
+
+
+def _speeds(
+    records: Sequence[Path] | None,
+    targets: Sequence[float] | None,
+    format_: str,
+    output: Path | None,
+    check: bool,
+    filters: Mapping[str, str | None],
+) -> None:
+    """Write the board of time to accuracy, without *targets* that of throughput."""
+    from rsbench.cli import speeds
+
+    paths = records or [Path("rsbench-results")]
+    if targets is None:
+        speeds.throughput(paths, format_, output, check, **filters)
+    else:
+        speeds.time_to(paths, targets, format_, output, check, **filters)
 
 
 def show(paths: Sequence[Path], page: Path | None = None, data_root: str = "") -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rsbench import scale
+from rsbench import execution, scale
 from rsbench.cli import complete
 
 Changes = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")]
@@ -21,7 +21,22 @@ Devices = Annotated[int, typer.Option(min=1, help="Devices of each node; with --
 Nodes = Annotated[int, typer.Option(min=1, help="Nodes, on which torchrun or srun has started a process a device.")]
 Strategy = Annotated[
     str,
-    typer.Option(help="auto | ddp: how several devices share a run.", autocompletion=lambda: list(scale.STRATEGIES)),
+    typer.Option(
+        help="auto | ddp | fsdp: how several devices share a run; with fsdp each holds a slice of the network.",
+        autocompletion=lambda: list(scale.STRATEGIES),
+    ),
+]
+Compile = Annotated[
+    str | None,
+    typer.Option(
+        "--compile",
+        help=" | ".join(execution.COMPILE) + ": auto tries whether it pays. Default: auto on CUDA, elsewhere none.",
+        autocompletion=complete.among(execution.COMPILE),
+    ),
+]
+CheckpointActivations = Annotated[
+    bool,
+    typer.Option("--checkpoint-activations", help="Save memory: compute activations again in the backward pass."),
 ]
 Overfit = Annotated[
     int | None, typer.Option(min=1, help="Train and test on this many training images, to see that a model learns.")

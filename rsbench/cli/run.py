@@ -54,6 +54,8 @@ def run(
     devices: options.Devices = 1,
     nodes: options.Nodes = 1,
     strategy: options.Strategy = "auto",
+    compile_: options.Compile = None,
+    checkpoint_activations: options.CheckpointActivations = False,
     overfit: options.Overfit = None,
     out: options.Out = Path("rsbench-results"),
     data_root: options.DataRoot = None,
@@ -84,6 +86,8 @@ def run(
 
       rsbench run bmta eurosat --recipe author --devices 8
 
+      rsbench run timm:resnet50 eurosat --compile max-autotune
+
       rsbench run bmta eurosat --observer tensorboard --observer mllog
 
       torchrun --nnodes 2 --nproc-per-node 8 ... -m rsbench run bmta eurosat --recipe author
@@ -111,6 +115,8 @@ def run(
         devices=world[0],
         nodes=world[1],
         strategy=strategy,
+        compile=compile_,
+        checkpoint_activations=checkpoint_activations,
         threads=threads,
         out=out,
         data_root=data_root,

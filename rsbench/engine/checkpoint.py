@@ -58,9 +58,14 @@ def save_weights(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> d
 
     The same weights and metadata give the same bytes.
     """
+    return save_tensors(model.state_dict(), path, metadata)
+
+
+def save_tensors(state: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """As :func:`save_weights`, for the state of a network."""
     from safetensors.torch import save
 
-    tensors = {k: v.detach().contiguous().cpu().clone() for k, v in model.state_dict().items()}
+    tensors = {k: v.detach().contiguous().cpu().clone() for k, v in state.items()}
     data = _in_order(save(tensors, metadata=dict(metadata)))
     write_atomically(path, data)
     return {"path": path.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}

@@ -65,11 +65,11 @@ def local_device(name: str, place: Place | None) -> str:
     return f"cuda:{0 if alone else place.local}"
 
 
-def make_fabric(device: torch.device, precision: str, place: Place | None = None) -> Any:
-    """Return a Lightning Fabric for *precision* (``fp32 | bf16 | fp16``), of one device or of all ranks, or what does
-    the same where nothing of it is needed."""
+def make_fabric(device: torch.device, precision: str, place: Place | None = None, strategy: str = "auto") -> Any:
+    """Return a Lightning Fabric for *precision* (``fp32 | bf16 | fp16``), of one device or of all ranks, which share a
+    run by *strategy*, or what does the same where nothing of it is needed."""
     if place is not None:
-        return _fabric_of_ranks(device, precision, place)
+        return _fabric_of_ranks(device, precision, place, strategy)
     if precision in AUTOCAST:
         return Alone(device, precision)
     from lightning_fabric import Fabric
@@ -82,32 +82,52 @@ def make_fabric(device: torch.device, precision: str, place: Place | None = None
 
 def set_up(fabric: Any, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
     """Return network and optimizer as a step uses them."""
+    if not isinstance(fabric, Alone):
+        from rsbench.engine import distributed_shard
+
+        if distributed_shard.is_sharded(model):
+            distributed_shard.slice_steps(optimizer)
     wrapped, optimizer = fabric.setup(model, optimizer)
     if wrapped is not model and hasattr(model, "training_loss"):
         wrapped.mark_forward_method("training_loss")
     return wrapped, optimizer
 
 
-def _fabric_of_ranks(device: torch.device, precision: str, place: Place) -> Any:
-    """Join the ranks of a run: DDP, over gloo on CPUs and NCCL on GPUs."""
+def _fabric_of_ranks(device: torch.device, precision: str, place: Place, strategy: str) -> Any:
+    """Join the ranks of a run, over gloo on CPUs and NCCL on GPUs."""
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments import LightningEnvironment
+
+    joined = _sharding(place) if strategy == "fsdp" else _copying()
+    joined.parallel_devices = [device] * place.devices
+    joined.cluster_environment = LightningEnvironment()
+    fabric = Fabric(
+        accelerator=device.type,
+        devices=place.devices,
+        num_nodes=place.world // place.devices,
+        strategy=joined,
+        precision=FABRIC_PRECISION[precision],  # type: ignore[arg-type]
+    )
+    fabric.launch()
+    return fabric
+
+
+def _copying() -> Any:
+    """DDP: each rank holds the network."""
     from lightning_fabric.strategies import DDPStrategy
 
-    strategy = DDPStrategy(
-        parallel_devices=[device] * place.devices,
-        cluster_environment=LightningEnvironment(),
+    return DDPStrategy(
         timeout=RANKS_WAIT,
         broadcast_buffers=False,  # they are the same: BatchNorm is over all ranks
         find_unused_parameters=True,
         gradient_as_bucket_view=True,
     )
-    fabric = Fabric(
-        accelerator=device.type,
-        devices=place.devices,
-        num_nodes=place.world // place.devices,
-        strategy=strategy,
-        precision=FABRIC_PRECISION[precision],  # type: ignore[arg-type]
-    )
-    fabric.launch()
-    return fabric
+
+
+def _sharding(place: Place) -> Any:
+    """FSDP: each rank holds slices of the network's parameters."""
+    from lightning_fabric.strategies import ModelParallelStrategy
+
+    from rsbench.engine.distributed_shard import shard
+
+    return ModelParallelStrategy(shard, data_parallel_size=place.world, tensor_parallel_size=1, timeout=RANKS_WAIT)

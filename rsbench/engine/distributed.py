@@ -1,7 +1,8 @@
 """What the processes (ranks) of one run do together: share batches, gather rows, agree.
 
-A global batch is cut into consecutive slices, one a rank.  Each rank computes the logits of its slice, gathers those
-of all, and takes the loss of the whole batch.  So every loss over logits, weighted means too, is that of one process.
+A global batch is cut into consecutive slices of images, one a rank.  Each rank computes the logits of its slice,
+gathers those of all, and takes the loss of the whole batch.  So every loss over logits, weighted means and means over
+words too, is that of one process.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ from torch import nn
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """This process, *number*, among *world* processes; one alone takes all and asks nobody."""
+    """This process, *number*, among *world* processes; one alone takes all and asks nobody.
+
+    Where the network is *sharded*, each holds a slice of its parameters, and all have to call it equally often.
+    """
 
     number: int = 0
     world: int = 1
+    sharded: bool = False
 
     @property
     def first(self) -> bool:
@@ -66,7 +71,7 @@ ALONE = Ranks()
 
 
 class GlobalLoss(nn.Module):
-    """A loss of the whole batch from the logits of this rank's slice.
+    """A loss of the whole batch from the logits of this rank's slice, a row for each image.
 
     Args:
         loss: ``(logits [B, K], targets [B]) -> scalar``.
@@ -78,20 +83,40 @@ class GlobalLoss(nn.Module):
 
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the scalar loss for logits [b, K] of this rank and targets [B] of the whole batch."""
-        return self.loss(_Gathered.apply(logits, self.ranks, len(targets)), targets)
+        return self.loss(_Gathered.apply(logits, self.ranks.number, self.ranks.sizes(len(targets))), targets)
+
+
+class GatheredLoss(nn.Module):
+    """A loss of the whole batch from what this rank has of it, where the others do not know how much that is: words of
+    sentences, questions about images.
+
+    Args:
+        loss: ``(logits [N, K], targets [N]) -> scalar``.
+    """
+
+    def __init__(self, loss: nn.Module, ranks: Ranks) -> None:
+        super().__init__()
+        self.loss, self.ranks = loss, ranks
+
+    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the scalar loss for logits [n, K] and targets [n] of this rank; the device is waited for."""
+        count = torch.tensor([len(targets)], device=targets.device)
+        sizes: list[int] = _gather(count, [1] * self.ranks.world).tolist()
+        return self.loss(_Gathered.apply(logits, self.ranks.number, sizes), _gather(targets, sizes))
 
 
 class _Gathered(torch.autograd.Function):
     """Logits of all ranks.  Gradients go to this rank's own, times the ranks, over which DDP and FSDP take the mean."""
 
     @staticmethod
-    def forward(ctx: Any, logits: torch.Tensor, ranks: Ranks, total: int) -> torch.Tensor:
-        ctx.ranks, ctx.total = ranks, total
-        return _gather(logits, ranks.sizes(total))
+    def forward(ctx: Any, logits: torch.Tensor, number: int, sizes: list[int]) -> torch.Tensor:
+        start = sum(sizes[:number])
+        ctx.own, ctx.world = slice(start, start + sizes[number]), len(sizes)
+        return _gather(logits, sizes)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        return gradients[0][ctx.ranks.share(ctx.total)] * ctx.ranks.world, None, None
+        return gradients[0][ctx.own] * ctx.world, None, None
 
 
 def _gather(rows: torch.Tensor, sizes: list[int]) -> torch.Tensor:

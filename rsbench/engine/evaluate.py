@@ -68,9 +68,12 @@ def evaluate(model: nn.Module, loader: ArrayLoader, fabric: Any) -> Evaluation:
             logits.append(model(batch.images).float())
         targets.append(batch.targets)
         index.append(batch.index)
+    for batch in loader.stand_ins():
+        with fabric.autocast():
+            model(batch.images)
     result = Evaluation(
-        logits=_of_all(loader, logits).cpu().numpy(),
-        targets=_of_all(loader, targets).cpu().numpy(),
+        logits=of_all(loader, logits).cpu().numpy(),
+        targets=of_all(loader, targets).cpu().numpy(),
         index=np.concatenate([part for parts in loader.ranks.collect(index) for part in parts]),
         seconds=time.perf_counter() - begin,
     )
@@ -78,6 +81,7 @@ def evaluate(model: nn.Module, loader: ArrayLoader, fabric: Any) -> Evaluation:
     return result
 
 
-def _of_all(loader: ArrayLoader, parts: list[torch.Tensor]) -> torch.Tensor:
-    """Concatenate the parts of all ranks; there may be none of this one, where samples are fewer than ranks."""
+def of_all(loader: ArrayLoader, parts: list[torch.Tensor]) -> torch.Tensor:
+    """Concatenate the parts of all ranks, [n, ...]; there may be none of this one, where samples are fewer than
+    ranks."""
     return loader.ranks.gather(torch.cat(parts) if parts else torch.empty(0, device=loader.device))

@@ -40,7 +40,7 @@ class FeatureLoader(ArrayLoader):
             rows = torch.from_numpy(self.row[self.image_index[items]]).to(self.device)
             images = map_state(self.features, lambda t, rows=rows: t.index_select(0, rows))  # type: ignore[misc]
             targets = self.targets.select(self.samples[group.targets], epoch, self.device)
-            yield Batch(images, targets, items)
+            yield Batch(images, targets, items, group.share)
 
 
 def encodes_once(model: nn.Module, augmentation: Any) -> bool:

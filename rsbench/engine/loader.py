@@ -18,6 +18,7 @@ import torch.nn.functional as F
 
 from rsbench.engine.augment import Augmentation, apply_turn, draw
 from rsbench.engine.distributed import ALONE, Ranks
+from rsbench.errors import UserError
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
@@ -40,11 +41,13 @@ class Batch:
         images: float32 [B, C, S, S], normalised; in training on several ranks the consecutive slice of this one.
         targets: int64 [B] labels, or what else the task learns; its length is the number of samples.
         index: int64 [B], item numbers, in the order of the images.
+        share: where these images stand among those that the targets are of; ``None``: they are all.
     """
 
     images: torch.Tensor
     targets: Any
     index: np.ndarray
+    share: slice | None = None
 
     def __len__(self) -> int:
         """Samples."""
@@ -59,11 +62,13 @@ class Group:
         images: [b], those whose images this rank makes.
         counts: how many of them have each turn, one after another; ``None`` where none is turned.
         targets: [B], those of the whole batch.
+        share: where the images stand in the whole batch; ``None``: they are all of it.
     """
 
     images: np.ndarray
-    counts: np.ndarray | None
+    counts: list[int] | None
     targets: np.ndarray
+    share: slice | None = None
 
 
 class Targets(Protocol):
@@ -85,7 +90,7 @@ class Labels:
     def select(self, items: np.ndarray, epoch: int | None, device: torch.device) -> torch.Tensor:
         """Return int64 [B]."""
         del epoch
-        return self.labels[torch.from_numpy(items)].to(device, non_blocking=True)
+        return self.labels.index_select(0, torch.from_numpy(items)).to(device, non_blocking=True)
 
     def count(self, items: np.ndarray) -> int:
         """One sample an item."""
@@ -178,11 +183,21 @@ class ArrayLoader:
         mean = torch.tensor(normalisation.mean, dtype=torch.float32, device=device).view(1, -1, 1, 1)
         std = torch.tensor(normalisation.std, dtype=torch.float32, device=device).view(1, -1, 1, 1)
         self._scale, self._offset = 1 / std, -mean / std
+        self._wide: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def among(self, ranks: Ranks) -> Self:
-        """Return a loader for one of several ranks: of its slice of each training batch, and of its part in order."""
+        """Return a loader for one of several ranks: of its slice of each training batch, and of its part in order.
+
+        Raises:
+            UserError: a training batch has fewer images than there are ranks.
+        """
         if ranks.world == 1:
             return self
+        if self.augmentation is not None and self.batch < ranks.world:
+            raise UserError(
+                f"A batch of {self.batch} image(s) cannot be shared by {ranks.world} devices: use fewer devices, or a "
+                "larger batch (--set batch=...)."
+            )
         made = copy.copy(self)
         made.ranks = ranks
         made._allocate(self.batch if self.augmentation is None else max(ranks.sizes(self.batch)))
@@ -214,13 +229,9 @@ class ArrayLoader:
 
     def training_epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the shuffled, augmented batches of *epoch*, from batch number *start* on."""
-        order = self.order(epoch)
         draws = None if self.augmentation is None else draw(self.seed, epoch, len(self.samples))
-        groups = []
-        for b in range(start, len(self)):
-            positions = order[b * self.batch : (b + 1) * self.batch]
-            groups.append(self._by_turn(positions, draws))
-        yield from self._produce(groups, draws, epoch)
+        batches = self.order(epoch)[: len(self) * self.batch].reshape(len(self), self.batch)[start:]
+        yield from self._produce(self._by_turn(batches, draws), draws, epoch)
 
     def in_order(self) -> Iterator[Batch]:
         """Yield every sample exactly once, as stored, without augmentation; the last batch may be smaller."""
@@ -228,15 +239,27 @@ class ArrayLoader:
         chunks = [positions[i : i + self.batch] for i in range(0, len(positions), self.batch)]
         yield from self._produce([Group(c, None, c) for c in chunks], None, None)
 
-    def _by_turn(self, positions: np.ndarray, draws: np.ndarray | None) -> Group:
-        """Sort a batch by its flips and turns, so that each code is one slice; order within a batch is free."""
-        share = self.ranks.share(len(positions))
+    def stand_ins(self) -> Iterator[Batch]:
+        """Yield the first sample as often as other ranks have more batches in :meth:`in_order`: for ranks that have to
+        call a network equally often.  What comes of it does not count."""
+        if self.ranks.sharded:
+            batches = [-(-size // self.batch) for size in self.ranks.sizes(len(self.samples))]
+            first = np.zeros(1, dtype=np.int64)
+            missing = max(batches) - batches[self.ranks.number]
+            yield from self._produce([Group(first, None, first)] * missing, None, None)
+
+    def _by_turn(self, batches: np.ndarray, draws: np.ndarray | None) -> list[Group]:
+        """Sort each of the batches [n, B] by flips and turns, so that each code is one slice; order within a batch is
+        free."""
+        own = self.ranks.share(self.batch)
+        share = own if self.ranks.world > 1 else None
         if draws is None or self.augmentation is None or not self.augmentation.turns:
-            return Group(positions[share], None, positions)
-        codes = self.augmentation.turn_codes(draws[positions])
-        order = np.argsort(codes, kind="stable")
-        positions = positions[order]
-        return Group(positions[share], np.bincount(codes[order[share]], minlength=8), positions)
+            return [Group(batch[own], None, batch, share) for batch in batches]
+        codes = self.augmentation.turn_codes(draws)[batches]
+        order = np.argsort(codes, axis=1, kind="stable")
+        batches, codes = np.take_along_axis(batches, order, 1), np.take_along_axis(codes, order, 1)
+        counts = (codes[:, own, None] == np.arange(8)).sum(1).tolist()
+        return [Group(batch[own], each, batch, share) for batch, each in zip(batches, counts, strict=True)]
 
     def _produce(self, groups: list[Group], draws: np.ndarray | None, epoch: int | None) -> Iterator[Batch]:
         if not self.streams:
@@ -264,29 +287,38 @@ class ArrayLoader:
         floats = self._floats[: len(positions)]
         if self.bands is not None:
             raw = raw.index_select(1, self.bands.to(raw.device))
-        self._cast_turned(raw, floats, group.counts)
+        self._cast_turned(raw, floats, group.counts or [len(raw)])
         side = self._side(epoch)
         if side is not None:
             floats = F.interpolate(floats, size=(side, side), mode="bilinear", antialias=True)
         if draws is not None and self.augmentation is not None and self.augmentation.acts_on_floats:
             floats = self.augmentation.on_floats(floats, draws[positions])
-        floats.mul_(self._scale).add_(self._offset)
+        torch.addcmul(*self._affine(floats), out=floats)
         targets = self.targets.select(self.samples[group.targets], epoch, self.device)
-        return Batch(floats, targets, self.samples[positions])
+        return Batch(floats, targets, self.samples[positions], group.share)
+
+    def _cast_turned(self, raw: torch.Tensor, floats: torch.Tensor, counts: list[int]) -> None:
+        """Copy integers to floats, each slice turned by its code."""
+        start = 0
+        for code, count in enumerate(counts):
+            if count:
+                turned = apply_turn(raw.narrow(0, start, count), code)
+                floats.narrow(0, start, count).copy_(turned.view(torch.uint16) if self.unsigned16 else turned)
+                start += count
+
+    def _affine(self, floats: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return offset, images and scale of the images' size [1, C, S, S]: torch adds a product in one pass over
+        memory, but by vector instructions only where nothing is stretched within an image."""
+        if self._wide is None or self._wide[0].shape[1:] != floats.shape[1:]:
+            shape = (1, *floats.shape[1:])
+            self._wide = self._offset.expand(shape).contiguous(), self._scale.expand(shape).contiguous()
+        offset, scale = self._wide
+        return offset, floats, scale
 
     def _side(self, epoch: int | None) -> int | None:
         """Side in pixels that images are resized to; ``None``: they stay as stored."""
         small = None if epoch is None or self.augmentation is None else self.augmentation.side(epoch)
         return small or self.size
-
-    def _cast_turned(self, raw: torch.Tensor, floats: torch.Tensor, counts: np.ndarray | None) -> None:
-        """Copy integers to floats, each slice turned by its code."""
-        start = 0
-        for code, count in enumerate(counts if counts is not None else [len(raw)]):
-            if count:
-                turned = apply_turn(raw[start : start + count], code)
-                floats[start : start + count].copy_(turned.view(torch.uint16) if self.unsigned16 else turned)
-                start += int(count)
 
 
 def fits(images: np.ndarray, device: torch.device) -> bool:

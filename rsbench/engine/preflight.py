@@ -1,4 +1,4 @@
-"""What is checked before the first step, on a copy of the model: shapes, values, units, loss and gradients.
+"""What is checked before the first step, without a trace in the model: shapes, values, units, loss and gradients.
 
 A model of the wrong shape stops here with one sentence instead of producing a row on a leaderboard.
 """
@@ -6,6 +6,8 @@ A model of the wrong shape stops here with one sentence instead of producing a r
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import torch
@@ -13,6 +15,7 @@ from torch import nn
 
 from rsbench.engine.jobs.base import Job, Loss
 from rsbench.engine.loader import Batch
+from rsbench.engine.throughput.memory import is_out_of_memory
 from rsbench.errors import RunError
 
 # A freshly initialised classifier predicts nearly uniformly; pretrained ones may start higher.
@@ -22,14 +25,19 @@ PLAUSIBLE_MEAN: Final = 6.0
 GRADIENTS: Final = "preflight:gradients"
 
 
-def run(job: Job, model: nn.Module, batch: Batch, loss: Loss, fabric: Any) -> tuple[list[dict[str, Any]], float]:
+def run(
+    job: Job, model: nn.Module, batch: Batch, loss: Loss, fabric: Any, *, sharded: bool = False
+) -> tuple[list[dict[str, Any]], float]:
     """Check *model* on one training batch and return the record's checks and the loss at the start.
+
+    Args:
+        sharded: no rank holds the whole network, so that it is too large to copy.
 
     Raises:
         RunError: wrong shape, values that are not finite, or images whose values cannot be of the declared unit.
     """
-    with torch.random.fork_rng(devices=[batch.images.device] if batch.images.is_cuda else []):
-        trial = copy.deepcopy(model).train()
+    random = torch.random.fork_rng(devices=[batch.images.device] if batch.images.is_cuda else [])
+    with random, _restored(model) if sharded else _copied(model) as trial:
         check_values(batch.images, normalised=job.plan.model["accepts"]["normalisation"] != "none")
         with fabric.autocast():
             job.check_logits(forward(job, trial, batch), job.expected_shape(batch))
@@ -39,17 +47,37 @@ def run(job: Job, model: nn.Module, batch: Batch, loss: Loss, fabric: Any) -> tu
                 f"The loss of '{job.name}' on its first batch is {_short(start)}, not one finite number.", "preflight"
             )
         start.backward()
+        gradients = gradient_check(trial)
     value = float(start.detach())
     expected = job.start_loss()
     checks = [] if expected is None else [loss_check(value, expected)]
-    return [*checks, gradient_check(trial)], value
+    return [*checks, gradients], value
+
+
+@contextmanager
+def _copied(model: nn.Module) -> Iterator[nn.Module]:
+    yield copy.deepcopy(model).train()
+
+
+@contextmanager
+def _restored(model: nn.Module) -> Iterator[nn.Module]:
+    """Yield the model itself, in training mode, and bring it back to what it was."""
+    kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    training = model.training
+    yield model.train()
+    model.train(training)
+    model.zero_grad(set_to_none=True)
+    for name, buffer in model.named_buffers():
+        buffer.copy_(kept[name])
 
 
 def forward(job: Job, model: nn.Module, batch: Batch) -> torch.Tensor:
-    """Call the model and turn whatever it raises into a RunError that names it."""
+    """Call the model and turn whatever it raises, but for a lack of memory, into a RunError that names it."""
     try:
         return job.forward(model, batch)
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         shape = list(batch.images.shape)
         raise RunError(
             f"Model '{job.name}' failed on images {shape}: {type(error).__name__}: {error}", "preflight"
@@ -79,14 +107,15 @@ def loss_check(value: float, expected: float) -> dict[str, Any]:
 
 def gradient_check(model: nn.Module) -> dict[str, Any]:
     """Whether a finite gradient reaches every trainable parameter."""
-    missing = [
-        n
-        for n, p in model.named_parameters()
-        if p.requires_grad and (p.grad is None or not torch.isfinite(p.grad).all())
-    ]
+    missing = [n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not _is_finite(p.grad))]
     shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     detail = f"no finite gradient reaches {shown}" if missing else "reach every trainable parameter"
     return {"name": GRADIENTS, "ok": not missing, "detail": detail}
+
+
+def _is_finite(gradient: torch.Tensor) -> bool:
+    found = torch.isfinite(gradient).all()
+    return bool(found.full_tensor() if hasattr(found, "full_tensor") else found)  # of slices, by all ranks
 
 
 def _short(value: torch.Tensor) -> str:

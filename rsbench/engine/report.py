@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,8 +79,8 @@ class Machine:
             "cpu_over_wall": (time.process_time() - self.cpu) / wall,
         }
 
-    def environment(self) -> dict[str, Any]:
-        """The record's ``env``."""
+    def environment(self, training: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The record's ``env``; *training* are flags that training adds to the machine's."""
         tf32 = bool(torch.backends.cuda.matmul.allow_tf32) if self.device.type == "cuda" else None
         flags = {
             "precision": self.precision,
@@ -89,7 +89,7 @@ class Machine:
             "deterministic": torch.are_deterministic_algorithms_enabled(),
             "threads": self.threads,
             "bf16_hardware": has_bf16(self.device),
-        }
+        } | dict(training or {})
         extra = registry().gather("rsbench_environment")
         return environment.describe(self.device, flags) | ({"plugins": extra} if extra else {})
 

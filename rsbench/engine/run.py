@@ -11,9 +11,12 @@ import torch
 from torch import nn
 
 from rsbench.engine import checkpoint, features, preflight, report, setup
+from rsbench.engine.activations import checkpoint_activations
+from rsbench.engine.back_off import Gradients
+from rsbench.engine.compile_choice import compile_for_training, mode_asked_for
 from rsbench.engine.data import open_data
 from rsbench.engine.device import local_device, make_fabric
-from rsbench.engine.distributed import ALONE, GlobalLoss, Ranks
+from rsbench.engine.distributed import ALONE, Ranks
 from rsbench.engine.distributed_norm import share_statistics
 from rsbench.engine.distributed_world import Place
 from rsbench.engine.jobs.base import Evaluated, Job
@@ -23,7 +26,7 @@ from rsbench.engine.report import Stages
 from rsbench.engine.run_checkpoint import run_checkpoint
 from rsbench.engine.selection import Selection
 from rsbench.engine.train import Emit, Interrupted, Progress, Trainer
-from rsbench.errors import RunError
+from rsbench.errors import RunError, UserError
 from rsbench.plan import RunPlan
 from rsbench.records import store
 from rsbench.records.blank import blank_record
@@ -95,7 +98,7 @@ def _run(
     with stages.stage("score"):
         report.add_scores(parts, job, folder, result)
     parts["perf"] |= machine.speed(result)
-    parts["env"] = machine.environment()
+    parts["env"] = machine.environment(parts.get("env", {}).get("flags", {}))
     if place is not None:
         parts["env"]["device"]["count"] = place.world
         parts["env"]["ranks"] = place.describe(plan.strategy)
@@ -120,13 +123,17 @@ def _run_network(
     place: Place | None,
 ) -> tuple[dict[str, Any], Evaluated]:
     plan, data, device = job.plan, job.data, machine.device
-    fabric = make_fabric(device, machine.precision, place)
-    ranks = ALONE if place is None else Ranks(place.rank, place.world)
+    fabric = make_fabric(device, machine.precision, place, plan.strategy)
+    ranks = ALONE if place is None else Ranks(place.rank, place.world, plan.strategy == "fsdp")
     with stages.stage("build"):
-        model = setup.build_network(job, device)
+        model = setup.build_network(job, torch.device("cpu") if ranks.sharded else device)
         loss = setup.build_loss(plan, job.loss_context()).to(device)
+        if plan.checkpoint_activations:
+            _checkpoint_activations(job, model)
         if ranks.world > 1:
-            model, loss = share_statistics(model, device), GlobalLoss(loss, ranks)
+            model, loss = _among(ranks, job, model, loss, device, fabric)
+        alone, checkpointed = ranks.world == 1, plan.checkpoint_activations
+        gradients = Gradients(job, loss, fabric, model, device, retries=alone, checkpointed=checkpointed)
         norm = setup.normalisation(plan, data)
         train = job.make_loader(data.train, device, norm, training=True).among(ranks)
         val = job.make_loader(data.val, device, norm, training=False).among(ranks) if len(data.val) else None
@@ -134,11 +141,17 @@ def _run_network(
         first = next(train.training_epoch(0), None)
         if first is None:
             raise RunError("The training split is empty.", "preflight")
-        checks, initial = preflight.run(job, model, first, loss, fabric)
+        checks, initial = gradients.try_out(
+            lambda batch: preflight.run(job, model, batch, loss, fabric, sharded=ranks.sharded), first
+        )
     test = job.make_loader(data.test, device, norm, training=False).among(ranks)
-    if features.encodes_once(model, plan.recipe["augmentation"]):
+    if features.encodes_once(model, plan.recipe["augmentation"]) and not ranks.sharded:
         with stages.stage("encode"):
             train, val, test = _with_features(job, model, (train, val, test), device, norm, fabric)
+    choice = None
+    if mode_asked_for(plan, device):
+        with stages.stage("compile"):
+            choice = compile_for_training(plan, gradients, train, folder / checkpoint.RESUME)
 
     def on_epoch(epoch: int, logs: dict[str, Any]) -> None:
         observers.tell("rsbench_epoch_end", plan=plan, epoch=epoch, logs=logs)
@@ -159,22 +172,55 @@ def _run_network(
             emit=emit,
             on_epoch=on_epoch,
             interrupted=interrupted,
+            gradients=gradients,
             ranks=ranks,
         )
         progress = trainer.run()
         trainer.take(selection)
+        gradients.end()
     with stages.stage("evaluate"):
         result = job.evaluate(model, test, fabric)
+    perf, weights = report.perf_block(job, model, progress), model.state_dict()  # of slices, by all ranks
     if not ranks.first:
         return {}, result
-    saved = checkpoint.save_weights(model, folder / checkpoint.WEIGHTS, checkpoint.describe(job, norm))
+    saved = checkpoint.save_tensors(weights, folder / checkpoint.WEIGHTS, checkpoint.describe(job, norm))
     parts: dict[str, Any] = {
         "train": report.train_block(progress, selection, initial),
-        "perf": report.perf_block(job, model, progress),
-        "checks": checks,
+        "perf": perf | ({"compile": choice.block()} if choice else {}),
+        "checks": checks + gradients.checks(),
+        "env": {"flags": gradients.flags()},
         "artifacts": {"checkpoint": saved},
     }
     return parts, result
+
+
+def _among(
+    ranks: Ranks, job: Job, model: nn.Module, loss: nn.Module, device: torch.device, fabric: Any
+) -> tuple[nn.Module, nn.Module]:
+    """Return network and loss as one of several ranks uses them.
+
+    Raises:
+        UserError: the network's loss is its own, which would be a mean over the samples of one rank.
+    """
+    if hasattr(model, "training_loss"):
+        raise UserError(
+            f"The loss of '{job.name}' is its own and is taken by one process: leave --devices and --nodes out; "
+            "--parallel runs several."
+        )
+    model = share_statistics(model, device)
+    if ranks.sharded:
+        model = fabric.setup_module(model).module
+    return model, job.shared_loss(loss, ranks)
+
+
+def _checkpoint_activations(job: Job, model: nn.Module) -> None:
+    """Let the network keep less for the backward pass.
+
+    Raises:
+        RunError: it has no blocks that could be computed again.
+    """
+    if not checkpoint_activations(model):
+        raise RunError(f"'{job.name}' has no blocks to checkpoint; leave --checkpoint-activations out.", "build")
 
 
 def _with_features(
@@ -186,10 +232,11 @@ def _with_features(
     fabric: Any,
 ) -> tuple[ArrayLoader, ArrayLoader | None, ArrayLoader]:
     """Let loaders give the features of a frozen encoder, where these fit in memory."""
-    found = features.encode(job, model, device, norm, fabric)
-    if found is None:
-        return loaders
     train, val, test = loaders
+    found = features.encode(job, model, device, norm, fabric)
+    fits = all(train.ranks.collect(found is not None))
+    if found is None or not fits:
+        return loaders
     over = features.FeatureLoader.over
     return over(train, *found), val and over(val, *found), over(test, *found)
 

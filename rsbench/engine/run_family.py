@@ -109,10 +109,12 @@ def _run(
     with stages.stage("train"):
         trainer = _trainer(members, family, losses, fabric, emit, interrupted, observers)
         progress = trainer.run()
+    gradients = trainer.gradients
     done = []
     for member, network in zip(members, family.members, strict=True):
         trainer.take(member.selection)
-        done.append(_finish(member, network, progress, machine, stages, fabric))
+        member.checks += gradients.checks()
+        done.append(_finish(member, network, progress, machine, stages, fabric, gradients.flags()))
     return done
 
 
@@ -180,7 +182,13 @@ def _trainer(
 
 
 def _finish(
-    member: Member, network: nn.Module, progress: Progress, machine: Machine, stages: Stages, fabric: Any
+    member: Member,
+    network: nn.Module,
+    progress: Progress,
+    machine: Machine,
+    stages: Stages,
+    fabric: Any,
+    flags: dict[str, Any],
 ) -> dict[str, Any]:
     """Evaluate one member with the weights it selected; ``train`` counts its own samples in the family's time."""
     plan, job = member.plan, member.job
@@ -203,5 +211,5 @@ def _finish(
     with stages.stage("score"):
         report.add_scores(parts, job, member.folder, result)
     parts["perf"] |= machine.speed(result)
-    parts["env"] = machine.environment()
+    parts["env"] = machine.environment(flags)
     return parts

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import math
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,9 +18,11 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from rsbench.engine import checkpoint
+from rsbench.engine.back_off import Gradients
 from rsbench.engine.device import set_up
 from rsbench.engine.distributed import ALONE, Ranks
 from rsbench.engine.optim import Schedule, make_optimizer
+from rsbench.engine.phases import freeze, phases_of, set_training_mode
 from rsbench.engine.selection import Selection
 from rsbench.errors import RunError
 
@@ -92,6 +93,7 @@ class Trainer:
         selections: which epochs' weights are wanted; :meth:`take` puts them into the network after training.
         resume_path: file for the state to resume from.
         interrupted: asked after each step; true ends the run with :class:`Interrupted`.
+        gradients: how they are taken, where a run has tried it out already; on several ranks it must not retry.
         ranks: this process among those of the run; what depends on clocks and signals the first decides for all.
     """
 
@@ -111,10 +113,12 @@ class Trainer:
         emit: Emit,
         on_epoch: Callable[[int, dict[str, Any]], None],
         interrupted: Callable[[], bool],
+        gradients: Gradients | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
         self.ranks = ranks
-        self.job, self.model, self.recipe, self.loss = job, model, dict(recipe), loss
+        self.gradients = gradients or Gradients(job, loss, fabric, model, train.device, retries=ranks.world == 1)
+        self.job, self.model, self.recipe = job, model, dict(recipe)
         self.train, self.val, self.fabric = train, val, fabric
         self.selections, self.resume_path, self.identity = selections, resume_path, identity
         self.emit, self.on_epoch, self.interrupted = emit, on_epoch, interrupted
@@ -164,14 +168,14 @@ class Trainer:
     def _run_epoch(self, model: Any, optimizer: Any, schedule: Schedule, recipe: dict[str, Any]) -> None:
         p, device = self.progress, self.train.device
         set_training_mode(self.model)
+        self.gradients.epoch_begins(p.epoch + 1)
         total = torch.tensor(p.loss_sum, dtype=torch.float64, device=device)
         begin = mark = time.perf_counter()
         seconds, first_step = p.seconds, p.step
         clip = recipe["clip_grad"]
         batches = timed(self.train.training_epoch(p.epoch, p.step))
         for waited, batch in batches:
-            loss = self._loss(model, batch)
-            self.fabric.backward(loss)
+            loss = self.gradients(model, batch)
             if clip:
                 self.fabric.clip_gradients(model, optimizer, max_norm=clip)
             optimizer.step()
@@ -179,7 +183,7 @@ class Trainer:
             schedule.step()
             if self.ema is not None:
                 self.ema.update_parameters(self.model)
-            total += loss.detach()
+            total += loss
             p.step += 1
             p.steps += 1
             p.samples += len(batch)
@@ -204,10 +208,6 @@ class Trainer:
         if self.ranks.world > 1 and self.progress.step % AGREE_STEPS:
             return False
         return self.ranks.agree(elapsed > PROGRESS_SECONDS)
-
-    def _loss(self, model: Any, batch: Any) -> torch.Tensor:
-        with self.fabric.autocast():
-            return self.job.loss(model, batch, self.loss)
 
     def _finish_epoch(self, mean: float, schedule: Schedule, seconds: float, optimizer: Any) -> None:
         p = self.progress
@@ -234,7 +234,8 @@ class Trainer:
 
     def _validate(self) -> dict[str, float]:
         assert self.val is not None
-        return self.job.validate(self.evaluated, self.val, self.fabric)
+        with self.gradients.eager():
+            return self.job.validate(self.evaluated, self.val, self.fabric)
 
     @property
     def evaluated(self) -> nn.Module:
@@ -295,6 +296,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "ema": None if self.ema is None else self.ema.state_dict(),
             "selections": [s.state_dict() for s in self.selections],
+            "gradients": self.gradients.state_dict(),
             "optimizer": optimizer.state_dict(),
             "schedule": schedule.state_dict(),
             "random": checkpoint.random_state(),
@@ -314,6 +316,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         if self.ema is not None and state["ema"] is not None:
             self.ema.load_state_dict(state["ema"])
+        self.gradients.load_state_dict(state.get("gradients", {}))
         for selection, kept in zip(self.selections, state["selections"], strict=True):
             selection.load_state_dict(kept, self.train.device)
         if self.progress.step == 0 and self.progress.epoch in self._boundaries():
@@ -335,40 +338,6 @@ class Trainer:
             total += phase["epochs"]
             ends.add(total)
         return ends
-
-
-def phases_of(recipe: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the recipe once for each of its phases, with the phase's overrides; one phase where it names none."""
-    if not recipe["phases"]:
-        return [{**recipe, "train_only": None}]
-    return [
-        {**recipe, **phase["overrides"], "epochs": phase["epochs"], "train_only": phase["train_only"]}
-        for phase in recipe["phases"]
-    ]
-
-
-def freeze(model: nn.Module, train_only: str | None) -> None:
-    """Let only parameters whose name matches *train_only* be trained; the modules of the others evaluate.
-
-    Raises:
-        RunError: no parameter matches.
-    """
-    matched = False
-    for name, parameter in model.named_parameters():
-        free = train_only is None or re.search(train_only, name) is not None
-        parameter.requires_grad_(free)
-        matched = matched or free
-    if not matched:
-        raise RunError(f"No parameter's name matches train_only='{train_only}'.", "train")
-
-
-def set_training_mode(model: nn.Module) -> None:
-    """Training mode, except for modules all of whose own parameters are frozen: their BatchNorm must not drift."""
-    model.train()
-    for module in model.modules():
-        own = list(module.parameters(recurse=False))
-        if own and not any(p.requires_grad for p in own):
-            module.eval()
 
 
 def timed(iterator: Iterator[Any]) -> Iterator[tuple[float, Any]]:

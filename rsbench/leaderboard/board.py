@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from rsbench.leaderboard.aggregate import Table, group
 from rsbench.leaderboard.rank import rank
@@ -55,9 +56,7 @@ def build(
         readers: those that may have been started before the records were read.
     """
     runs = [r for r in records if not is_throughput(r.record)]
-    chosen = [r for r in runs if _matches(r.record["plan"], task, dataset, protocol, division)]
-    if tag is not None:
-        chosen = [r for r in chosen if tag in r.record["plan"]["model"].get("tags", ())]
+    chosen = [r for r in runs if matches(r.record["plan"], task, dataset, protocol, division, tag)]
     with collector_paused(), readers or Readers() as used:
         used.start(len(chosen))
         tables = group(chosen, used)
@@ -69,6 +68,19 @@ def build(
     return Board(tables, found, speeds=len(records) - len(runs), failures=failures)
 
 
-def _matches(plan: dict, task: str | None, dataset: str | None, protocol: str | None, division: str | None) -> bool:
-    wanted = ((task, plan["task"]), (dataset, plan["dataset"]["name"]), (protocol, plan["protocol"]["name"]))
-    return all(w in (None, have) for w, have in (*wanted, (division, plan["division"])))
+def matches(
+    plan: Mapping[str, Any],
+    task: str | None,
+    dataset: str | None,
+    protocol: str | None,
+    division: str | None,
+    tag: str | None,
+) -> bool:
+    """Whether a plan passes every filter that is not ``None``."""
+    wanted = (
+        (task, plan["task"]),
+        (dataset, plan["dataset"]["name"]),
+        (protocol, plan["protocol"]["name"]),
+        (division, plan["division"]),
+    )
+    return all(w in (None, have) for w, have in wanted) and (tag is None or tag in plan["model"].get("tags", ()))

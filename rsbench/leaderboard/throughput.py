@@ -21,6 +21,7 @@ class SpeedRow:
         latency: p50, p95 and p99 of inference at batch 1.
         macs: multiply-accumulates a sample; peak_share: of the device's measured matrix peak.
         drift: largest difference of the logits from eager fp32.
+        data_wait: share of a training step that feeding it by the loader adds; inference has none.
         measurements: how many records there are of it.
         flags: what speaks against the numbers.
     """
@@ -37,6 +38,7 @@ class SpeedRow:
     peak_share: float | None
     energy_j: float | None
     drift: float | None
+    data_wait: float | None
     measurements: int
     flags: tuple[str, ...]
     run_id: str
@@ -142,6 +144,7 @@ def _row(records: list[dict[str, Any]], mode: str) -> SpeedRow:
         peak_share=measured["peak_share"],
         energy_j=point["energy_j"],
         drift=(perf["drift"] or {}).get("max_abs"),
+        data_wait=(measured.get("data_wait") or {}).get("share"),
         measurements=len(records),
         flags=_flags(newest, mode),
         run_id=newest["run_id"],

@@ -59,6 +59,14 @@ def rates(batch: int, steps: int, seconds: Sequence[float]) -> list[float]:
     return [batch * steps / s for s in seconds]
 
 
+def data_wait_share(fed: Sequence[float], still: Sequence[float]) -> float:
+    """Return the share of the median window in *fed* that one in *still*, which waits for no data, does not take.
+
+    Noise may bring it below 0.
+    """
+    return 1 - quantile(still, 0.5) / quantile(fed, 0.5)
+
+
 def mismatches(record: Mapping[str, Any]) -> list[str]:
     """Return where a stored median or quartile is not that of the stored windows, or a row not one of its points."""
     wrong = []
@@ -73,6 +81,9 @@ def mismatches(record: Mapping[str, Any]) -> list[str]:
                 kept = getattr(stored, name)
                 if not math.isclose(kept, value, rel_tol=TOLERANCE):
                     wrong.append(f"{mode}, batch {point['batch']}: {name} {kept} is stored, its windows give {value}")
+        waited = measured.get("data_wait")
+        if waited and not math.isclose(waited["share"], data_wait_share(waited["fed_s"], waited["still_s"])):
+            wrong.append(f"{mode}: data_wait {waited['share']} is stored, its windows give another")
         if chosen(measured) is None:
             wrong.append(f"{mode}: batch {measured['batch']} is reported and was not measured")
     return wrong

@@ -10,7 +10,7 @@ Network contract, with I images, B = I x R sentences (sentence b is of image ``b
   searches (greedy, beam, sampled): it repeats and reorders the state's tensors along their first dimension, and
   ``step`` must give what ``forward`` gives at the same place.
 - ``training_loss(images, targets: CaptionTargets, loss) -> scalar`` (optional): where the loss is more than
-  :func:`token_loss` of ``forward``.
+  :func:`token_loss` of ``forward``; the run then takes one device.
 - ``encode(images) -> features`` and ``frozen`` (optional): features are nested tensors of first dimension I, which
   the network takes wherever it takes images.  Where ``frozen`` is true and nothing is augmented, the engine encodes
   each image once for the whole run.

@@ -6,7 +6,8 @@ Network contract, with I images, B questions about them and A answers:
   ``(logits, counts float [B])`` from a model that regresses counts: numbers >= 0, of use for count questions alone.
   Each image comes once, however many questions are about it.
 - ``training_loss(images, questions, answers: int64 [B], counts: float32 [B], loss) -> scalar`` (optional): where the
-  loss is more than ``loss(logits, answers)``; ``counts`` is NaN where the answer is no number.
+  loss is more than ``loss(logits, answers)``, and the run then takes one device; ``counts`` is NaN where the answer is
+  no number.
 - ``encode`` and ``frozen`` (optional): as in :mod:`rsbench.tasks.captioning`.
 
 Estimator contract (``kind="estimator"``): see :class:`QuestionEstimator`.

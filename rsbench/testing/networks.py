@@ -15,6 +15,7 @@ from rsbench.testing.models import BATCH, ModelTrial
 CHECKS: Final = Checks()
 STEPS: Final = 3
 COUNTED_SIZE: Final = 64  # where the declared number of parameters is counted
+EMULATED_SIZE: Final = 32  # where bfloat16 is tried
 
 
 @CHECKS(
@@ -160,9 +161,11 @@ def state_dict(trial: ModelTrial) -> None:
 )
 def bf16(trial: ModelTrial) -> None:
     """Under autocast to bfloat16, loss and gradients are finite."""
-    model = trial.network().train()
+    # Few and small images: a CPU without bfloat16 takes its time.
+    size = trial.spec.accepts.size or max(EMULATED_SIZE, trial.spec.accepts.min_size)
+    model = trial.network(size=size).train()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = trial.made_up.loss(model, trial.arguments(2))  # few: a CPU without bfloat16 takes its time
+        loss = trial.made_up.loss(model, trial.arguments(2, size=size))
     _finite_gradients(model, loss)
 
 

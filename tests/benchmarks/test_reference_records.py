@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from rsbench.leaderboard.board import Board, build
 from rsbench.leaderboard.render import data, html, markdown
 from rsbench.plan import portable_command
 from rsbench.records.store import LoadedRecord, load_all
-from rsbench.records.verify import verify
+from rsbench.records.verify import check_file, verify
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 BOARDS = sorted(p.stem for p in (BENCHMARKS / "leaderboards").glob("*.md"))
@@ -22,8 +22,27 @@ def records() -> list[LoadedRecord]:
     return load_all([BENCHMARKS / "records"])
 
 
+def different(records: Iterable[LoadedRecord]) -> dict[str, list[str]]:
+    """Run ids, and what does not match."""
+    return {r.record["run_id"]: found for r in records if (found := verify(r))}
+
+
+def test_files_of_predictions_are_those_of_the_records(records: list[LoadedRecord]) -> None:
+    for loaded in records:
+        path = loaded.artifact("predictions")
+        if path is not None:
+            assert check_file(path, loaded.record["artifacts"]["predictions"]) == []
+
+
+def test_a_record_of_each_configuration_is_what_its_predictions_say(records: list[LoadedRecord]) -> None:
+    one_seed = {r.record["run_id"].rpartition("-s")[0]: r for r in records}
+    assert len(one_seed) > 30
+    assert different(one_seed.values()) == {}
+
+
+@pytest.mark.slow
 def test_records_are_what_their_predictions_say(records: list[LoadedRecord]) -> None:
-    assert {r.record["run_id"]: verify(r) for r in records if verify(r)} == {}
+    assert different(records) == {}
 
 
 def test_records_name_no_place_of_a_machine(records: list[LoadedRecord]) -> None:

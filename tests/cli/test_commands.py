@@ -1,4 +1,5 @@
-"""The command line as a user meets it: whole processes, exit codes, one-sentence errors."""
+"""The command line as a user meets it: exit codes, one-sentence errors; whole processes where signals, installed
+plugins or what a process imports make a difference."""
 
 from __future__ import annotations
 
@@ -8,12 +9,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from filelock import FileLock
+from typer.testing import CliRunner, Result
 
+from rsbench.cli.app import build
 from rsbench.data.prepare import prepare
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
@@ -43,7 +47,16 @@ def rsbench(root: Path, cwd: Path, *arguments: str, **variables: str) -> subproc
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
-def test_run_leaderboard_verify_and_cached(root: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def within(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Call a command in this process, whose server of workers has imported torch for all tests."""
+    monkeypatch.setenv("RSBENCH_DATA", str(root))
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(build(), arguments)
+
+
+def test_run_leaderboard_verify_and_cached(root: Path, within: Callable[..., Result], tmp_path: Path) -> None:
     done = rsbench(root, tmp_path, "run", "tiny-cnn,majority-class", "eurosat", "--seeds", "0-1", *FAST)
     assert done.returncode == 0, done.stderr
     assert "[1/3]" in done.stderr
@@ -51,23 +64,22 @@ def test_run_leaderboard_verify_and_cached(root: Path, tmp_path: Path) -> None:
     board = rsbench(root, tmp_path, "leaderboard")
     assert "tiny-cnn" in board.stdout
     assert "control" in board.stdout
-    assert rsbench(root, tmp_path, "verify", "rsbench-results").stdout == "3 records are what their predictions say.\n"
-    again = rsbench(root, tmp_path, "run", "tiny-cnn", "eurosat", "--seeds", "0-1", "--json", *FAST)
+    assert within("verify", "rsbench-results").stdout == "3 records are what their predictions say.\n"
+    again = within("run", "tiny-cnn", "eurosat", "--seeds", "0-1", "--json", *FAST)
     assert [o["status"] for o in json.loads(again.stdout)] == ["cached", "cached"]
-    dry = rsbench(root, tmp_path, "run", "tiny-cnn", "eurosat", "--seeds", "0", "--dry-run", *FAST)
+    dry = within("run", "tiny-cnn", "eurosat", "--seeds", "0", "--dry-run", *FAST)
     assert "by earlier runs" in dry.stdout
     path = tmp_path / "board.md"
-    made = rsbench(root, tmp_path, "leaderboard", "--format", "markdown", "--output", str(path))
-    assert made.returncode == 0
-    check = ["leaderboard", "--format", "markdown", "--output", str(path), "--check"]
-    assert rsbench(root, tmp_path, *check).returncode == 0
+    written = ["leaderboard", "--format", "markdown", "--output", str(path)]
+    assert within(*written).exit_code == 0
+    assert within(*written, "--check").exit_code == 0
     path.write_text("old")
-    stale = rsbench(root, tmp_path, *check)
-    assert stale.returncode == 1
+    stale = within(*written, "--check")
+    assert stale.exit_code == 1
     assert "out of date" in stale.stderr
 
 
-def test_failed_run_exits_with_one_and_others_go_on(root: Path, tmp_path: Path) -> None:
+def test_failed_run_exits_with_one_and_others_go_on(within: Callable[..., Result], tmp_path: Path) -> None:
     arguments = [
         "run",
         "tiny-cnn,majority-class",
@@ -79,10 +91,10 @@ def test_failed_run_exits_with_one_and_others_go_on(root: Path, tmp_path: Path) 
         "--set",
         "lr=1e12",
     ]
-    done = rsbench(root, tmp_path, *arguments, *FAST)
-    assert done.returncode == 1
-    assert "lower the learning rate" in done.stderr
-    assert "Traceback" not in done.stderr
+    done = within(*arguments, *FAST)
+    assert done.exit_code == 1
+    assert "lower the learning rate" in done.output
+    assert "Traceback" not in done.output
     records = [json.loads(p.read_text()) for p in tmp_path.glob("rsbench-results/*/record.json")]
     assert sorted(r["status"] for r in records) == ["failed", "ok"]
 
@@ -107,17 +119,17 @@ def test_a_worker_that_dies_leaves_a_record(root: Path, tmp_path: Path) -> None:
     assert blocked.returncode == 0
 
 
-def test_two_processes_do_not_work_on_one_run(root: Path, tmp_path: Path) -> None:
+def test_two_processes_do_not_work_on_one_run(within: Callable[..., Result], tmp_path: Path) -> None:
     arguments = ["run", "majority-class", "eurosat", *FAST]
-    plan = json.loads(rsbench(root, tmp_path, *arguments, "--dry-run", "--json").stdout)[0]
+    plan = json.loads(within(*arguments, "--dry-run", "--json").stdout)[0]
     folder = tmp_path / "rsbench-results" / plan["run_id"]
     folder.mkdir(parents=True)
     with FileLock(folder / ".lock"):
-        refused = rsbench(root, tmp_path, *arguments)
-    assert refused.returncode == 1
-    assert "Another process is at this run" in refused.stderr
+        refused = within(*arguments)
+    assert refused.exit_code == 1
+    assert "Another process is at this run" in refused.output
     assert not (folder / "record.json").exists()
-    assert rsbench(root, tmp_path, *arguments).returncode == 0
+    assert within(*arguments).exit_code == 0
 
 
 @pytest.mark.parametrize("to_group", [True, False])
@@ -200,7 +212,7 @@ def write(path: Path, content: object) -> str:
     return str(path)
 
 
-def test_score_files(root: Path, tmp_path: Path) -> None:
+def test_score_files(within: Callable[..., Result], tmp_path: Path) -> None:
     references = [{"id": k, "label": c} for k, c in enumerate("abcabc")]
     predictions = [{"id": k, "probabilities": [0.8 if c == "abcabb"[k] else 0.1 for c in "abc"]} for k in range(6)]
     arguments = [
@@ -209,12 +221,12 @@ def test_score_files(root: Path, tmp_path: Path) -> None:
         "--references",
         write(tmp_path / "r.json", references),
     ]
-    done = rsbench(root, tmp_path, "score", "--task", "classification", *arguments, "--json")
+    done = within("score", "--task", "classification", *arguments, "--json")
     found = json.loads(done.stdout)
     assert found["metrics"]["overall_accuracy"]["value"] == pytest.approx(5 / 6)
     assert found["metrics"]["top3_accuracy"]["value"] == 1.0
     assert found["by_group"]["class"]["c"]["correct"] == 1
-    assert "overall_accuracy" in rsbench(root, tmp_path, "score", *arguments).stdout
+    assert "overall_accuracy" in within("score", *arguments).stdout
 
 
 @pytest.mark.parametrize(
@@ -241,7 +253,7 @@ def test_bad_predictions_name_the_id(tmp_path: Path, predictions: list, message:
         score_files(tmp_path / "p.json", tmp_path / "r.json")
 
 
-def test_score_against_a_dataset_and_keep_it(root: Path, tmp_path: Path) -> None:
+def test_score_against_a_dataset_and_keep_it(root: Path, within: Callable[..., Result], tmp_path: Path) -> None:
     from rsbench.data import splits
     from rsbench.data.store import find
 
@@ -258,12 +270,12 @@ def test_score_against_a_dataset_and_keep_it(root: Path, tmp_path: Path) -> None
         "--system",
         "their net",
     ]
-    done = rsbench(root, tmp_path, "score", *arguments, "--json")
+    done = within("score", *arguments, "--json")
     assert json.loads(done.stdout)["metrics"]["overall_accuracy"]["value"] == pytest.approx(29 / 30)
-    board = rsbench(root, tmp_path, "leaderboard", "kept", "--format", "json")
+    board = within("leaderboard", "kept", "--format", "json")
     (row,) = json.loads(board.stdout)
     assert (row["system"], row["division"], row["rank"]) == ("their net", "external", 1)
-    assert rsbench(root, tmp_path, "verify", "kept").returncode == 0
+    assert within("verify", "kept").exit_code == 0
 
 
 def test_interrupt_before_training_is_quick(root: Path, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from rsbench.cli.app import build
 from rsbench.errors import UserError, UserErrors
 from rsbench.throughput import ThroughputRequest, expand, parse_batches, parse_mode
 
@@ -20,7 +22,13 @@ def rsbench(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=280)
 
 
-def test_measure_board_verify(tmp_path: Path) -> None:
+def within(*arguments: str) -> Result:
+    """Call a command in this process."""
+    return CliRunner().invoke(build(), arguments)
+
+
+def test_measure_board_verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     quick = ["--quick", "--batch", "1,2", "--mode", "inference", "--size", "16", "--threads", "1", "--device", "cpu"]
     done = rsbench(tmp_path, "throughput", "tiny-cnn", *quick)
     assert done.returncode == 0, done.stderr
@@ -30,17 +38,17 @@ def test_measure_board_verify(tmp_path: Path) -> None:
     record = json.loads(path.read_text())
     assert record["plan"]["command"].startswith("rsbench throughput tiny-cnn")
     assert [p["batch"] for p in record["perf"]["inference"]["points"]] == [1, 2]
-    rows = json.loads(rsbench(tmp_path, "leaderboard", "--throughput", "--format", "json").stdout)
+    rows = json.loads(within("leaderboard", "--throughput", "--format", "json").stdout)
     assert [(r["system"], r["mode"]) for r in rows] == [("tiny-cnn", "inference")]
-    assert rsbench(tmp_path, "verify", "rsbench-results").returncode == 0
-    accuracy = rsbench(tmp_path, "leaderboard")
+    assert within("verify", "rsbench-results").exit_code == 0
+    accuracy = within("leaderboard")
     assert "No finished runs to rank." in accuracy.stdout
     assert "--throughput" in accuracy.stderr
     written = ["leaderboard", "--throughput", "--format", "markdown", "--output", "speeds.md"]
-    assert rsbench(tmp_path, *written).returncode == 0
-    assert rsbench(tmp_path, *written, "--check").returncode == 0
+    assert within(*written).exit_code == 0
+    assert within(*written, "--check").exit_code == 0
     (tmp_path / "speeds.md").write_text("old")
-    assert rsbench(tmp_path, *written, "--check").returncode == 1
+    assert within(*written, "--check").exit_code == 1
 
 
 @pytest.mark.parametrize(

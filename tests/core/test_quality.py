@@ -46,9 +46,9 @@ def test_ruff(command: list[str]) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_mypy() -> None:
-    done = subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
+def test_mypy(mypy: subprocess.Popen[str]) -> None:
+    printed, _ = mypy.communicate()
+    assert mypy.returncode == 0, printed
 
 
 def test_no_file_is_long() -> None:

@@ -33,6 +33,7 @@ KIT = {
     "plugins/metric.md": "metric/*",
     "plugins/task.md": "task/*",
     "plugins/observer.md": "plugin/*",
+    "plugins/paper.md": "*",
     "plugins/more.md": "plugin/*",
 }
 RUN = [page for page in WRITTEN if any(b.language == "python" for b in blocks(page))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import re
 from functools import cache
 from pathlib import Path
 
@@ -35,6 +36,12 @@ def test_every_hook_is_documented() -> None:
         assert inspect.getdoc(hooks()[name]), f"{name} has no docstring"
         assert f"\n### {name}\n" in page("reference/hooks.md")
     assert page("reference/hooks.md").count("\n### ") == len(declared)
+
+
+@pytest.mark.parametrize("hook", hooks())
+def test_every_hook_is_explained_on_a_page_for_authors(hook: str) -> None:
+    """The generated reference lists a new hook by itself; how it is used has to be written."""
+    assert any(re.search(rf"\b{hook}\b", path.read_text()) for path in (ROOT / "docs" / "plugins").glob("*.md"))
 
 
 @pytest.mark.parametrize("hook", hooks())

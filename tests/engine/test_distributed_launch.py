@@ -118,8 +118,13 @@ def test_number_of_devices_is_no_part_of_a_run(root: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"strategy": "dpp"}, "Strategy 'dpp' is not one of auto, ddp"),
-        ({"task": "captioning"}, "captioning takes one device"),
+        ({"strategy": "dpp"}, "Strategy 'dpp' is not one of auto, ddp, fsdp"),
+        ({"task": "segmentation"}, "segmentation takes one device"),
+        ({"strategy": "fsdp", "task": "captioning"}, "share a run of captioning by --strategy ddp"),
+        ({"strategy": "fsdp", "recipe": {"ema": 0.99}}, "keeps no moving average of weights"),
+        ({"strategy": "fsdp", "recipe": {"precision": "fp16"}}, "does not scale gradients of fp16"),
+        ({"strategy": "fsdp", "recipe": {"optimizer": "filter-muon"}}, "not 'filter-muon', which needs whole"),
+        ({"strategy": "fsdp", "recipe": {"phases": [{"overrides": {"optimizer": "lamb"}}]}}, "not 'lamb'"),
         ({"device": "cuda:1"}, "names one device; for 4 give --device cuda"),
         ({"samples": 3}, "A batch of 3 cannot be shared by 4 devices"),
     ],

@@ -365,6 +365,9 @@ def test_a_measurement_leaves_a_record(tmp_path: Path, model: str, more: dict[st
         assert perf[mode]["peak_share"] == pytest.approx(share)
         assert point["energy_j"] is None
         assert point["peak_memory_bytes"] > 0
+    waited = perf["training"]["data_wait"]
+    assert (waited["batch"], len(waited["fed_s"])) == (2, len(waited["still_s"]))
+    assert waited["share"] < 1
     assert perf["latency_ms"]["p50"] <= perf["latency_ms"]["p95"] <= perf["latency_ms"]["p99"]
     assert set(perf["contention"]) >= {"load", "busy_before", "cpu_over_wall", "switches_per_s", "throttle"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,17 @@ from rsbench.cli.app import build
 from rsbench.errors import UserError
 from rsbench.leaderboard.compare import compare
 from rsbench.metrics.intervals import mcnemar_exact
+from rsbench.metrics.resample import paired_bootstrap
 from rsbench.records.store import LoadedRecord, load_all
 from rsbench.tasks.kinds import kind_of
 
 RECORDS = Path(__file__).parents[2] / "benchmarks" / "records" / "eurosat"
+
+
+@pytest.fixture(autouse=True)
+def _fewer_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fifth of the draws, which moves the end of an interval by some hundredths of the standard error."""
+    monkeypatch.setattr("rsbench.leaderboard.compare.paired_bootstrap", partial(paired_bootstrap, resamples=2_000))
 
 
 def loaded(pattern: str) -> list[LoadedRecord]:

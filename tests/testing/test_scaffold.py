@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
+from installed import install
 
 from rsbench.cli.plugins import NEW_KINDS
 from rsbench.errors import UserError
@@ -25,13 +24,8 @@ def written(site: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     parent, folders = tmp_path_factory.mktemp("new"), {}
     for kind in NEW_KINDS:
         folders[kind] = write(f"new-{kind}", kind, parent / kind)
-    for kind, folder in folders.items():
-        shutil.copytree(folder / f"rsbench_new_{kind}", site / f"rsbench_new_{kind}")
-        info = site / f"rsbench_new_{kind}-0.1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: rsbench-new-{kind}\nVersion: 0.1.0\n")
-        points = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["entry-points"]["rsbench"]
-        (info / "entry_points.txt").write_text("[rsbench]\n" + "".join(f"{k} = {v}\n" for k, v in points.items()))
+    for folder in folders.values():
+        install(folder, site)
     registry.cache_clear()
     return folders
 

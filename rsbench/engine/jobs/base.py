@@ -1,4 +1,8 @@
-"""The contract between the engine and a task."""
+"""The contract between the engine and a task.
+
+A plugin's task may count on what is public here and on the names of other modules that ``docs/plugins/task.md`` lists;
+the rest of :mod:`rsbench.engine` may change with any version.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ import torch
 from torch import nn
 
 from rsbench.engine.data import RunData
+from rsbench.engine.distributed import GatheredLoss, GlobalLoss
 from rsbench.engine.loader import ArrayLoader, Batch, Normalisation
 from rsbench.errors import RunError
 from rsbench.plan import RunPlan
@@ -45,9 +50,11 @@ class Job(ABC):
 
     Attributes:
         score: key of the validation logs by which epochs are compared; higher is better.
+        shared_loss: what makes a loss one of the whole batch where :meth:`loss` has a part of it.
     """
 
     score = "val_accuracy"
+    shared_loss: type[GlobalLoss] | type[GatheredLoss] = GatheredLoss
 
     def __init__(self, plan: RunPlan, data: RunData) -> None:
         self.plan, self.data = plan, data

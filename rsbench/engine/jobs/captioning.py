@@ -66,6 +66,15 @@ class SentenceTargets:
         return len(items)
 
 
+def _own(batch: Batch) -> CaptionTargets:
+    """Return what is to be learnt from the images of a batch, of which other ranks may have more."""
+    targets, share = batch.targets, batch.share
+    if share is None:
+        return targets
+    rows = targets.tokens[share.start * targets.sentences : share.stop * targets.sentences]
+    return CaptionTargets(rows, None if targets.labels is None else targets.labels[share], targets.sentences)
+
+
 class CaptioningJob(Job):
     """See the contract in :mod:`rsbench.tasks.captioning`."""
 
@@ -131,17 +140,18 @@ class CaptioningJob(Job):
 
     def forward(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """Return logits [B, T, V]."""
-        return model(batch.images, batch.targets.tokens)
+        return model(batch.images, _own(batch).tokens)
 
     def loss(self, model: Any, batch: Batch, loss: Loss) -> torch.Tensor:
         """Return the model's own loss, or that of the words."""
+        targets = _own(batch)
         if hasattr(model, "training_loss"):
-            return model.training_loss(batch.images, batch.targets, loss)
-        return token_loss(loss, model(batch.images, batch.targets.tokens), batch.targets.tokens)
+            return model.training_loss(batch.images, targets, loss)
+        return token_loss(loss, model(batch.images, targets.tokens), targets.tokens)
 
     def expected_shape(self, batch: Batch) -> tuple[int, ...]:
         """[B, T, V]."""
-        return (*batch.targets.tokens.shape, self.outputs())
+        return (*_own(batch).tokens.shape, self.outputs())
 
     def probe(self, device: torch.device) -> tuple[Any, ...]:
         """One image and one sentence of full length."""
@@ -166,6 +176,7 @@ class CaptioningJob(Job):
         search = Search(max_words=self.options["max_words"])
         captions = self._say(model, loader, fabric, search)
         model.train(training)
+        total, words = map(sum, zip(*loader.ranks.collect((total, words)), strict=True))
         return {"val_loss": total / max(words, 1), "val_score": self._primary(captions, loader.samples)}
 
     def _primary(self, captions: Sequence[str], samples: np.ndarray) -> float:
@@ -184,7 +195,7 @@ class CaptioningJob(Job):
             with fabric.autocast():
                 rows = generate(model, batch.images, search, uniforms)
             captions += [self.vocabulary.decode(row) for row in rows.tolist()]
-        return captions
+        return [caption for said in loader.ranks.collect(captions) for caption in said]
 
     def _uniforms(self, index: np.ndarray, search: Search) -> torch.Tensor:
         """Numbers for sampling that depend on (seed, sample) alone."""

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from rsbench.engine import gates
+from rsbench.engine.distributed import GlobalLoss
 from rsbench.engine.evaluate import evaluate
 from rsbench.engine.jobs.base import Evaluated, Fitted, Job, Loss
 from rsbench.engine.loader import ArrayLoader, Batch, Normalisation
@@ -21,6 +22,8 @@ from rsbench.tasks.kinds import Outcome
 
 class ClassificationJob(Job):
     """See the contract in :mod:`rsbench.tasks.classification`."""
+
+    shared_loss = GlobalLoss
 
     def outputs(self) -> int:
         """Classes."""

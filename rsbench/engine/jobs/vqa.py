@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from rsbench.engine.evaluate import of_all
 from rsbench.engine.gates import above_chance
 from rsbench.engine.jobs.base import Evaluated, Fitted, Job, Loss
 from rsbench.engine.loader import ArrayLoader, Batch, Normalisation
@@ -27,15 +28,31 @@ EVALUATION_IMAGES: Final = 16
 
 @dataclass
 class VqaTargets:
-    """Questions of a batch with their answers int64 [B], counts float32 [B] and sample numbers int64 [B]."""
+    """Questions of a batch with their answers int64 [B], counts float32 [B] and sample numbers int64 [B].
+
+    ``starts`` int64 [I + 1], where they come from a store: the first question of each image, one image after another.
+    """
 
     questions: Questions
     answers: torch.Tensor
     counts: torch.Tensor
     index: np.ndarray
+    starts: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.answers)
+
+    def about(self, images: slice) -> VqaTargets:
+        """Return the questions about some consecutive images."""
+        assert self.starts is not None
+        rows, asked = slice(*self.starts[[images.start, images.stop]].tolist()), self.questions
+        own = Questions(asked.tokens[rows], asked.image[rows] - images.start, asked.kind[rows])
+        return VqaTargets(own, self.answers[rows], self.counts[rows], self.index[rows])
+
+
+def _own(batch: Batch) -> VqaTargets:
+    """Return the questions about the images of a batch, of which other ranks may have more."""
+    return batch.targets if batch.share is None else batch.targets.about(batch.share)
 
 
 class QuestionTargets:
@@ -114,7 +131,8 @@ class QuestionTargets:
         questions = Questions(
             tokens=put(self.tokens[chosen, :longest]), image=put(torch.from_numpy(row)), kind=put(self.kinds[chosen])
         )
-        return VqaTargets(questions, put(self.answers[chosen]), put(self.counts[chosen]), index)
+        starts = np.append(0, np.cumsum(sizes))
+        return VqaTargets(questions, put(self.answers[chosen]), put(self.counts[chosen]), index, starts)
 
 
 class QuestionJob(Job):
@@ -194,19 +212,19 @@ class QuestionJob(Job):
 
     @staticmethod
     def _answer(model: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor | None]:
-        given = model(batch.images, batch.targets.questions)
+        given = model(batch.images, _own(batch).questions)
         return given if isinstance(given, tuple) else (given, None)
 
     def loss(self, model: Any, batch: Batch, loss: Loss) -> torch.Tensor:
         """Return the model's own loss, or that of the answers."""
-        targets = batch.targets
+        targets = _own(batch)
         if hasattr(model, "training_loss"):
             return model.training_loss(batch.images, targets.questions, targets.answers, targets.counts, loss)
         return loss(self._answer(model, batch)[0].float(), targets.answers)
 
     def expected_shape(self, batch: Batch) -> tuple[int, ...]:
         """[B, A]."""
-        return len(batch.targets), self.outputs()
+        return len(_own(batch)), self.outputs()
 
     def probe(self, device: torch.device) -> tuple[Any, ...]:
         """One image and one question of full length."""
@@ -236,8 +254,10 @@ class QuestionJob(Job):
                 counts.append(count.float())
             index.append(batch.targets.index)
         model.train(training)
-        given = torch.cat(counts).cpu().numpy() if counts else None
-        return torch.cat(logits).cpu().numpy(), given, np.concatenate(index)
+        counted = any(loader.ranks.collect(bool(counts)))
+        given = of_all(loader, counts).cpu().numpy() if counted else None
+        numbers = np.concatenate([part for parts in loader.ranks.collect(index) for part in parts])
+        return of_all(loader, logits).cpu().numpy(), given, numbers
 
     def evaluate(self, model: nn.Module, loader: ArrayLoader, fabric: Any) -> Evaluated:
         """Answer every question of the split."""

@@ -11,6 +11,8 @@
         macs            multiply-accumulates a sample; FLOPs are twice as many
         peak_share      of the device's matrix peak
         energy_j        a sample
+        data_wait       training alone: batch, steps, share of a window that the loader adds to it, and the windows
+                        fed by it (fed_s[]) and on a batch that is there (still_s[]), taken in turn
     latency_ms   p50, p95, p99, calls: inference at batch 1
     peak         flops (a second), matmul, convolution
     drift        max_abs, reference_max_abs: of the logits against eager fp32

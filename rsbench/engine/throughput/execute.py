@@ -14,6 +14,7 @@ from rsbench.engine.throughput.clock import clock_of
 from rsbench.engine.throughput.contention import Watch, flags
 from rsbench.engine.throughput.cost import count_macs
 from rsbench.engine.throughput.drift import SAMPLES, drift, reference_logits
+from rsbench.engine.throughput.feed import data_wait
 from rsbench.engine.throughput.inputs import UNITS, smallest
 from rsbench.engine.throughput.latency import latency
 from rsbench.engine.throughput.nvml import Nvml
@@ -81,6 +82,9 @@ def _measure(plan: RunPlan, machine: Machine, stages: Stages, emit: Emit, check:
     for mode in modes:
         with stages.stage(mode):
             perf[mode] = measured(subject, mode, meter) | {"macs": perf.pop(f"{mode}_macs")}
+    if "training" in modes:
+        with stages.stage("data wait"):
+            perf["training"]["data_wait"] = data_wait(subject, perf["training"]["batch"], meter)
     with stages.stage("peak"):
         perf["peak"] = matrix_peak(machine.device, machine.precision, clock_of(machine.device), rules, check)
     for mode in modes:

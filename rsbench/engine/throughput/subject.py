@@ -11,16 +11,17 @@ import torch
 from torch import nn
 
 from rsbench.engine import setup
+from rsbench.engine.compilation import Compiled
 from rsbench.engine.decode import Search, generate
 from rsbench.engine.device import make_fabric, set_up
 from rsbench.engine.jobs.base import Job
 from rsbench.engine.loader import Batch
 from rsbench.engine.optim import make_optimizer
+from rsbench.engine.phases import set_training_mode
 from rsbench.engine.report import Machine
 from rsbench.engine.throughput.clock import Step
 from rsbench.engine.throughput.inputs import batch_of
 from rsbench.engine.throughput.synthetic import synthetic_data
-from rsbench.engine.train import set_training_mode
 from rsbench.errors import RunError
 from rsbench.plan import RunPlan
 
@@ -93,25 +94,31 @@ class Subject:
         search = Search(options["max_words"], options["beam"], options["length_penalty"])
         return lambda batch: generate(self.model, batch.images, search)
 
-    def training(self) -> Callable[[int], Step]:
-        """Return what makes, for a batch size, a step of training: forward, backward and optimizer."""
+    def learning(self) -> Callable[[Batch], None]:
+        """Return what learns from a batch: forward, backward and optimizer."""
         set_training_mode(self.model)
         model, optimizer = set_up(self.fabric, self.model, make_optimizer(self.model, self.job.plan.recipe))
         loss = nn.CrossEntropyLoss()
 
-        def step_of(samples: int) -> Step:
-            batch = self.batch(samples)
+        def learn(batch: Batch) -> None:
+            self.step_begins()
+            with self.fabric.autocast():
+                value = self.job.loss(model, batch, loss)
+            self.fabric.backward(value)
+            optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
-            def step() -> None:
-                self.step_begins()
-                with self.fabric.autocast():
-                    value = self.job.loss(model, batch, loss)
-                self.fabric.backward(value)
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
+        return learn
 
-            return step
+    def training(self) -> Callable[[int], Step]:
+        """Return what makes, for a batch size, a step of training."""
+        learn = self.learning()
+
+        def step_of(samples: int) -> Step:
+            self.model.zero_grad(set_to_none=True)
+            batch = self.batch(samples)
+            return lambda: learn(batch)
 
         return step_of
 
@@ -134,7 +141,4 @@ class Subject:
         self.compiled = True
         # A batch size is compiled for itself; the sentences of a search grow.
         dynamic = None if self.job.plan.task == "captioning" else False
-        self.model.compile(mode=mode, dynamic=dynamic)
-        for name in METHODS:
-            if hasattr(self.model, name):
-                setattr(self.model, name, torch.compile(getattr(self.model, name), mode=mode, dynamic=dynamic))
+        Compiled(self.model, mode, METHODS, dynamic)

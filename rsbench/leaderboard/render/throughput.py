@@ -6,7 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
+from rsbench.leaderboard.render import sheet
 from rsbench.leaderboard.render.data import csv_of
+from rsbench.leaderboard.render.sheet import Sheet
 from rsbench.leaderboard.throughput import SpeedBoard, SpeedRow, SpeedTable
 
 COLUMNS: Final = (
@@ -23,6 +25,7 @@ COLUMNS: Final = (
     "of peak",
     "J",
     "drift",
+    "data wait",
 )
 FLAGS: Final = "flags"
 WIDE: Final = 110
@@ -32,7 +35,8 @@ NOTE: Final = (
     "Median over timed windows at the batch where doubling it stops to pay; spread: interquartile range over median. "
     "Percentiles: latency of inference at batch 1. GMACs: multiply-accumulates a sample. Memory: peak; on a CPU that "
     "of the whole process. Of peak: share of the matrix peak measured in the same process. J: energy a sample. Drift: "
-    "largest change of a logit against eager fp32. Rows are comparable within a table alone."
+    "largest change of a logit against eager fp32. Data wait: share of a training step fed by the loader that one on "
+    "a batch already there does not take. Rows are comparable within a table alone."
 )
 EMPTY: Final = "No finished throughput measurements."
 
@@ -51,6 +55,7 @@ def cells(row: SpeedRow) -> list[str]:
         f"{100 * row.peak_share:.1f} %" if row.peak_share is not None else "-",
         f"{row.energy_j:.3g}" if row.energy_j is not None else "-",
         f"{row.drift:.1e}" if row.drift else "0" if row.drift == 0 else "-",
+        f"{100 * max(row.data_wait, 0):.1f} %" if row.data_wait is not None else "-",
     ]
 
 
@@ -73,50 +78,27 @@ def used(table: SpeedTable, dropped: Sequence[str] = ()) -> tuple[list[str], lis
 
 def terminal(board: SpeedBoard, width: int | None = None) -> str:
     """Return the board as text with tables drawn by rich; *width* columns, the terminal's if ``None``."""
-    from io import StringIO
 
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    def sheets(columns: int) -> list[Sheet]:
+        return [_sheet(table, DROPPED if columns < WIDE else ()) for table in board.tables]
 
-    stream = StringIO()
-    console = Console(file=stream, width=width or max(Console().width, 80), highlight=False)
-    for table in board.tables:
-        names, rows = used(table, DROPPED if console.width < WIDE else ())
-        drawn = Table(title=Text(table.title), title_justify="left")
-        for name in names:
-            left = name in LEFT
-            drawn.add_column(name, justify="left" if left else "right", overflow="fold", no_wrap=not left)
-        for texts in rows:
-            drawn.add_row(*(Text(text) for text in texts))
-        console.print(drawn)
-        for row in (r for r in table.rows if flags(r)):
-            console.print(Text(f"{row.system}: {flags(row)}"))
-    console.print(NOTE if board.tables else EMPTY)
-    return stream.getvalue()
+    return sheet.terminal(sheets, NOTE if board.tables else EMPTY, width)
+
+
+def _sheet(table: SpeedTable, dropped: Sequence[str]) -> Sheet:
+    """A table with its flags in lines below: there is no room beside it."""
+    lines = [f"{row.system}: {flags(row)}" for row in table.rows if flags(row)]
+    return Sheet(table.title, *used(table, dropped), LEFT, lines)
 
 
 def markdown(board: SpeedBoard) -> str:
     """Return the board as Markdown."""
-    from tabulate import tabulate
-
-    from rsbench.leaderboard.render.markdown import escape
-
-    parts = ["# Throughput\n"]
+    sheets = []
     for table in board.tables:
         names, rows = used(table)
-        names, rows = [*names, FLAGS], [[*texts, flags(row)] for texts, row in zip(rows, table.rows, strict=True)]
-        aligned = ["left" if name in LEFT else "right" for name in names]
-        text = tabulate(
-            [[escape(c) for c in row] for row in rows],
-            names,
-            tablefmt="github",
-            disable_numparse=True,
-            colalign=aligned,
-        )
-        parts.append(f"## {escape(table.title)}\n\n{text}\n")
-    parts.append(f"{NOTE if board.tables else EMPTY}\n")
-    return "\n".join(parts)
+        rows = [[*texts, flags(row)] for texts, row in zip(rows, table.rows, strict=True)]
+        sheets.append(Sheet(table.title, [*names, FLAGS], rows, LEFT))
+    return sheet.markdown("Throughput", sheets, NOTE if board.tables else EMPTY)
 
 
 def flat(board: SpeedBoard) -> list[dict[str, Any]]:
@@ -140,6 +122,7 @@ def flat(board: SpeedBoard) -> list[dict[str, Any]]:
             "peak_share": row.peak_share,
             "energy_j": row.energy_j,
             "drift": row.drift,
+            "data_wait_share": row.data_wait,
             "measurements": row.measurements,
             "flags": "; ".join(row.flags),
             "run_id": row.run_id,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -12,7 +11,7 @@ from rsbench.leaderboard.pareto import COSTS, Cost, Point, frontier, points
 from rsbench.leaderboard.render.cells import score
 from rsbench.leaderboard.render.html.frame import Frame
 from rsbench.leaderboard.render.html.series import Figure, Series
-from rsbench.leaderboard.render.html.svg import Scale, colour_class, element, mark, number, polyline, short
+from rsbench.leaderboard.render.html.svg import Scale, colour_class, element, mark, number, polyline, short, staircase
 from rsbench.metrics.display import factor
 from rsbench.records.store import LoadedRecord
 
@@ -39,7 +38,7 @@ def _draw(table: Table, series: Sequence[Series], cost: Cost, found: list[Point]
         parts += _line(frame, y(times * control.mean), control.system.partition(" ")[0])
     best = frontier(found, cost, table.higher_is_better)
     if len(best) > 1:
-        steps = _steps([(x(p.cost), y(times * p.row.mean)) for p in best])
+        steps = staircase([(x(p.cost), y(times * p.row.mean)) for p in best])
         parts.append(element("path", class_="frontier", d=polyline(steps)))
     by_row = {id(s.row): s for s in series}
     for point in found:
@@ -59,14 +58,6 @@ def _line(frame: Frame, height: float, name: str) -> list[Markup]:
         element("path", class_="beat", d=f"M{number(left)} {number(height)}H{number(right)}"),
         element("text", name, x=right - 3, y=height - 4, class_="end beaten"),
     ]
-
-
-def _steps(corners: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """A staircase: what a budget between two corners buys is the cheaper one's score."""
-    path = [corners[0]]
-    for left, right in pairwise(corners):
-        path += [(right[0], left[1]), right]
-    return path
 
 
 def _point(table: Table, one: Series, x: float, y: Scale, cost: float) -> list[Markup]:

@@ -73,6 +73,14 @@ def polyline(points: Iterable[tuple[float, float]]) -> str:
     return f"M{number(x / 10)} {number(y / 10)}l{' '.join(steps)}".replace(" -", "-")
 
 
+def staircase(corners: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the corners of steps from left to right: between two points holds what the left one has."""
+    path = [corners[0]]
+    for left, right in pairwise(corners):
+        path += [(right[0], left[1]), right]
+    return path
+
+
 @dataclass(frozen=True)
 class Scale:
     """Values ``low`` .. ``high`` (``low < high``) to pixels ``start`` .. ``end``; *log* needs ``low > 0``."""

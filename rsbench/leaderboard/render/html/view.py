@@ -15,7 +15,7 @@ from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.board import Board
 from rsbench.leaderboard.machines import machine
 from rsbench.leaderboard.render.cells import beside, published, reasons, score, together
-from rsbench.leaderboard.render.html import confusion, curves, details, forest, groups, pareto, reliability
+from rsbench.leaderboard.render.html import budget, confusion, curves, details, forest, groups, pareto, reliability
 from rsbench.leaderboard.render.html.picture import data_uri
 from rsbench.leaderboard.render.html.series import Figure, Series, series_of
 from rsbench.leaderboard.render.html.svg import rounded
@@ -117,7 +117,7 @@ def _section(
         together=together(table),
         published=published(table),
         machines=[f"{letter}: {name}" for name, letter in machines.items()] if len(machines) > 1 else [*machines],
-        figures=[*curves.figures(series), *([by_group] if by_group else [])],
+        figures=[*curves.figures(series), *budget.figures(series), *([by_group] if by_group else [])],
         frontiers=pareto.figures(table, series, board.records),
         samples=[_sample(sample, series) for sample in samples],
         names=confusion.names(series),

@@ -1,0 +1,80 @@
+"""Tables of plain texts, in the terminal and as Markdown, for boards that rank nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+FOLDED: Final = 24  # characters to which a column of words may be folded without harm
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A heading, the names of columns, a text for each cell, and lines that follow.
+
+    Attributes:
+        left: the columns that are aligned to the left and may be folded.
+    """
+
+    title: str
+    names: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    left: Collection[str]
+    lines: Sequence[str] = ()
+
+    @property
+    def width(self) -> int:
+        """Characters that a terminal needs for the table."""
+        longest = [max(map(len, column)) for column in zip(self.names, *self.rows, strict=True)]
+        words = [min(n, FOLDED) if name in self.left else n for name, n in zip(self.names, longest, strict=True)]
+        return sum(words) + 3 * len(words) + 1
+
+
+def terminal(sheets: Callable[[int], Sequence[Sheet]], closing: str, width: int | None) -> str:
+    """Return tables drawn by rich; *width* columns, the terminal's if ``None``.
+
+    Args:
+        sheets: returns the tables for a terminal of so many columns.
+    """
+    from io import StringIO
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    stream = StringIO()
+    console = Console(file=stream, width=width or max(Console().width, 80), highlight=False)
+    for sheet in sheets(console.width):
+        drawn = Table(title=Text(sheet.title), title_justify="left")
+        for name in sheet.names:
+            left = name in sheet.left
+            drawn.add_column(name, justify="left" if left else "right", overflow="fold", no_wrap=not left)
+        for texts in sheet.rows:
+            drawn.add_row(*(Text(text) for text in texts))
+        console.print(drawn)
+        for line in sheet.lines:
+            console.print(Text(line))
+    console.print(Text(closing))
+    return stream.getvalue()
+
+
+def markdown(heading: str, sheets: Sequence[Sheet], closing: str) -> str:
+    """Return tables as Markdown."""
+    from tabulate import tabulate
+
+    from rsbench.leaderboard.render.markdown import escape
+
+    parts = [f"# {heading}\n"]
+    for sheet in sheets:
+        text = tabulate(
+            [[escape(c) for c in row] for row in sheet.rows],
+            sheet.names,
+            tablefmt="github",
+            disable_numparse=True,
+            colalign=["left" if name in sheet.left else "right" for name in sheet.names],
+        )
+        lines = "".join(f"\n{escape(line)}\n" for line in sheet.lines)
+        parts.append(f"## {escape(sheet.title)}\n{lines}\n{text}\n")
+    parts.append(f"{closing}\n")
+    return "\n".join(parts)

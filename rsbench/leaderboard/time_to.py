@@ -1,0 +1,198 @@
+"""The board of time to accuracy: what training took until the validation score first reached a target.
+
+One table for each protocol fingerprint, device, precision and compile mode; never mixed.  Seconds are those of training
+steps and of waiting for their batches; validation is left out, and set-up, in which the network is compiled, is in a
+column of its own.  What is compiled anew within training, for images of another size, counts as training.
+Targets are scores of the validation split, since test data may not steer anything.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rsbench.leaderboard.aggregate import GATE, configuration
+from rsbench.leaderboard.board import matches
+from rsbench.leaderboard.machines import machine
+from rsbench.leaderboard.pace import SCORES, Arrival, arrival, marks, score_name
+from rsbench.records.store import LoadedRecord
+from rsbench.records.throughput import is_throughput
+
+# Task, dataset, protocol, fingerprint, score and machine: what the rows of a table have in common.
+_Key = tuple[str, str, str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What a configuration took to one target: means over the seeds that reached it, ``None`` where not all are known.
+
+    Attributes:
+        reached: how many seeds did.
+        seconds, samples: of training; with_setup: seconds with those before the first step.
+    """
+
+    target: float
+    reached: int
+    seconds: float | None = None
+    with_setup: float | None = None
+    samples: float | None = None
+
+
+@dataclass(frozen=True)
+class PaceRow:
+    """One configuration on one machine.
+
+    Attributes:
+        reaches: one for each target of the table.
+        epochs, score: trained, and of the last validation, means over seeds.
+        data_wait: share of the training time that was spent waiting for batches, mean over the seeds that know it.
+        flags: the gates that a seed failed.
+    """
+
+    system: str
+    recipe: str
+    division: str
+    seeds: tuple[int, ...]
+    reaches: tuple[Reach, ...]
+    epochs: float
+    score: float
+    data_wait: float | None
+    flags: tuple[str, ...]
+    run_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PaceTable:
+    """Rows that may be compared, first those that reached the hardest target fastest; targets from easy to hard."""
+
+    task: str
+    dataset: str
+    protocol: str
+    fingerprint: str
+    score: str
+    machine: str
+    targets: tuple[float, ...]
+    rows: tuple[PaceRow, ...]
+
+    @property
+    def title(self) -> str:
+        """Heading."""
+        return f"{self.dataset} / {self.protocol}: time to {SCORES[self.score]}; {self.machine}"
+
+
+@dataclass(frozen=True)
+class PaceBoard:
+    """Tables, and one sentence for each thing that is not in them."""
+
+    tables: tuple[PaceTable, ...]
+    problems: tuple[str, ...] = field(default=())
+
+
+def build(
+    records: Sequence[LoadedRecord],
+    targets: Sequence[float] = (),
+    *,
+    task: str | None = None,
+    dataset: str | None = None,
+    protocol: str | None = None,
+    division: str | None = None,
+    tag: str | None = None,
+) -> PaceBoard:
+    """Return the board of the runs that match every filter given; *tag* is one of the model's.
+
+    Args:
+        targets: in place of those that the records' protocols declare.
+    """
+    runs = [r.record for r in records if not is_throughput(r.record) and r.record["plan"]["division"] != "debug"]
+    runs = [r for r in runs if matches(r["plan"], task, dataset, protocol, division, tag)]
+    runs.sort(key=lambda r: (r["created"], r["run_id"]))
+    trained = [r for r in runs if r["status"] == "ok" and (r["train"] or {}).get("curve")]
+    groups: dict[_Key, list[dict[str, Any]]] = {}
+    for record in trained:
+        name, where = score_name(record), machine(record)
+        if name is not None and where is not None:
+            groups.setdefault((*_protocol(record), name, where), []).append(record)
+    tables = [_table(key, members, targets) for key, members in sorted(groups.items())]
+    return PaceBoard(tuple(t for t in tables if t.targets), (*_left_out(runs, trained), *_undeclared(tables)))
+
+
+def _protocol(record: dict[str, Any]) -> tuple[str, str, str, str]:
+    plan = record["plan"]
+    return plan["task"], plan["dataset"]["name"], plan["protocol"]["name"], plan["protocol"]["fingerprint"]
+
+
+def _left_out(runs: Sequence[dict[str, Any]], trained: Sequence[dict[str, Any]]) -> list[str]:
+    """Say which runs failed, which ran on nobody knows what, and how many were never validated."""
+    failed = [f"{r['run_id']} is not on the board: {r['error']['message']}" for r in runs if r["error"]]
+    nowhere = [f"{r['run_id']} is not on the board: its device is not known." for r in trained if machine(r) is None]
+    blind = Counter(_protocol(r)[1:3] for r in trained if score_name(r) is None)
+    unseen = [
+        f"{count} run{'s' * (count > 1)} under '{name}' of {dataset} never saw a validation split."
+        for (dataset, name), count in sorted(blind.items())
+    ]
+    return [*failed, *nowhere, *unseen]
+
+
+def _undeclared(tables: Sequence[PaceTable]) -> list[str]:
+    """One sentence for each protocol without targets."""
+    names = dict.fromkeys((t.protocol, t.dataset) for t in tables if not t.targets)
+    return [f"'{name}' of {dataset} declares no targets: name some with --target." for name, dataset in names]
+
+
+def _table(key: _Key, members: list[dict[str, Any]], targets: Sequence[float]) -> PaceTable:
+    declared = (t for record in members for t in record["plan"]["protocol"].get("targets") or ())
+    wanted = tuple(sorted(set(targets or declared)))
+    configurations: dict[str, dict[int, dict[str, Any]]] = {}
+    for record in members:  # the newest of a seed counts
+        found = configurations.setdefault(configuration(record["plan"]), {})
+        found[record["plan"]["seed"]] = record
+    rows = [_row([seeds[s] for s in sorted(seeds)], wanted) for seeds in configurations.values()]
+    return PaceTable(*key, wanted, tuple(sorted(rows, key=_order)))
+
+
+def _order(row: PaceRow) -> tuple[Any, ...]:
+    """From the hardest target on: the larger share of seeds that reached it, then the fewer seconds."""
+    worst = float("inf")
+    hardest = [
+        (-reach.reached / len(row.seeds), worst if reach.seconds is None else reach.seconds)
+        for reach in reversed(row.reaches)
+    ]
+    return hardest, -row.score, row.system, row.recipe, row.run_ids
+
+
+def _row(records: Sequence[dict[str, Any]], targets: Sequence[float]) -> PaceRow:
+    plan = records[0]["plan"]
+    waits = [(r["perf"] or {}).get("data_wait_fraction") for r in records]
+    known = [w for w in waits if w is not None]
+    failed = {c["name"].removeprefix(GATE) for r in records for c in r["checks"] if _is_failed_gate(c)}
+    return PaceRow(
+        system=plan["model"]["label"],
+        recipe=plan["recipe"].get("name", ""),
+        division=plan["division"],
+        seeds=tuple(r["plan"]["seed"] for r in records),
+        reaches=tuple(_reach(records, target) for target in targets),
+        epochs=statistics.fmean(r["train"]["epochs"] for r in records),
+        score=statistics.fmean(marks(r)[-1].score for r in records),
+        data_wait=statistics.fmean(known) if known else None,
+        flags=tuple(sorted(failed)),
+        run_ids=tuple(r["run_id"] for r in records),
+    )
+
+
+def _is_failed_gate(check: dict[str, Any]) -> bool:
+    return check["name"].startswith(GATE) and not check["ok"]
+
+
+def _reach(records: Sequence[dict[str, Any]], target: float) -> Reach:
+    found = [a for a in (arrival(record, target) for record in records) if a is not None]
+    means = {name: _mean(found, name) for name in ("seconds", "with_setup", "samples")}
+    return Reach(target, len(found), **means)
+
+
+def _mean(found: Sequence[Arrival], name: str) -> float | None:
+    """Mean over seeds; of some of them it would be another number."""
+    values = [getattr(one, name) for one in found]
+    return statistics.fmean(values) if values and None not in values else None
