@@ -37,8 +37,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(root: Path, cwd: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "RSBENCH_DATA": str(root), "COLUMNS": "160", **variables}
     command = [sys.executable, "-m", "rsbench", *arguments]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=cwd, env=environment, start_new_session=True, **pipes)  # type: ignore[call-overload]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    heeded = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would theirs
+    try:
+        return subprocess.Popen(command, cwd=cwd, env=environment, **options)  # type: ignore[call-overload]
+    finally:
+        signal.signal(signal.SIGINT, heeded)
 
 
 def rsbench(root: Path, cwd: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
