@@ -71,7 +71,7 @@ def new(
 ) -> None:
     """Write a package that works: install it, test it, and change it into your own.
 
-    Examples: rsbench plugins new my-net; rsbench plugins new my-loss --kind loss --out ~/work/my-loss
+    Examples: rsbench plugins new my-net; rsbench plugins new my-loss --kind loss --out packages/my-loss
     """
     from rsbench.scaffold import write
 

@@ -29,7 +29,7 @@ from rsbench.plan import RunPlan
 from rsbench.records.throughput import quantile
 
 METHODS: Final = ("training_loss",)  # of a network, beside its forward
-SHORT: Final = 30.0  # seconds of eager steps; compiling a ResNet-18 takes 20 to 90
+SHORT: Final = 30.0  # seconds of eager steps; compiling `tiny-cnn` takes half of that
 MARGIN: Final = 0.95  # of the eager time, which compiled steps with their compilation have to stay below
 WINDOW: Final = 0.2  # seconds
 WINDOWS: Final = 3

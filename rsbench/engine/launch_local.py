@@ -22,7 +22,7 @@ from rsbench.engine import worker
 from rsbench.engine.outcome import Outcome, interrupted, record_death
 from rsbench.plan import RunPlan
 
-# Waiting OpenMP threads that spin as long as they do by default (300,000 turns) make two jobs on two cores ten times
+# Waiting OpenMP threads that spin as long as they do by default (300,000 turns) make two jobs on two cores many times
 # slower than one after the other; threads that do not spin at all lose a quarter to being woken, and 1,000 turns are
 # enough to save it.  Large blocks that malloc hands back to the system after each batch cost more than the work on
 # them.  All are read when a process starts; what the user has set comes first.

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from one_run import one_run
 from torch import nn
 
 from rsbench.engine import train
@@ -15,7 +16,7 @@ from rsbench.engine.alone import Alone
 from rsbench.engine.back_off import CHECK, WATCHED, Gradients
 from rsbench.engine.loader import Batch
 from rsbench.engine.run import execute
-from rsbench.plan import RunPlan, RunRequest, expand
+from rsbench.plan import RunPlan
 
 CPU = torch.device("cpu")
 BATCH = 8
@@ -85,18 +86,7 @@ def gradients_of(model: nn.Module, epoch: int | None = 1) -> Gradients:
 def plan_of(root: Path, out: Path, **changes: Any) -> RunPlan:
     recipe = {"epochs": 3, "batch": BATCH, "schedule": "constant", "schedule_options": {}, "augmentation": {}}
     recipe |= {"optimizer": "sgd", "lr": 1e-4, "precision": "fp32"}
-    request = RunRequest(
-        models=(("tiny-cnn", {}),),
-        dataset="eurosat",
-        data_root=root,
-        out=str(out),
-        seeds=(0,),
-        changes=recipe,
-        threads=1,
-        device="cpu",
-        **changes,
-    )
-    return expand(request)[0]
+    return one_run(root, out, recipe, **changes)
 
 
 def run_of(root: Path, out: Path, monkeypatch: pytest.MonkeyPatch, model: type[nn.Module], **changes: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from one_run import one_run
 from torch import nn
 
 from rsbench.engine import compile_choice, train
@@ -20,7 +21,7 @@ from rsbench.engine.loader import Batch
 from rsbench.engine.run import execute
 from rsbench.errors import RunError, UserErrors
 from rsbench.leaderboard.machines import machine
-from rsbench.plan import RunPlan, RunRequest, expand
+from rsbench.plan import RunPlan
 
 CPU = torch.device("cpu")
 compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler")
@@ -207,18 +208,7 @@ def test_compiled_by_inductor() -> None:
 
 def plan_of(root: Path, out: Path, **changes: Any) -> RunPlan:
     recipe = {"epochs": 3, "batch": 8, "schedule": "constant", "schedule_options": {}, "augmentation": {}, "lr": 1e-3}
-    request = RunRequest(
-        models=(("tiny-cnn", {}),),
-        dataset="eurosat",
-        data_root=root,
-        out=str(out),
-        seeds=(0,),
-        changes=recipe | {"precision": "fp32"},
-        threads=1,
-        device="cpu",
-        **changes,
-    )
-    return expand(request)[0]
+    return one_run(root, out, recipe | {"precision": "fp32"}, **changes)
 
 
 def run_of(root: Path, out: Path, **changes: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from one_run import one_run
 from torch import nn
 
 from rsbench.data.prepare import prepare
@@ -21,7 +22,7 @@ from rsbench.engine.distributed import ALONE, Ranks
 from rsbench.engine.distributed_world import LOCALHOST, Place, _free_port
 from rsbench.engine.evaluate import evaluate
 from rsbench.engine.loader import ArrayLoader, Normalisation
-from rsbench.plan import RunPlan, RunRequest, expand
+from rsbench.plan import RunPlan
 from rsbench.records.store import load_all
 from rsbench.records.verify import verify
 from rsbench.registry import registry
@@ -55,17 +56,7 @@ def plan_of(root: Path, out: Path, **changes: Any) -> RunPlan:
         "precision": "fp32",
         "augmentation": {"hflip": 0.5, "quarter_turns": True, "shift": 3},
     }
-    request = RunRequest(
-        models=(("tiny-cnn", {}),),
-        dataset="eurosat",
-        data_root=root,
-        out=str(out),
-        seeds=(0,),
-        changes=recipe | changes,
-        threads=1,
-        device="cpu",
-    )
-    return expand(request)[0]
+    return one_run(root, out, recipe | changes)
 
 
 def everything(root: Path, out: Path, place: Place | None) -> dict[str, Any]:

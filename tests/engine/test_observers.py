@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from one_run import one_run
 
 from rsbench import hookimpl
 from rsbench.data.prepare import prepare
 from rsbench.engine.run import execute
 from rsbench.errors import UserErrors
 from rsbench.observing import SWITCH, observing
-from rsbench.plan import RunPlan, RunRequest, expand
+from rsbench.plan import RunPlan
 from rsbench.records import store
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
@@ -51,17 +52,7 @@ def watched() -> Iterator[Any]:
 
 def make_plan(root: Path, out: Path, **changes: Any) -> RunPlan:
     recipe = {"epochs": 2, "batch": 8, "augmentation": {"hflip": 0.5}, **changes}
-    request = RunRequest(
-        models=(("baseline-cnn", {}),),
-        dataset="eurosat",
-        data_root=root,
-        out=str(out),
-        seeds=(0,),
-        changes=recipe,
-        threads=1,
-        device="cpu",
-    )
-    return expand(request)[0]
+    return one_run(root, out, recipe, "baseline-cnn")
 
 
 @pytest.fixture(scope="module")

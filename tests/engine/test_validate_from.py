@@ -5,24 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from one_run import one_run
+
 from rsbench.engine.run import execute
-from rsbench.plan import RunPlan, RunRequest, expand
+from rsbench.plan import RunPlan
 
 RECIPE = {"epochs": 4, "batch": 8, "schedule": "constant", "schedule_options": {}, "augmentation": {}}
 
 
 def plan(root: Path, out: Path, **changes: Any) -> RunPlan:
-    request = RunRequest(
-        models=(("tiny-cnn", {}),),
-        dataset="eurosat",
-        data_root=root,
-        out=str(out),
-        seeds=(0,),
-        changes=RECIPE | changes,
-        threads=1,
-        device="cpu",
-    )
-    return expand(request)[0]
+    return one_run(root, out, RECIPE | changes)
 
 
 def test_earlier_epochs_are_neither_scored_nor_selected(tiny_root: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from rsbench.leaderboard.board import Board
@@ -46,12 +46,17 @@ def rows(board: Board) -> list[dict[str, Any]]:
 
 def render_json(board: Board) -> str:
     """Return the rows as a JSON list."""
-    return json.dumps(rows(board), indent=1, allow_nan=False) + "\n"
+    return json_of(rows(board))
 
 
 def render_csv(board: Board) -> str:
     """Return the rows as CSV."""
     return csv_of(rows(board))
+
+
+def json_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as a JSON list."""
+    return json.dumps(rows, indent=1, allow_nan=False) + "\n"
 
 
 def csv_of(rows: Iterable[Mapping[str, Any]]) -> str:

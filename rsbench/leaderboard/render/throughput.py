@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, Final
 
 from rsbench.leaderboard.render import sheet
-from rsbench.leaderboard.render.data import csv_of
+from rsbench.leaderboard.render.data import csv_of, json_of
 from rsbench.leaderboard.render.sheet import Sheet
 from rsbench.leaderboard.throughput import SpeedBoard, SpeedRow, SpeedTable
 
@@ -134,7 +133,7 @@ def flat(board: SpeedBoard) -> list[dict[str, Any]]:
 
 def as_json(board: SpeedBoard) -> str:
     """Return the rows as a JSON list."""
-    return json.dumps(flat(board), indent=1, allow_nan=False) + "\n"
+    return json_of(flat(board))
 
 
 def as_csv(board: SpeedBoard) -> str:
