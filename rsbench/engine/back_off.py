@@ -180,7 +180,9 @@ class Gradients:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on as before an interruption; what was compiled then is compiled again by whoever starts the run."""
-        self.parts, self._history = state.get("parts", 1), list(state.get("history", ()))
+        self._history = list(state.get("history", ()))
+        if self.retries:  # ranks have a part of each batch already, and cannot cut it
+            self.parts = state.get("parts", 1)
         if state.get("checkpointed") and not self.checkpointed:
             checkpoint_activations(self.network)
             self.checkpointed, self._try_checkpoints = True, False

@@ -181,6 +181,16 @@ def test_ranks_do_not_retry(monkeypatch: pytest.MonkeyPatch) -> None:
         taken(model, batch())
 
 
+def test_ranks_do_not_cut_what_one_device_had_to() -> None:
+    alone = gradients_of(Short())
+    alone.parts = 4
+    ranked = Gradients(Labelling(), nn.CrossEntropyLoss(), Alone(CPU, "fp32"), Short(), CPU, retries=False)
+    ranked.load_state_dict(alone.state_dict())
+    resumed = gradients_of(Short())
+    resumed.load_state_dict(alone.state_dict())
+    assert (ranked.parts, resumed.parts) == (1, 4)
+
+
 def test_a_step_is_done_again_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same dropout and the same running statistics as a step that was cut from the beginning."""
     torch.manual_seed(0)
