@@ -55,8 +55,8 @@ class Counting(ArrayLoader):
 
     moved = 0
 
-    def _gather(self, positions: np.ndarray, buffer: torch.Tensor) -> torch.Tensor:
-        taken = super()._gather(positions, buffer)
+    def _gather(self, rows: torch.Tensor, buffer: torch.Tensor) -> torch.Tensor:
+        taken = super()._gather(rows, buffer)
         self.moved += taken.nbytes
         return taken
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self
 
@@ -18,6 +17,7 @@ import torch.nn.functional as F
 
 from rsbench.engine.augment import Augmentation, apply_turn, draw
 from rsbench.engine.distributed import ALONE, Ranks
+from rsbench.engine.streaming import streamed
 from rsbench.errors import UserError
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
@@ -183,7 +183,7 @@ class ArrayLoader:
         mean = torch.tensor(normalisation.mean, dtype=torch.float32, device=device).view(1, -1, 1, 1)
         std = torch.tensor(normalisation.std, dtype=torch.float32, device=device).view(1, -1, 1, 1)
         self._scale, self._offset = 1 / std, -mean / std
-        self._wide: tuple[torch.Tensor, torch.Tensor] | None = None
+        self._scales: list[float] = self._scale.flatten().tolist()
 
     def among(self, ranks: Ranks) -> Self:
         """Return a loader for one of several ranks: of its slice of each training batch, and of its part in order.
@@ -262,25 +262,32 @@ class ArrayLoader:
         return [Group(batch[own], each, batch, share) for batch, each in zip(batches, counts, strict=True)]
 
     def _produce(self, groups: list[Group], draws: np.ndarray | None, epoch: int | None) -> Iterator[Batch]:
-        if not self.streams:
-            for group in groups:
-                raw = self._gather(group.images, self._raw[0])
-                yield self._finish(raw, group, draws, epoch)
+        if not groups:
             return
-        with ThreadPoolExecutor(1) as pool:
-            pending = None
-            for k, group in enumerate(groups):
-                raw = pending.result() if pending else self._gather(group.images, self._raw[0])
-                on_device = raw.to(self.device, non_blocking=True)
-                if k + 1 < len(groups):
-                    torch.cuda.current_stream(self.device).synchronize()
-                    pending = pool.submit(self._gather, groups[k + 1].images, self._raw[(k + 1) % 2])
-                yield self._finish(on_device, group, draws, epoch)
+        rows = self._rows(groups)
+        gathered = (
+            streamed(self._gather, rows, self._raw, self._send)
+            if self.streams
+            else (self._gather(each, self._raw[0]) for each in rows)
+        )
+        for group, raw in zip(groups, gathered, strict=True):
+            yield self._finish(raw, group, draws, epoch)
 
-    def _gather(self, positions: np.ndarray, buffer: torch.Tensor) -> torch.Tensor:
-        index = torch.from_numpy(self.image_index[self.samples[positions]])
-        out = buffer[: len(positions)]
-        return torch.index_select(self.images, 0, index.to(self.images.device), out=out)
+    def _rows(self, groups: list[Group]) -> Sequence[torch.Tensor]:
+        """Return the image numbers int64 [b] of each group, sent to where the images are in one piece."""
+        positions = np.concatenate([group.images for group in groups])
+        rows = torch.from_numpy(self.image_index[self.samples[positions]]).to(self.images.device)
+        return rows.split([len(group.images) for group in groups])
+
+    def _gather(self, rows: torch.Tensor, buffer: torch.Tensor) -> torch.Tensor:
+        return torch.index_select(self.images, 0, rows, out=buffer[: len(rows)])
+
+    def _send(self, raw: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event]:
+        """Return *raw* on the device, and what happens once it has been read."""
+        sent = raw.to(self.device, non_blocking=True)
+        event = torch.cuda.Event()
+        event.record(torch.cuda.current_stream(self.device))
+        return sent, event
 
     def _finish(self, raw: torch.Tensor, group: Group, draws: np.ndarray | None, epoch: int | None) -> Batch:
         positions = group.images
@@ -293,7 +300,7 @@ class ArrayLoader:
             floats = F.interpolate(floats, size=(side, side), mode="bilinear", antialias=True)
         if draws is not None and self.augmentation is not None and self.augmentation.acts_on_floats:
             floats = self.augmentation.on_floats(floats, draws[positions])
-        torch.addcmul(*self._affine(floats), out=floats)
+        self._normalise(floats)
         targets = self.targets.select(self.samples[group.targets], epoch, self.device)
         return Batch(floats, targets, self.samples[positions], group.share)
 
@@ -306,14 +313,13 @@ class ArrayLoader:
                 floats.narrow(0, start, count).copy_(turned.view(torch.uint16) if self.unsigned16 else turned)
                 start += count
 
-    def _affine(self, floats: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return offset, images and scale of the images' size [1, C, S, S]: torch adds a product in one pass over
-        memory, but by vector instructions only where nothing is stretched within an image."""
-        if self._wide is None or self._wide[0].shape[1:] != floats.shape[1:]:
-            shape = (1, *floats.shape[1:])
-            self._wide = self._offset.expand(shape).contiguous(), self._scale.expand(shape).contiguous()
-        offset, scale = self._wide
-        return offset, floats, scale
+    def _normalise(self, floats: torch.Tensor) -> None:
+        """Scale and shift in place; on a CPU channel by channel, for torch uses no vectors there where it stretches."""
+        if floats.device.type != "cpu":
+            torch.addcmul(self._offset, floats, self._scale, out=floats)
+            return
+        for channel, offset, scale in zip(floats.unbind(1), self._offset.flatten(), self._scales, strict=True):
+            torch.add(offset, channel, alpha=scale, out=channel)
 
     def _side(self, epoch: int | None) -> int | None:
         """Side in pixels that images are resized to; ``None``: they stay as stored."""
