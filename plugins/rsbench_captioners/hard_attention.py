@@ -36,7 +36,9 @@ class HardAttention(ShowAttendTell):
 
     def choose(self, weights: torch.Tensor) -> torch.Tensor:
         """Return one place of each row of weights [N, P], int64 [N]."""
-        return torch.multinomial(weights, 1)[:, 0] if self.training else weights.argmax(1)
+        if self.training:  # as torch.multinomial does, which looks at the weights and so waits for a GPU
+            weights = weights / torch.empty_like(weights).exponential_()
+        return weights.argmax(1)
 
     def read(self, weights: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, State]:
         """Return the value of the chosen place, the weights and the place."""

@@ -57,7 +57,7 @@ def regularisers(weights: torch.Tensor, valid: torch.Tensor, kept: torch.Tensor)
     total = (weights * kept[..., None]).sum(1)
     doubly = (((1 - total) ** 2 * valid).sum(1) / count).mean()
     variance = ((weights - 1 / count[:, None, None]) ** 2 * valid[:, None]).sum(2)
-    return DOUBLY_STOCHASTIC * doubly - VARIANCE * variance[kept].mean()
+    return DOUBLY_STOCHASTIC * doubly - VARIANCE * (variance * kept).sum() / kept.sum()
 
 
 def structured_attention(

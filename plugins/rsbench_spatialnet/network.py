@@ -155,5 +155,7 @@ class Answerer(nn.Module):
         if self.head.count_type < 0:
             return loss(logits.float(), answers)
         known = (questions.kind == self.head.count_type) & counts.isfinite()
-        total = F.mse_loss(regressed[known].float(), counts[known].log1p()) if known.any() else regressed.sum() * 0
-        return total + loss(logits[~known].float(), answers[~known]) if (~known).any() else total
+        counted, others = (mask.nonzero().squeeze(1) for mask in (known, ~known))
+        none = regressed.sum() * 0
+        total = F.mse_loss(regressed[counted].float(), counts[counted].log1p()) if len(counted) else none
+        return total + loss(logits[others].float(), answers[others]) if len(others) else total

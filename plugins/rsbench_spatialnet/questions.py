@@ -53,10 +53,12 @@ class QuestionHead(nn.Module):
         super().__init__()
         self.answers = len(answers)
         self.count_type = types.index("count") if regression and "count" in types else -1
-        self.own = [own_answers(kind, answers) for kind in types]
-        sizes = [len(a) for a in self.own] if regression else [self.answers]
+        own = [own_answers(kind, answers) for kind in types]
+        for k, numbers in enumerate(own):
+            self.register_buffer(f"own{k}", torch.tensor(numbers, dtype=torch.int64), persistent=False)
+        sizes = [len(a) for a in own] if regression else [self.answers]
         self.heads = nn.ModuleList(nn.Linear(dim, 1 if k == self.count_type else size) for k, size in enumerate(sizes))
-        edges = [bucket_edges(answers[a]) for a in self.own[self.count_type]] if self.count_type >= 0 else []
+        edges = [bucket_edges(answers[a]) for a in own[self.count_type]] if self.count_type >= 0 else []
         self.register_buffer("low", torch.tensor([a for a, _ in edges]), persistent=False)
         self.register_buffer("high", torch.tensor([b for _, b in edges]), persistent=False)
 
@@ -72,16 +74,20 @@ class QuestionHead(nn.Module):
                 regressed = values[:, 0]
                 values = self.bucket_logits(regressed)
             mine = torch.full_like(logits, NEVER)
-            mine[:, self.own[k]] = values.to(mine.dtype)
+            mine = mine.index_copy(1, self.get_buffer(f"own{k}"), values.to(mine.dtype))
             logits = torch.where((kind == k)[:, None], mine, logits)
         return logits, regressed
 
     def bucket_logits(self, regressed: torch.Tensor) -> torch.Tensor:
         """Log-probability of each bucket for a normal variable about the regressed log1p count."""
         x = regressed.float()[:, None]
-        normal = torch.distributions.Normal(0.0, 1.0)
-        inside = normal.cdf((self.high - x) / SPREAD) - normal.cdf((self.low - x) / SPREAD)
+        inside = _normal_cdf((self.high - x) / SPREAD) - _normal_cdf((self.low - x) / SPREAD)
         return inside.clamp_min(1e-12).log()
+
+
+def _normal_cdf(x: torch.Tensor) -> torch.Tensor:
+    """As ``torch.distributions.Normal(0, 1).cdf``, which keeps numbers on the CPU and looks at *x* first."""
+    return 0.5 * (1 + torch.erf(x / math.sqrt(2)))
 
 
 def own_answers(kind: str, answers: Sequence[str]) -> list[int]:

@@ -47,7 +47,7 @@ class Bazi2022(Encoding):
         """Map images [I, C, S, S] and B questions to the logarithms of probabilities [B, A]."""
         padding = questions.tokens == PAD
         embedded = self.embed(questions.tokens)
-        words = embedded + positions(*embedded.shape[1:]).to(embedded)
+        words = embedded + positions(*embedded.shape[1:]).to(embedded, non_blocking=True)
         patches = self.patches(self.encoder(images)[-1].flatten(2).transpose(1, 2))[questions.image]
         for of_image, of_words in zip(self.image_decoders, self.word_decoders, strict=True):
             patches, words = (

@@ -25,6 +25,8 @@ class QuestionGRU(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return states [B, width]; padding comes after the last word and changes nothing."""
-        states, _ = self.gru(self.embed(tokens))
+        # On a GPU autocast takes recurrent layers in float16, where gradients vanish unless the loss is scaled.
+        with torch.autocast(tokens.device.type, enabled=False):
+            states, _ = self.gru(self.embed(tokens))
         last = (tokens != PAD).sum(1) - 1
         return states[torch.arange(len(tokens), device=tokens.device), last]

@@ -107,6 +107,6 @@ class Yuan2022(Lobry2020):
     ) -> torch.Tensor:
         """Return the loss of the questions that the curriculum has reached."""
         del counts
-        chosen = self.curriculum.choose(questions)
+        chosen = self.curriculum.choose(questions).nonzero().squeeze(1)
         reached = Questions(questions.tokens[chosen], questions.image[chosen], questions.kind[chosen])
         return loss(self(images, reached), answers[chosen])

@@ -78,8 +78,12 @@ def throughput(
       rsbench throughput spatialnet-vit --task vqa --classes 9 --json
     """
     from rsbench.config import parse_pairs
+    from rsbench.engine.distributed_world import outside
+    from rsbench.errors import UserError
     from rsbench.throughput import ThroughputRequest, expand, parse_batches, parse_mode
 
+    if outside() is not None:
+        raise UserError("Throughput is that of one device: start one process, without torchrun or srun --ntasks.")
     plans = expand(
         ThroughputRequest(
             models=tuple(models),

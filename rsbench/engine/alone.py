@@ -37,7 +37,9 @@ class Alone:
         """Add the gradients of a scalar loss."""
         loss.backward()
 
-    def clip_gradients(self, model: nn.Module, optimizer: torch.optim.Optimizer, max_norm: float) -> None:
+    def clip_gradients(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, max_norm: float, error_if_nonfinite: bool = False
+    ) -> None:
         """Scale the gradients of *model* down to the norm *max_norm* where they are above it."""
         del optimizer
-        nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+        nn.utils.clip_grad_norm_(model.parameters(), max_norm, error_if_nonfinite=error_if_nonfinite)

@@ -158,8 +158,8 @@ def apply_turn(images: torch.Tensor, code: int) -> torch.Tensor:
 def shift(images: torch.Tensor, u: np.ndarray, v: np.ndarray, pixels: int) -> torch.Tensor:
     """Move each image by up to +-``pixels`` in x (draw ``u``) and y (draw ``v``), reflecting at the border."""
     b, _, height, width = images.shape
-    rows = _moved_index(v, pixels, height).to(images.device)
-    columns = _moved_index(u, pixels, width).to(images.device)
+    rows = _moved_index(v, pixels, height).to(images.device, non_blocking=True)
+    columns = _moved_index(u, pixels, width).to(images.device, non_blocking=True)
     batch = torch.arange(b, device=images.device)[:, None, None]
     return images.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
@@ -175,7 +175,7 @@ def rotate_and_scale(images: torch.Tensor, angles: np.ndarray, zooms: np.ndarray
     cos, sin = np.cos(angles) / zooms, np.sin(angles) / zooms
     zero = np.zeros_like(cos)
     theta = np.stack([np.stack([cos, -sin, zero], 1), np.stack([sin, cos, zero], 1)], 1).astype(np.float32)
-    matrices = torch.from_numpy(theta).to(images.device)
+    matrices = torch.from_numpy(theta).to(images.device, non_blocking=True)
     grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
@@ -194,7 +194,7 @@ def color_jitter(images: torch.Tensor, draws: np.ndarray, strengths: Any, top: f
 
     def factor(name: str, strength: float, centre: float) -> torch.Tensor:
         values = centre + (draws[:, _COLUMN[name]] * 2 - 1) * strength
-        return torch.from_numpy(values.astype(np.float32)).to(images.device)
+        return torch.from_numpy(values.astype(np.float32)).to(images.device, non_blocking=True)
 
     brightness, contrast, saturation, hue = (float(x) for x in strengths)
     unit = images / top
@@ -211,7 +211,7 @@ def blur(images: torch.Tensor, draws: np.ndarray, sigmas: Any) -> torch.Tensor:
     from kornia.filters import gaussian_blur2d
 
     low, high = (float(x) for x in sigmas)
-    sigma = torch.from_numpy((low + draws * (high - low)).astype(np.float32)).to(images.device)
+    sigma = torch.from_numpy((low + draws * (high - low)).astype(np.float32)).to(images.device, non_blocking=True)
     return gaussian_blur2d(images, (3, 3), sigma[:, None].expand(-1, 2), border_type="reflect")
 
 
@@ -225,4 +225,4 @@ def erase(images: torch.Tensor, draws: np.ndarray, probability: float) -> torch.
     inside_y = (ys >= y0[:, None]) & (ys < (y0 + side)[:, None])
     inside_x = (xs >= x0[:, None]) & (xs < (x0 + side)[:, None])
     mask = hit[:, None, None] & inside_y[:, :, None] & inside_x[:, None, :]
-    return images.masked_fill(torch.from_numpy(mask)[:, None].to(images.device), 0.0)
+    return images.masked_fill(torch.from_numpy(mask)[:, None].to(images.device, non_blocking=True), 0.0)

@@ -15,7 +15,7 @@ from torch import nn
 
 from rsbench.engine.accumulate import between, can_cut, cut
 from rsbench.engine.activations import checkpoint_activations
-from rsbench.engine.compilation import Compiled
+from rsbench.engine.compilation import Compiled, forget
 from rsbench.engine.snapshot import Snapshot
 from rsbench.engine.throughput.memory import is_out_of_memory, release
 from rsbench.errors import RunError
@@ -83,7 +83,7 @@ class Gradients:
             if not self.retries or not is_out_of_memory(error):
                 raise
         self.network.zero_grad(set_to_none=True)  # only here: the error held on to the frames, and they to tensors
-        release(self.device)
+        (release if self.compiled is None else forget)(self.device)  # CUDA graphs of the whole batch hold memory
         if before is not None:
             before.restore()
         self._back_off(batch, "" if before is not None else ", the first of them with random numbers of its own")

@@ -109,15 +109,15 @@ def load_state(path: Path) -> dict[str, Any] | None:
 
 
 def random_state() -> dict[str, Any]:
-    """State of torch's generators (dropout and the like)."""
+    """State of torch's generators (dropout and the like): on the CPU, and on the current GPU where one is in use."""
     state: dict[str, Any] = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_initialized():
-        state["cuda"] = torch.cuda.get_rng_state_all()
+        state["gpu"] = torch.cuda.get_rng_state()
     return state
 
 
 def set_random_state(state: Mapping[str, Any]) -> None:
-    """Inverse of :func:`random_state`."""
+    """Inverse of :func:`random_state`; the GPU may be another, on a machine with fewer of them."""
     torch.set_rng_state(state["cpu"])
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    if "gpu" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["gpu"])

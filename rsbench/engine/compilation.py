@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from rsbench.engine.throughput.memory import release
+
 
 class Compiled:
     """Lets ``torch.compile`` do a network's forward, and other methods of it; can be switched off and on again.
@@ -46,3 +48,10 @@ class Compiled:
             yield
         finally:
             self.on()
+
+
+def forget(device: torch.device) -> None:
+    """Drop all compiled code, and with it the memory that its CUDA graphs keep for themselves; what is called again is
+    compiled again."""
+    torch.compiler.reset()
+    release(device)

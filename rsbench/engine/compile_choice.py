@@ -17,7 +17,7 @@ from torch import nn
 
 from rsbench.engine import checkpoint
 from rsbench.engine.back_off import Gradients
-from rsbench.engine.compilation import Compiled
+from rsbench.engine.compilation import Compiled, forget
 from rsbench.engine.phases import freeze, phases_of, set_training_mode
 from rsbench.engine.snapshot import Snapshot
 from rsbench.engine.throughput.clock import Step, clock_of
@@ -33,6 +33,7 @@ SHORT: Final = 30.0  # seconds of eager steps; compiling `tiny-cnn` takes half o
 MARGIN: Final = 0.95  # of the eager time, which compiled steps with their compilation have to stay below
 WINDOW: Final = 0.2  # seconds
 WINDOWS: Final = 3
+RECOMPILED: Final = 8  # for how many shapes torch compiles a function, before it gives up
 
 
 @dataclass
@@ -66,6 +67,7 @@ class Trial:
         steps: how many passes over such a batch the run has before it.
         train_only: which parameters are trained, as in a recipe's phase.
         dynamic: as :class:`rsbench.engine.compilation.Compiled` has it.
+        shapes: for how many shapes of batches the run will compile; that of *batch* is one of them.
     """
 
     job: Any
@@ -77,10 +79,11 @@ class Trial:
     steps: int
     train_only: str | None = None
     dynamic: bool | None = False
+    shapes: int = 1
 
     def compile(self, mode: str) -> Compiled:
         """Compile the network; what was compiled before is dropped."""
-        torch.compiler.reset()
+        forget(self.device)
         return Compiled(self.model, mode, METHODS, self.dynamic)
 
     def step(self) -> None:
@@ -122,9 +125,16 @@ def compile_for_training(plan: RunPlan, gradients: Gradients, train: Any, resume
         sum(phase["epochs"] for phase in phases) * len(train) * gradients.parts,
         phases[0]["train_only"],
         dynamic=False if plan.task == "classification" else None,
+        shapes=shapes_of(plan),
     )
     choice, gradients.compiled = choose(trial, asked, kept)
     return choice
+
+
+def shapes_of(plan: RunPlan) -> int:
+    """Return for how many shapes of batches a network is compiled, at most: the sides of the images; or, where texts
+    are of any length, which loops over words do not take as variable, as many as torch lets be."""
+    return 1 + len(plan.recipe["augmentation"].get("sizes", ())) if plan.task == "classification" else RECOMPILED
 
 
 def choose(trial: Trial, asked: str, kept: str | None = None) -> tuple[Choice, Compiled | None]:
@@ -163,31 +173,33 @@ def _forced(trial: Trial, mode: str) -> tuple[Choice, Compiled]:
     choice, compiled = Choice(mode, mode, "asked for"), trial.compile(mode)
     try:
         choice.compile_s[mode] = _seconds(trial.step, trial.device)
+        return choice, compiled
     except Exception as error:
-        if is_out_of_memory(error):  # training backs off
-            return choice, compiled
-        raise RunError(f"The network cannot be compiled ({_line(error)}); use --compile none.", "compile") from error
+        if not is_out_of_memory(error):
+            message = f"The network cannot be compiled ({_line(error)}); use --compile none."
+            raise RunError(message, "compile") from error
+    trial.model.zero_grad(set_to_none=True)
+    forget(trial.device)  # training compiles again, and backs off
     return choice, compiled
 
 
 def _measured(trial: Trial) -> tuple[Choice, Compiled | None]:
     """Time steps as they are, and compiled where that may pay."""
     choice = Choice(AUTO)
-    try:
-        eager = _eager(trial, choice)
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        choice.reason = "memory ran out"
+    eager = _eager(trial, choice)
+    if eager is None:
+        trial.model.zero_grad(set_to_none=True)
         release(trial.device)
+        choice.reason = "memory ran out"
         return choice, None
     if eager * trial.steps < SHORT:
         choice.reason = f"{eager * trial.steps:.3g} s of steps are too short for it to pay"
         return choice, None
-    tried = [_tried(trial, mode, choice) for mode in candidates(trial.device)]
-    choice.mode = fastest(choice, trial.steps)
+    tried = [_tried(trial, mode, choice) for mode in candidates(trial.device, trial.dynamic)]
+    choice.mode = fastest(choice, trial.steps, trial.shapes)
     choice.reason = "; ".join(["it pays" if choice.mode else "it does not pay", *filter(None, [choice.reason])])
     if choice.mode is None:
+        forget(trial.device)
         return choice, None
     last = tried[-1]
     if last is not None and last.mode == choice.mode:
@@ -198,12 +210,17 @@ def _measured(trial: Trial) -> tuple[Choice, Compiled | None]:
     return choice, compiled
 
 
-def _eager(trial: Trial, choice: Choice) -> float:
-    """Return the seconds of a step, measured closely only where the run is long enough."""
-    trial.step()
-    step_s = _seconds(trial.step, trial.device)
-    if step_s * trial.steps >= SHORT:
-        step_s = _steady(trial.step, trial.device)
+def _eager(trial: Trial, choice: Choice) -> float | None:
+    """Return the seconds of a step, measured closely only where the run is long enough; ``None``: memory ran out."""
+    try:
+        trial.step()
+        step_s = _seconds(trial.step, trial.device)
+        if step_s * trial.steps >= SHORT:
+            step_s = _steady(trial.step, trial.device)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
     choice.step_s[NONE] = step_s
     return step_s
 
@@ -224,18 +241,19 @@ def _tried(trial: Trial, mode: str, choice: Choice) -> Compiled | None:
     return None
 
 
-def candidates(device: torch.device) -> Sequence[str]:
-    """Modes that ``auto`` tries; CUDA graphs are the second."""
-    return ("default", "reduce-overhead") if device.type == "cuda" else ("default",)
+def candidates(device: torch.device, dynamic: bool | None) -> Sequence[str]:
+    """Modes that ``auto`` tries; the second records a CUDA graph of each shape, so that it is for batches of one shape
+    alone."""
+    return ("default", "reduce-overhead") if device.type == "cuda" and dynamic is False else ("default",)
 
 
-def fastest(choice: Choice, steps: int) -> str | None:
+def fastest(choice: Choice, steps: int, shapes: int = 1) -> str | None:
     """Return the mode of the fastest steps, if *steps* of them and all compilation take less than eager ones."""
     modes = [mode for mode in choice.step_s if mode != NONE]
     if not modes:
         return None
     best = min(modes, key=choice.step_s.__getitem__)
-    spent = sum(choice.compile_s.values())
+    spent = sum(choice.compile_s.values()) + (shapes - 1) * choice.compile_s[best]
     return best if spent + steps * choice.step_s[best] < MARGIN * steps * choice.step_s[NONE] else None
 
 
@@ -249,8 +267,9 @@ def _seconds(step: Step, device: torch.device) -> float:
 
 
 def _steady(step: Step, device: torch.device) -> float:
-    """Return the median over windows of the seconds of a step, after one that warms up."""
+    """Return the median over windows of the seconds of a step, after two that warm up."""
     clock = clock_of(device)
+    step()  # CUDA graphs are recorded in the second step; only from the third on do they run
     steps = steps_for(WINDOW, clock.window(step, 1))
     return quantile([clock.window(step, steps) / steps for _ in range(WINDOWS)], 0.5)
 

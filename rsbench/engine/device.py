@@ -50,6 +50,14 @@ def has_bf16(device: torch.device) -> bool:
     return bool(torch.cpu.get_capabilities().get("avx512_bf16")) if hasattr(torch.cpu, "get_capabilities") else False
 
 
+def set_arithmetic(precision: str) -> None:
+    """Let CUDA choose the fastest convolutions, and round to TF32 where the run is not ``fp32`` anyway: by default
+    torch does so in convolutions and recurrent layers."""
+    torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
+    torch.backends.cudnn.allow_tf32 = precision != "fp32"
+
+
 def pin_threads(threads: int) -> int:
     """Set torch's thread count (0: all usable cores) and return it."""
     count = threads or usable_cores()
@@ -73,9 +81,14 @@ def make_fabric(device: torch.device, precision: str, place: Place | None = None
     if precision in AUTOCAST:
         return Alone(device, precision)
     from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments import LightningEnvironment
 
-    devices: Any = [device.index or 0] if device.type == "cuda" else 1
-    fabric = Fabric(accelerator=device.type, devices=devices, precision=FABRIC_PRECISION[precision])  # type: ignore[arg-type]
+    fabric = Fabric(
+        accelerator=device.type,
+        devices=[device.index or 0] if device.type == "cuda" else 1,
+        precision=FABRIC_PRECISION[precision],  # type: ignore[arg-type]
+        plugins=LightningEnvironment(),  # in a batch script of SLURM, Fabric would ask for srun
+    )
     fabric.launch()
     return fabric
 
@@ -93,6 +106,12 @@ def set_up(fabric: Any, model: nn.Module, optimizer: torch.optim.Optimizer) -> t
     return wrapped, optimizer
 
 
+def scaling(fabric: Any) -> Any:
+    """Return what of *fabric* scales the loss, as fp16 needs, by a number that it learns and has in ``state_dict``;
+    ``None`` where nothing does."""
+    return None if isinstance(fabric, Alone) else fabric.strategy.precision
+
+
 def _fabric_of_ranks(device: torch.device, precision: str, place: Place, strategy: str) -> Any:
     """Join the ranks of a run, over gloo on CPUs and NCCL on GPUs."""
     from lightning_fabric import Fabric
@@ -101,9 +120,10 @@ def _fabric_of_ranks(device: torch.device, precision: str, place: Place, strateg
     joined = _sharding(place) if strategy == "fsdp" else _copying()
     joined.parallel_devices = [device] * place.devices
     joined.cluster_environment = LightningEnvironment()
+    own: Any = place.devices if device.index is None else [device.index]  # Fabric checks that it sees those named
     fabric = Fabric(
         accelerator=device.type,
-        devices=place.devices,
+        devices=own,
         num_nodes=place.world // place.devices,
         strategy=joined,
         precision=FABRIC_PRECISION[precision],  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ class Supervisor:
         self.plan, self.places, self.emit, self.stop = plan, places, emit, stop
         self.folder = Path(plan.out) / plan.run_id
         found = distributed_world.outside()
-        self.board = Board(self.folder, found.key) if found else None
+        self.board = Board(self.folder, found.key + distributed_world.token()) if found else None
         self.ranks: list[Rank] = []
         self.errors: list[tuple[int, Error]] = []  # rank and error, as they came
         self._told = False
@@ -140,6 +140,8 @@ class Supervisor:
         for rank in set(range(self.places[0].world if self._leads else 1)) - known:
             if error := self.board.get(f"error-{rank}"):
                 self.errors.append((rank, error))
+                if self._leads:  # the others would wait in a collective of GPUs, which does not notice that one is lost
+                    self.board.put("error-0", error)
 
     def _ask_others(self) -> None:
         """Wait a while for word of a lost rank, where an error may be no more than what follows from that."""

@@ -56,7 +56,7 @@ def start(plan: RunPlan, place: Place) -> Rank:
     """Fork the process of a rank from this one, which has touched no device; it gets its share of cores."""
     context = multiprocessing.get_context("fork")  # a fork cannot use the server of forks, and would start another
     ours, theirs = context.Pipe(duplex=False)
-    cores = {ALLOTTED: str(max(1, usable_cores() // place.devices))}
+    cores = {ALLOTTED: str(distributed_world.cores_of(place, usable_cores()))}
     process = context.Process(target=main, args=(theirs, plan, place, cores | place.environment()))
     process.start()
     theirs.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,15 @@ SIGNS: Final = ("TORCHELASTIC_RUN_ID", "SLURM_STEP_ID")
 LOCALHOST: Final = "127.0.0.1"
 LOG: Final = "run.log"
 FOLLOWER_LOG: Final = "rank{}.log"
+# What tells launches apart: a SLURM job that is put back into the queue keeps its number.
+KEY: Final = (
+    "TORCHELASTIC_RUN_ID",
+    "TORCHELASTIC_RESTART_COUNT",
+    "SLURM_JOB_ID",
+    "SLURM_RESTART_COUNT",
+    "SLURM_STEP_ID",
+    "MASTER_PORT",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,15 +107,43 @@ def _described(environment: Any) -> Outside | None:
     devices = int(per_node)
     if world % devices:
         raise UserError(f"{world} processes are not as many on each node; give each node {devices}.")
-    words = ("TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "SLURM_JOB_ID", "SLURM_STEP_ID", "MASTER_PORT")
+    rank, local = environment.global_rank(), environment.local_rank()
+    if rank % devices != local:
+        raise UserError(
+            f"Rank {rank} of {world} is process {local} of its node, which has {devices}: number the ranks one node "
+            "after another (srun --distribution=block)."
+        )
     return Outside(
-        rank=environment.global_rank(),
+        rank=rank,
         world=world,
-        local=environment.local_rank(),
+        local=local,
         devices=devices,
         address=environment.main_address,
-        key="-".join(os.environ.get(word, "") for word in words).replace("/", "_"),
+        key="-".join(os.environ.get(word, "") for word in KEY).replace("/", "_"),
     )
+
+
+def token() -> str:
+    """Return a word that the processes of this launch share with no other; empty where the key is of one launch.
+
+    torchrun's id is "none" and its port 29500 unless they are given, so its store, which ends with it, keeps a word.
+    """
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return ""
+    from torch.distributed import TCPStore
+
+    store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    word: bytes = store.compare_set(f"rsbench/{attempt}", "", uuid.uuid4().hex)
+    return word.decode()
+
+
+def cores_of(place: Place, usable: int) -> int:
+    """Return how many of the *usable* cores of this process a rank has: its part of them, or what srun gave to it."""
+    given = os.environ.get("SLURM_CPUS_PER_TASK")
+    if given and outside() and "TORCHELASTIC_RUN_ID" not in os.environ:
+        return min(usable, int(given))
+    return max(1, usable // place.devices)
 
 
 def follows() -> bool:

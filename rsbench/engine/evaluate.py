@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from rsbench.engine.loader import ArrayLoader
+from rsbench.engine.decode import map_state
+from rsbench.engine.loader import ArrayLoader, Batch
+from rsbench.engine.throughput.memory import is_out_of_memory, release
 
 
 @dataclass(frozen=True)
@@ -57,15 +59,16 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 def evaluate(model: nn.Module, loader: ArrayLoader, fabric: Any) -> Evaluation:
     """Run *model* over *loader* once; leaves the model in the mode it was in.
 
-    Of several ranks each takes its part of the samples, and all return the whole.
+    Of several ranks each takes its part of the samples, and all return the whole.  Where memory runs out, fewer images
+    go through the network at once, which changes no number.
     """
     training = model.training
     model.eval()
     logits, targets, index = [], [], []
-    begin = time.perf_counter()
+    begin, most = time.perf_counter(), loader.batch
     for batch in loader.in_order():
-        with fabric.autocast():
-            logits.append(model(batch.images).float())
+        rows, most = _logits(model, batch, loader, fabric, most)
+        logits.append(rows)
         targets.append(batch.targets)
         index.append(batch.index)
     for batch in loader.stand_ins():
@@ -79,6 +82,26 @@ def evaluate(model: nn.Module, loader: ArrayLoader, fabric: Any) -> Evaluation:
     )
     model.train(training)
     return result
+
+
+def _logits(model: nn.Module, batch: Batch, loader: ArrayLoader, fabric: Any, most: int) -> tuple[torch.Tensor, int]:
+    """Return logits float32 [B, K], taken of at most so many images at once, and for how many memory had room."""
+    images = len(batch.index)
+    try:
+        with fabric.autocast():
+            parts = [model(_between(batch.images, k, k + most)).float() for k in range(0, images, most)]
+        return torch.cat(parts), most
+    except Exception as error:
+        # Ranks that hold slices of the network have to call it equally often.
+        if loader.ranks.sharded or min(most, images) == 1 or not is_out_of_memory(error):
+            raise
+    release(loader.device)
+    return _logits(model, batch, loader, fabric, -(-min(most, images) // 2))
+
+
+def _between(images: Any, first: int, last: int) -> Any:
+    """Return some of the images, or of the features that stand for them."""
+    return map_state(images, lambda tensor: tensor[first:last])
 
 
 def of_all(loader: ArrayLoader, parts: list[torch.Tensor]) -> torch.Tensor:

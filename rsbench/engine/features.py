@@ -37,7 +37,7 @@ class FeatureLoader(ArrayLoader):
     def _produce(self, groups: list[Group], draws: np.ndarray | None, epoch: int | None) -> Iterator[Batch]:
         for group in groups:
             items = self.samples[group.images]
-            rows = torch.from_numpy(self.row[self.image_index[items]]).to(self.device)
+            rows = torch.from_numpy(self.row[self.image_index[items]]).to(self.device, non_blocking=True)
             images = map_state(self.features, lambda t, rows=rows: t.index_select(0, rows))  # type: ignore[misc]
             targets = self.targets.select(self.samples[group.targets], epoch, self.device)
             yield Batch(images, targets, items, group.share)

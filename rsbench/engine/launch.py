@@ -26,7 +26,8 @@ INTERRUPT_GRACE_SECONDS: Final = 30.0
 class Launch:
     """Where plans run.
 
-    launcher: ``local | ray``.  parallel: runs at once; default: one locally, as many as fit on a Ray cluster.
+    launcher: ``local | ray``.  parallel: runs at once, which take the GPUs of this machine in turn; default: one
+    locally, as many as fit on a Ray cluster.
     Of Ray alone: address (see :class:`rsbench.engine.ray_cluster.Cluster`), cpus and gpus reserved for a run.
     """
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from rsbench.cores import ALLOTTED, usable_cores, without_main
-from rsbench.engine import worker
+from rsbench.engine import launch_devices, worker
 from rsbench.engine.outcome import Outcome, interrupted, record_death
 from rsbench.plan import RunPlan
 
@@ -32,19 +32,20 @@ SERVER_ENVIRONMENT: Final = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(16 << 30),
 }
-PASSED_ON: Final = ("RSBENCH_", "HF_", "TORCH_", "CUDA_", "OMP_")
+PASSED_ON: Final = ("RSBENCH_", "HF_", "TORCH_", "PYTORCH_", "CUDA_", "NCCL_", "OMP_")
 BUSY: Final = "Another process is at this run in {out}; wait for it, or choose another --out."
 POLL_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Worker:
-    """A process, the end of its pipe, what it runs and when that began."""
+    """A process, the end of its pipe, what it runs, when that began and its place among those that run at once."""
 
     process: BaseProcess
     connection: pipes.Connection
     plans: list[RunPlan]
     begin: float
+    slot: int = 0
 
     def receive(self) -> dict[str, Any] | None:
         """Return the next event, or ``None`` where the process is gone."""
@@ -56,7 +57,7 @@ class Worker:
 
 
 class LocalPool:
-    """Runs up to *capacity* groups of plans at once, and divides the cores among them.
+    """Runs up to *capacity* groups of plans at once, and divides cores and GPUs among them.
 
     environment: variables set in the workers.  patience: seconds to wait for another process that is at the same run.
     """
@@ -86,14 +87,16 @@ class LocalPool:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["rsbench.engine.preload"])
         ours, theirs = context.Pipe(duplex=False)
-        passed = {k: v for k, v in os.environ.items() if k.startswith(PASSED_ON)} | self.environment
+        slot = min(set(range(len(self._workers) + 1)) - {each.slot for each in self._workers})
+        passed = {k: v for k, v in os.environ.items() if k.startswith(PASSED_ON)}
+        passed |= (launch_devices.environment(plans[0], slot) if self.capacity > 1 else {}) | self.environment
         begin = time.perf_counter()
         arguments = (theirs, [p.to_dict() for p in plans], passed, self.patience)
         with _environment(SERVER_ENVIRONMENT), without_main():
             process = context.Process(target=worker.main, args=arguments, name=plans[0].run_id)
             process.start()
         theirs.close()
-        self._workers.append(Worker(process, ours, plans, begin))
+        self._workers.append(Worker(process, ours, plans, begin, slot))
 
     def wait(self, on_event: Callable[[dict[str, Any]], None]) -> list[Outcome]:
         """Pass events on for a moment; return the outcomes of a worker that has ended, or nothing."""

@@ -30,7 +30,7 @@ RETRIES: Final = 3  # of a run whose worker or node was lost
 POLL_SECONDS: Final = 0.2
 # A run that outlives its Ray worker (older Rays let it) writes its state first; its successor waits for that.
 LOCK_PATIENCE_SECONDS: Final = 60.0
-PASSED_ON: Final = ("RSBENCH_", "HF_", "TORCH_")  # not what belongs to a machine: CUDA_ and OMP_
+PASSED_ON: Final = ("RSBENCH_", "HF_", "TORCH_", "PYTORCH_")  # not what belongs to a machine: CUDA_ and OMP_
 
 
 class WorkerLost(Exception):
@@ -69,6 +69,9 @@ class RayPool:
         ray_cluster.require_ray()
         if any(plan.nodes > 1 for plan in self._plans):
             raise UserError("A Ray task runs on one node: leave --nodes out, or start with torchrun without Ray.")
+        for device in sorted({plan.device for plan in self._plans}):
+            if device.partition(":")[2] not in ("", "0"):
+                raise UserError(f"Ray chooses the GPUs of a run: give --device cuda in place of {device}.")
         return self
 
     def __exit__(self, *_: object) -> None:

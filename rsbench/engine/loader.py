@@ -148,6 +148,7 @@ class ArrayLoader:
         size: side of the batches in pixels; other stored sizes are resized bilinearly with antialiasing.
         augmentation: applied in training epochs; ``None`` for evaluation.
         resident: keep the images on the device: ``None`` decides by free memory.
+        beside: a loader of the same images, whose copy on the device serves this one too.
     """
 
     def __init__(
@@ -165,6 +166,7 @@ class ArrayLoader:
         augmentation: Augmentation | None = None,
         seed: int = 0,
         resident: bool | None = None,
+        beside: ArrayLoader | None = None,
     ) -> None:
         self.samples = np.asarray(samples, dtype=np.int64)
         self.batch = min(batch, max(len(self.samples), 1))
@@ -174,16 +176,19 @@ class ArrayLoader:
         self.unsigned16 = images.dtype == np.uint16
         self.bands = None if bands == list(range(images.shape[1])) else torch.tensor(bands)
         self.size = None if size in (None, images.shape[-1]) else size
-        self.resident = fits(images, device) if resident is None else resident
-        store = as_tensor(images)
-        self.images = store.to(device) if self.resident and device.type != "cpu" else store
+        shared = beside is not None and beside.resident and beside.device == device
+        self.resident = shared or (fits(images, device) if resident is None else resident)
+        self.images = beside.images if beside is not None and shared else self._store(images)
         self.streams = self.images.device != device
         self.channels, self.ranks = len(bands), ALONE
         self._allocate(self.batch)
-        mean = torch.tensor(normalisation.mean, dtype=torch.float32, device=device).view(1, -1, 1, 1)
-        std = torch.tensor(normalisation.std, dtype=torch.float32, device=device).view(1, -1, 1, 1)
-        self._scale, self._offset = 1 / std, -mean / std
-        self._scales: list[float] = self._scale.flatten().tolist()
+        mean, std = (torch.tensor(x, dtype=torch.float32) for x in (normalisation.mean, normalisation.std))
+        self._by_channel = list(zip((-mean / std).unbind(), (1 / std).tolist(), strict=True))
+        self._offset, self._scale = (-mean / std).view(1, -1, 1, 1).to(device), (1 / std).view(1, -1, 1, 1).to(device)
+
+    def _store(self, images: np.ndarray) -> torch.Tensor:
+        store = as_tensor(images)
+        return store.to(self.device) if self.resident and self.device.type != "cpu" else store
 
     def among(self, ranks: Ranks) -> Self:
         """Return a loader for one of several ranks: of its slice of each training batch, and of its part in order.
@@ -276,7 +281,7 @@ class ArrayLoader:
     def _rows(self, groups: list[Group]) -> Sequence[torch.Tensor]:
         """Return the image numbers int64 [b] of each group, sent to where the images are in one piece."""
         positions = np.concatenate([group.images for group in groups])
-        rows = torch.from_numpy(self.image_index[self.samples[positions]]).to(self.images.device)
+        rows = torch.from_numpy(self.image_index[self.samples[positions]]).to(self.images.device, non_blocking=True)
         return rows.split([len(group.images) for group in groups])
 
     def _gather(self, rows: torch.Tensor, buffer: torch.Tensor) -> torch.Tensor:
@@ -293,7 +298,7 @@ class ArrayLoader:
         positions = group.images
         floats = self._floats[: len(positions)]
         if self.bands is not None:
-            raw = raw.index_select(1, self.bands.to(raw.device))
+            raw = raw.index_select(1, self.bands.to(raw.device, non_blocking=True))
         self._cast_turned(raw, floats, group.counts or [len(raw)])
         side = self._side(epoch)
         if side is not None:
@@ -318,7 +323,7 @@ class ArrayLoader:
         if floats.device.type != "cpu":
             torch.addcmul(self._offset, floats, self._scale, out=floats)
             return
-        for channel, offset, scale in zip(floats.unbind(1), self._offset.flatten(), self._scales, strict=True):
+        for channel, (offset, scale) in zip(floats.unbind(1), self._by_channel, strict=True):
             torch.add(offset, channel, alpha=scale, out=channel)
 
     def _side(self, epoch: int | None) -> int | None:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from rsbench.engine import environment
-from rsbench.engine.device import has_bf16, pin_threads, select_device, select_precision
+from rsbench.engine.device import has_bf16, pin_threads, select_device, select_precision, set_arithmetic
 from rsbench.engine.jobs.base import Evaluated, Job
 from rsbench.engine.selection import Selection
 from rsbench.engine.train import Emit, Progress
@@ -63,10 +63,11 @@ class Machine:
         """Pin threads, and choose device and precision."""
         threads = pin_threads(plan.threads)
         device = select_device(plan.device)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # else each process also takes memory of the first GPU
         precision = select_precision(plan.recipe["precision"], device)
         if device.type == "cuda":
-            torch.backends.cudnn.benchmark = True
-            torch.set_float32_matmul_precision("high" if precision != "fp32" else "highest")
+            set_arithmetic(precision)
         return cls(device, precision, threads, time.perf_counter(), time.process_time())
 
     def speed(self, result: Evaluated) -> dict[str, Any]:

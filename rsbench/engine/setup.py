@@ -48,6 +48,8 @@ def build_network(job: Job, device: torch.device) -> nn.Module:
     model = build_model(plan, job.model_context())
     if not isinstance(model, nn.Module):
         raise RunError(f"The factory of '{plan.model['name']}' returned {type(model).__name__}, not a module.", "build")
+    if device.type == "cuda":
+        torch.cuda.manual_seed(plan.seed)  # fork_rng, under which a factory may try things out, is of the CPU alone
     return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

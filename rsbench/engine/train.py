@@ -15,11 +15,11 @@ from typing import Any, Final, Protocol
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from rsbench.engine import checkpoint
+from rsbench.engine.average import MovingAverage
 from rsbench.engine.back_off import Gradients
-from rsbench.engine.device import set_up
+from rsbench.engine.device import scaling, set_up
 from rsbench.engine.distributed import ALONE, Ranks
 from rsbench.engine.optim import Schedule, make_optimizer
 from rsbench.engine.phases import freeze, phases_of, set_training_mode
@@ -119,13 +119,11 @@ class Trainer:
         self.ranks = ranks
         self.gradients = gradients or Gradients(job, loss, fabric, model, train.device, retries=ranks.world == 1)
         self.job, self.model, self.recipe = job, model, dict(recipe)
-        self.train, self.val, self.fabric = train, val, fabric
+        self.train, self.val, self.fabric, self.scaling = train, val, fabric, scaling(fabric)
         self.selections, self.resume_path, self.identity = selections, resume_path, identity
         self.emit, self.on_epoch, self.interrupted = emit, on_epoch, interrupted
         self.progress = Progress()
-        self.ema: AveragedModel | None = None
-        if recipe["ema"]:
-            self.ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe["ema"]), use_buffers=True)
+        self.ema = MovingAverage(model, recipe["ema"]) if recipe["ema"] else None
         self.phases = phases_of(self.recipe)
         self.epochs = sum(p["epochs"] for p in self.phases)
         self._last_save = self._last_emit = time.perf_counter()
@@ -159,6 +157,8 @@ class Trainer:
         if saved is not None:
             optimizer.load_state_dict(saved["optimizer"])
             schedule.load_state_dict(saved["schedule"])
+            if self.scaling is not None and saved.get("scaling"):
+                self.scaling.load_state_dict(saved["scaling"])
             self._take_random(saved)
         while self.progress.epoch < first + recipe["epochs"] and not self.progress.stopped:
             self._run_epoch(model, optimizer, schedule, recipe)
@@ -177,7 +177,8 @@ class Trainer:
         for waited, batch in batches:
             loss = self.gradients(model, batch)
             if clip:
-                self.fabric.clip_gradients(model, optimizer, max_norm=clip)
+                # Gradients of fp16 may overflow: the step is then left out, once its scaling sees them.
+                self.fabric.clip_gradients(model, optimizer, max_norm=clip, error_if_nonfinite=False)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             schedule.step()
@@ -299,6 +300,7 @@ class Trainer:
             "gradients": self.gradients.state_dict(),
             "optimizer": optimizer.state_dict(),
             "schedule": schedule.state_dict(),
+            "scaling": self.scaling and self.scaling.state_dict(),
             "random": checkpoint.random_state(),
         }
         if self.ranks.world > 1:

@@ -82,6 +82,7 @@ def token_loss(loss: Callable[[Any, Any], Any], logits: Any, tokens: Any) -> Any
         logits: float [B, T, V], where position t predicts token t + 1.
         tokens: int64 [B, T].
     """
-    following = tokens[:, 1:]
-    kept = following != PAD
-    return loss(logits[:, :-1][kept].float(), following[kept])
+    following = tokens != PAD
+    following[:, 0] = False
+    place = following.flatten().nonzero().squeeze(1)  # once: how many they are, a GPU has to be waited for
+    return loss(logits.flatten(0, 1).index_select(0, place - 1).float(), tokens.flatten().index_select(0, place))

@@ -71,6 +71,17 @@ def test_mistakes_are_one_sentence_and_exit_with_two(tmp_path: Path, arguments: 
     assert done.stdout == ""
 
 
+def test_processes_that_would_share_a_device_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torchrun starts one for each GPU, and all would measure the first."""
+    names = {"TORCHELASTIC_RUN_ID": "none", "RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    for name, value in (names | {"MASTER_ADDR": "127.0.0.1"}).items():
+        monkeypatch.setenv(name, value)
+    done = rsbench(tmp_path, "throughput", "tiny-cnn", "--quick", "--device", "cpu")
+    assert done.returncode == 2
+    assert "Throughput is that of one device" in done.stderr
+    assert not list(tmp_path.glob("rsbench-results"))
+
+
 def test_help_has_examples(tmp_path: Path) -> None:
     done = rsbench(tmp_path, "throughput", "--help")
     assert "rsbench throughput tiny-cnn bmta timm:resnet18" in done.stdout

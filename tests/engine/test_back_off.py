@@ -14,6 +14,7 @@ from torch import nn
 from rsbench.engine import train
 from rsbench.engine.alone import Alone
 from rsbench.engine.back_off import CHECK, WATCHED, Gradients
+from rsbench.engine.compilation import Compiled
 from rsbench.engine.loader import Batch
 from rsbench.engine.run import execute
 from rsbench.plan import RunPlan
@@ -152,6 +153,45 @@ def test_checkpoints_on_request(tiny_root: Path, tmp_path: Path, monkeypatch: py
     assert record["artifacts"]["predictions"] == given["artifacts"]["predictions"]
     refused = run_of(tiny_root, tmp_path / "none", monkeypatch, Plain, checkpoint_activations=True)
     assert "has no blocks to checkpoint" in refused["error"]["message"]
+
+
+class Wide(Plain):
+    """Finds no memory for more than ``room`` images in evaluation either."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not torch.is_grad_enabled() and len(x) > self.room:
+            raise self.error
+        if not self.training:
+            self.seen.append(len(x))
+        return super().forward(x)
+
+
+def test_evaluation_takes_fewer_images_at_once(
+    tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run_of(tiny_root, tmp_path / "whole", monkeypatch, Wide)
+    split = max(Short.seen)
+    monkeypatch.setattr(Short, "room", BATCH)
+    Short.seen.clear()
+    short = run_of(tiny_root, tmp_path / "short", monkeypatch, Wide)
+    assert whole["status"] == short["status"] == "ok"
+    assert BATCH // 2 <= max(Short.seen) <= BATCH < split
+    assert losses(short) == losses(whole)
+    assert {name: m["value"] for name, m in short["metrics"].items()} == {
+        name: m["value"] for name, m in whole["metrics"].items()
+    }
+
+
+def test_what_is_compiled_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA graphs of a whole batch hold the memory that is to be had by cutting it."""
+    forgotten: list[int] = []
+    monkeypatch.setattr("rsbench.engine.back_off.forget", lambda device: forgotten.append(taken.parts))
+    monkeypatch.setattr(Short, "room", 4)
+    taken = gradients_of(Plain())
+    taken.compiled = Compiled.__new__(Compiled)
+    taken(taken.network, batch())
+    assert forgotten == [1]
+    assert taken.parts == 2
 
 
 def test_no_memory_for_one_image(tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

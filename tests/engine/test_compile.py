@@ -16,7 +16,7 @@ from torch import nn
 from rsbench.engine import compile_choice, train
 from rsbench.engine.alone import Alone
 from rsbench.engine.compilation import Compiled
-from rsbench.engine.compile_choice import Choice, Trial, choose, fastest
+from rsbench.engine.compile_choice import Choice, Trial, candidates, choose, fastest
 from rsbench.engine.loader import Batch
 from rsbench.engine.run import execute
 from rsbench.errors import RunError, UserErrors
@@ -76,7 +76,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float], modes: t
     monkeypatch.setattr(Trial, "compile", compiled)
     monkeypatch.setattr(compile_choice, "_seconds", once)
     monkeypatch.setattr(compile_choice, "_steady", steady)
-    monkeypatch.setattr(compile_choice, "candidates", lambda device: modes)
+    monkeypatch.setattr(compile_choice, "candidates", lambda device, dynamic: modes)
 
 
 def state_of(model: nn.Module) -> dict[str, Any]:
@@ -146,7 +146,26 @@ def test_estimate() -> None:
     choice = Choice("auto", step_s={"none": 1.0, "default": 0.5}, compile_s={"default": 40.0, "other": 5.0})
     assert fastest(choice, 100) is None  # 45 + 50 s against 95
     assert fastest(choice, 101) == "default"
+    assert fastest(choice, 188, shapes=2) is None  # 85 + 94 s against 178.6
+    assert fastest(choice, 189, shapes=2) == "default"
     assert fastest(Choice("auto", step_s={"none": 1.0}), 10**9) is None
+
+
+def test_cuda_graphs_are_for_batches_of_one_shape() -> None:
+    assert candidates(torch.device("cuda"), False) == ("default", "reduce-overhead")
+    assert candidates(torch.device("cuda"), None) == ("default",)
+    assert candidates(CPU, False) == ("default",)
+
+
+@pytest.mark.parametrize("seconds", [{"none": 0.1, "default": 0.2}, {"none": 0.1}])  # slower; failed
+def test_what_is_tried_in_vain_is_dropped(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float]) -> None:
+    """CUDA graphs would hold the memory of a whole step to the end of the run."""
+    pretend(monkeypatch, seconds)
+    forgotten: list[torch.device] = []
+    monkeypatch.setattr(compile_choice, "forget", forgotten.append)
+    choice, _ = choose(trial_of(network()), "auto")
+    assert choice.mode is None
+    assert forgotten == [CPU]
 
 
 def test_memory_that_runs_out_is_left_to_training(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,14 +10,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from torch.distributed import TCPStore
 
 from rsbench import scale
 from rsbench.engine import distributed_world
 from rsbench.engine.distributed_board import Board
-from rsbench.engine.distributed_world import Outside
+from rsbench.engine.distributed_launch import Supervisor
+from rsbench.engine.distributed_world import Outside, Place
 from rsbench.engine.launch import run_plans
 from rsbench.errors import UserError
 from rsbench.plan import RunPlan, RunRequest, expand
@@ -62,7 +65,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in (*TORCHRUN, *SLURM):
+    for name in (*TORCHRUN, *SLURM, "SLURM_RESTART_COUNT", "SLURM_CPUS_PER_TASK", "TORCHELASTIC_USE_AGENT_STORE"):
         monkeypatch.delenv(name, raising=False)
     distributed_world.outside.cache_clear()
     yield
@@ -150,8 +153,12 @@ def test_what_cannot_be_shared_is_refused_in_a_sentence(given: dict[str, Any], m
         ({}, None),
         ({**TORCHRUN, "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1", "RANK": "0"}, None),
         ({k: v for k, v in SLURM.items() if k != "SLURM_STEP_ID"}, None),  # in a batch script, without srun
-        (TORCHRUN, Outside(rank=3, world=4, local=1, devices=2, address="node0", key="none-0---29500")),
-        (SLURM, Outside(rank=9, world=16, local=1, devices=8, address="gpu03", key="--1234-0-")),
+        (TORCHRUN, Outside(rank=3, world=4, local=1, devices=2, address="node0", key="none-0----29500")),
+        (SLURM, Outside(rank=9, world=16, local=1, devices=8, address="gpu03", key="--1234--0-")),
+        (
+            SLURM | {"SLURM_RESTART_COUNT": "2"},
+            Outside(rank=9, world=16, local=1, devices=8, address="gpu03", key="--1234-2-0-"),
+        ),
     ],
 )
 def test_launchers_are_recognised(
@@ -173,6 +180,72 @@ def test_launchers_are_recognised(
     (place,) = distributed_world.places({"devices": sizes[0], "nodes": sizes[1]})
     assert (place.rank, place.world, place.environment()["NODE_RANK"]) == (expected.rank, expected.world, "1")
     assert distributed_world.places({"devices": 1, "nodes": 1}) == []
+
+
+def test_ranks_that_go_round_the_nodes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rank 9 of nodes with eight each is process 1 of the second node; as process 4 two ranks would be one."""
+    for name, value in (SLURM | {"SLURM_LOCALID": "4"}).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match="number the ranks one node after another"):
+        distributed_world.outside()
+
+
+@pytest.mark.parametrize(
+    ("environment", "usable", "expected"),
+    [
+        ({}, 64, 8),  # all ranks are this process's
+        ({"SLURM_CPUS_PER_TASK": "8"}, 64, 8),  # in a batch script, without srun
+        (SLURM, 64, 8),
+        (SLURM | {"SLURM_CPUS_PER_TASK": "8"}, 8, 8),  # srun has given this process its own
+        (SLURM | {"SLURM_CPUS_PER_TASK": "8"}, 2, 2),
+        (TORCHRUN | {"SLURM_CPUS_PER_TASK": "64"}, 64, 8),  # a torchrun on each node
+        ({}, 3, 1),
+    ],
+)
+def test_cores_of_a_rank(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], usable: int, expected: int
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    place = Place(rank=9, world=16, local=1, devices=8, address="node0", port=1)
+    assert distributed_world.cores_of(place, usable) == expected
+
+
+def test_launches_that_look_alike_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torchrun has run id "none" and port 29500 each time, and notes of a launch that was killed lie in the folder."""
+    assert distributed_world.token() == ""
+    words = []
+    for _ in range(2):
+        agent = TCPStore("127.0.0.1", 0, is_master=True)
+        given = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(agent.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        words.append({distributed_world.token() for _rank in range(3)})
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+        words.append({distributed_world.token()})
+        monkeypatch.delenv("TORCHELASTIC_RESTART_COUNT")
+    assert [len(of_launch) for of_launch in words] == [1, 1, 1, 1]
+    assert len(set.union(*words)) == 4
+
+
+def test_every_rank_hears_of_one_that_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each under srun looks after its own: what rank 2 notes rank 0 reads, and rank 1 reads what rank 0 passes on."""
+    four = {"SLURM_NTASKS": "4", "SLURM_NTASKS_PER_NODE": "4", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+    for name, value in (SLURM | four).items():
+        monkeypatch.setenv(name, value)
+    place = Place(rank=0, world=4, local=0, devices=4, address="node0", port=1)
+    plan: Any = SimpleNamespace(out=str(tmp_path), run_id="run")
+    (tmp_path / "run").mkdir()
+    ranks = [
+        Supervisor(plan, [dataclasses.replace(place, rank=n, local=n)], lambda event: None, lambda: False)
+        for n in range(4)
+    ]
+    ranks[2]._note(2, "was ended by SIGKILL")
+    ranks[1]._read_board()
+    assert ranks[1].errors == []
+    for rank in (ranks[0], ranks[1], ranks[3]):
+        rank._read_board()
+    assert {rank._cause()["message"] for rank in ranks} == {"Rank 2 of 4 was ended by SIGKILL."}
 
 
 def test_notes_are_of_one_launch(tmp_path: Path) -> None:

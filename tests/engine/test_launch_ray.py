@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 from collections.abc import Iterator
@@ -168,6 +169,13 @@ def test_a_node_says_what_it_does_not_see(tmp_path: Path) -> None:
     assert "choose a --data-root on a file system that all nodes share" in store
     (other,) = ray_cluster.look(ray_cluster.Places(**there, **facts | {"version": "0"}))
     assert f"has rsbench {__version__}, not 0" in other
+
+
+def test_a_gpu_of_one_machine_cannot_be_asked_for(tiny_root: Path, tmp_path: Path) -> None:
+    """Ray shows a run one GPU, which is then cuda:0."""
+    plans = [dataclasses.replace(plan, device="cuda:1") for plan in make_plans(tiny_root, tmp_path, (0,))]
+    with pytest.raises(UserError, match="give --device cuda in place of cuda:1"):
+        run_plans(plans, on_event=lambda _: None, launch=Launch(launcher="ray"))
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

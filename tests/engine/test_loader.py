@@ -110,3 +110,17 @@ def test_a_constant_band_does_not_divide_by_zero() -> None:
 def test_a_split_smaller_than_the_batch_is_one_batch() -> None:
     _, loader = make(5)
     assert [len(b.targets) for b in loader.training_epoch(0)] == [5]
+
+
+def test_loaders_of_the_same_images_share_their_copy_on_a_device() -> None:
+    meta = torch.device("meta")
+    images, samples = np.zeros((4, 3, 8, 8), dtype=np.uint8), np.arange(4)
+
+    def loader(device: torch.device, beside: ArrayLoader | None) -> ArrayLoader:
+        options = {"normalisation": IDENTITY, "bands": [0, 1, 2], "beside": beside}
+        return ArrayLoader(images, samples, samples, samples, batch=2, device=device, resident=True, **options)  # type: ignore[arg-type]
+
+    first = loader(meta, None)
+    assert first.images.device == meta
+    assert loader(meta, first).images is first.images
+    assert loader(CPU, first).images.device == CPU

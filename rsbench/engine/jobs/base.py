@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,7 @@ class Job(ABC):
 
         images = self.data.store.images
         top = float(np.iinfo(images.dtype).max) if images.dtype.kind in "ui" else 1.0
-        return ArrayLoader(
+        made = ArrayLoader(
             images,
             image_index,
             targets,
@@ -177,4 +178,12 @@ class Job(ABC):
             size=self.data.size,
             augmentation=Augmentation(self.plan.recipe["augmentation"], top) if training else None,
             seed=self.plan.seed,
+            beside=self._loaders.get(device),
         )
+        self._loaders.setdefault(device, made)
+        return made
+
+    @cached_property
+    def _loaders(self) -> dict[torch.device, ArrayLoader]:
+        """The first loader made for each device: others take their images from it."""
+        return {}

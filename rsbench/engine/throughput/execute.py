@@ -17,6 +17,7 @@ from rsbench.engine.throughput.drift import SAMPLES, drift, reference_logits
 from rsbench.engine.throughput.feed import data_wait
 from rsbench.engine.throughput.inputs import UNITS, smallest
 from rsbench.engine.throughput.latency import latency
+from rsbench.engine.throughput.memory import release
 from rsbench.engine.throughput.nvml import Nvml
 from rsbench.engine.throughput.peak import matrix_peak
 from rsbench.engine.throughput.points import Meter, measured
@@ -86,6 +87,8 @@ def _measure(plan: RunPlan, machine: Machine, stages: Stages, emit: Emit, check:
         with stages.stage("data wait"):
             perf["training"]["data_wait"] = data_wait(subject, perf["training"]["batch"], meter)
     with stages.stage("peak"):
+        subject.forget()  # CUDA graphs hold memory
+        release(machine.device)
         perf["peak"] = matrix_peak(machine.device, machine.precision, clock_of(machine.device), rules, check)
     for mode in modes:
         perf[mode]["peak_share"] = _share(perf[mode], perf["peak"]["flops"])

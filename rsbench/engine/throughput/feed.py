@@ -28,6 +28,7 @@ FLIPS: Final = {"hflip": 0.5, "vflip": 0.5}
 
 def data_wait(subject: Subject, samples: int, meter: Meter) -> dict[str, Any] | None:
     """Return the record's entry for training on batches of so many samples; ``None`` where memory ran out."""
+    subject.forget()  # CUDA graphs of the sweep's largest batch hold memory
     release(meter.device)
     try:
         return _measured(subject, samples, meter)

@@ -11,14 +11,29 @@ from rsbench.engine.environment import peak_memory_bytes
 
 CLEAR: str = "5"  # what resets the peak resident set (Linux, proc_pid_clear_refs(5))
 CPU_ALLOCATOR: str = "DefaultCPUAllocator"
+# What loads graphs and kernels past torch's allocator says it in a plain error.  cuBLAS is not among them: its "alloc
+# failed" may be what follows from an error in a kernel.
+CUDA_LIBRARIES: tuple[str, ...] = (
+    "CUDA error: out of memory",
+    "CUDA driver error: out of memory",
+    "Triton Error [CUDA]: out of memory",
+    "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+    "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: torch's own, Python's, or that of torch's allocator on the CPU."""
+    """Whether an error says that memory ran out: torch's own, Python's, that of torch's allocator on the CPU, of CUDA's
+    libraries, or any of these while ``torch.compile`` tried kernels."""
+    inner = getattr(error, "inner_exception", None)
+    if isinstance(inner, BaseException):
+        return is_out_of_memory(inner)
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error)
-    return type(error) is RuntimeError and CPU_ALLOCATOR in text and "memory" in text
+    if type(error) not in (RuntimeError, torch.AcceleratorError):
+        return False
+    return text.startswith(CUDA_LIBRARIES) or (CPU_ALLOCATOR in text and "memory" in text)
 
 
 def release(device: torch.device) -> None:

@@ -23,7 +23,7 @@ class Nvml:
         self.nvml: Any = None
         self.handle: Any = None
         self.clocks: list[int] = []
-        self.reasons: set[str] = set()
+        self.reasons: set[str] | None = None  # until they are known
         if device.type == "cuda":
             self._open(device)
 
@@ -35,6 +35,8 @@ class Nvml:
             uuid = str(torch.cuda.get_device_properties(device).uuid)
             self.handle = pynvml.nvmlDeviceGetHandleByUUID(uuid if uuid.startswith("GPU-") else f"GPU-{uuid}")
             self.nvml = pynvml
+            if (self._ask("nvmlDeviceGetMigMode") or [0])[0]:
+                self.nvml = None  # meters are of the whole GPU, of which this is one instance
         except Exception:  # ImportError, or an error of the driver: a measurement goes on without it
             self.nvml = None
 
@@ -58,7 +60,8 @@ class Nvml:
         clock = self._ask("nvmlDeviceGetClockInfo", self.nvml.NVML_CLOCK_SM)
         bits = self._ask("nvmlDeviceGetCurrentClocksThrottleReasons")
         self.clocks += [] if clock is None else [int(clock)]
-        self.reasons |= {name for bit, name in REASONS.items() if (bits or 0) & bit}
+        if bits is not None:
+            self.reasons = (self.reasons or set()) | {name for bit, name in REASONS.items() if bits & bit}
 
     def block(self) -> dict[str, Any]:
         """Return lowest and highest SM clock in MHz, the device's highest, and what throttled it."""
@@ -66,4 +69,4 @@ class Nvml:
             return {"clock_mhz": None, "throttle": None}
         most = self._ask("nvmlDeviceGetMaxClockInfo", self.nvml.NVML_CLOCK_SM)
         seen = {"low": min(self.clocks), "high": max(self.clocks), "most": most} if self.clocks else None
-        return {"clock_mhz": seen, "throttle": sorted(self.reasons)}
+        return {"clock_mhz": seen, "throttle": None if self.reasons is None else sorted(self.reasons)}
