@@ -177,8 +177,8 @@ class ArrayLoader:
         self.bands = None if bands == list(range(images.shape[1])) else torch.tensor(bands)
         self.size = None if size in (None, images.shape[-1]) else size
         shared = beside is not None and beside.resident and beside.device == device
-        self.resident = shared or (fits(images, device) if resident is None else resident)
-        self.images = beside.images if beside is not None and shared else self._store(images)
+        self.resident: bool = shared or (fits(images, device) if resident is None else resident)
+        self.images: torch.Tensor = beside.images if beside is not None and shared else self._store(images)
         self.streams = self.images.device != device
         self.channels, self.ranks = len(bands), ALONE
         self._allocate(self.batch)

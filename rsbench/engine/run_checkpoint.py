@@ -13,23 +13,21 @@ from rsbench.engine.data import RunData
 from rsbench.engine.device import make_fabric
 from rsbench.engine.jobs.base import Evaluated, Job
 from rsbench.engine.loader import Normalisation
-from rsbench.engine.report import Machine, Stages
+from rsbench.engine.run_context import RunContext
 from rsbench.errors import RunError
 from rsbench.evaluation import KEPT
 from rsbench.plan import RunPlan
 from rsbench.tasks.weights import fitted, mismatch, read, read_metadata
 
 
-def run_checkpoint(
-    job: Job, folder: Path, machine: Machine, stages: Stages, *_: Any
-) -> tuple[dict[str, Any], Evaluated]:
+def run_checkpoint(job: Job, context: RunContext) -> tuple[dict[str, Any], Evaluated]:
     """Load the plan's checkpoint into a fresh model and evaluate it on the test split.
 
     Raises:
         RunError: the weights do not fit the model, or the model fails preflight.
     """
-    plan, device = job.plan, machine.device
-    fabric = make_fabric(device, machine.precision)
+    plan, device, stages = job.plan, context.machine.device, context.stages
+    fabric = make_fabric(device, context.machine.precision)
     with stages.stage("build"):
         model = setup.build_network(job, device)
         load(model, Path(plan.checkpoint or ""))

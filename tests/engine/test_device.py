@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
 from one_run import one_run
 
-from rsbench.engine import checkpoint, device, report, run, setup, train
+from rsbench.engine import checkpoint, device, report, run_network, setup, train
 from rsbench.engine.data import open_data
 from rsbench.engine.distributed_world import Place
 from rsbench.engine.optim import make_optimizer
@@ -127,7 +127,7 @@ def test_steps_of_fp16_that_overflow_are_left_out(
 ) -> None:
     """The scale is found by trying: gradients that are too large are not clipped but not used, and no error."""
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24)
-    monkeypatch.setattr(run, "make_fabric", lambda *_: fp16(scaler))
+    monkeypatch.setattr(run_network, "make_fabric", lambda *_: fp16(scaler))
     record = execute(one_run(tiny_root, tmp_path, RECIPE | {"epochs": 1}), lambda event: None)
     assert record["status"] == "ok", record["error"]
     assert scaler.get_scale() < 2.0**24
@@ -142,7 +142,7 @@ def test_the_scale_of_fp16_survives_an_interruption(
         scalers.append(torch.amp.GradScaler("cpu", init_scale=4.0, growth_interval=3))
         return fp16(scalers[-1])
 
-    monkeypatch.setattr(run, "make_fabric", scaling_fabric)
+    monkeypatch.setattr(run_network, "make_fabric", scaling_fabric)
     recipe = RECIPE | {"epochs": 2}
     whole = execute(one_run(tiny_root, tmp_path / "whole", recipe), lambda event: None)
     assert whole["status"] == "ok", whole["error"]

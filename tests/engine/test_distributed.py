@@ -18,6 +18,7 @@ from torch import nn
 
 from rsbench.data.prepare import prepare
 from rsbench.engine import run
+from rsbench.engine.device import make_fabric
 from rsbench.engine.distributed import ALONE, Ranks
 from rsbench.engine.distributed_world import LOCALHOST, Place, _free_port
 from rsbench.engine.evaluate import evaluate
@@ -90,7 +91,7 @@ def evaluated(size: int, ranks: Ranks) -> tuple[np.ndarray, np.ndarray, np.ndarr
     )
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 5))
-    fabric = run.make_fabric(torch.device("cpu"), "fp32")
+    fabric = make_fabric(torch.device("cpu"), "fp32")
     result = evaluate(model, loader.among(ranks), fabric)
     return result.logits, result.targets, result.index
 
