@@ -179,12 +179,13 @@ class ArrayLoader:
         shared = beside is not None and beside.resident and beside.device == device
         self.resident: bool = shared or (fits(images, device) if resident is None else resident)
         self.images: torch.Tensor = beside.images if beside is not None and shared else self._store(images)
-        self.streams = self.images.device != device
+        self.streams = self.images.device.type != device.type
         self.channels, self.ranks = len(bands), ALONE
         self._allocate(self.batch)
-        mean, std = (torch.tensor(x, dtype=torch.float32) for x in (normalisation.mean, normalisation.std))
-        self._by_channel = list(zip((-mean / std).unbind(), (1 / std).tolist(), strict=True))
-        self._offset, self._scale = (-mean / std).view(1, -1, 1, 1).to(device), (1 / std).view(1, -1, 1, 1).to(device)
+        mean, std = (np.asarray(x, dtype=np.float32) for x in (normalisation.mean, normalisation.std))
+        scale, offset = 1 / std, torch.from_numpy(-mean / std)
+        self._by_channel = list(zip(offset.unbind(), scale.tolist(), strict=True))
+        self._offset, self._scale = (t.view(1, -1, 1, 1).to(device) for t in (offset, torch.from_numpy(scale)))
 
     def _store(self, images: np.ndarray) -> torch.Tensor:
         store = as_tensor(images)

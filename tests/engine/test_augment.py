@@ -102,6 +102,15 @@ def test_blur_keeps_the_mean_and_removes_detail() -> None:
     assert soft.std() < 0.6 * images.std()
 
 
+def test_blur_equals_kornia() -> None:
+    from kornia.filters import gaussian_blur2d
+
+    images, draws = torch.rand(5, 3, 16, 16) * 255, np.linspace(0, 1, 5, dtype=np.float32)
+    sigma = torch.from_numpy(0.1 + 1.9 * draws)[:, None].expand(-1, 2)
+    theirs = gaussian_blur2d(images, (3, 3), sigma, border_type="reflect")
+    assert torch.allclose(blur(images, draws, (0.1, 2.0)), theirs, atol=1e-3)
+
+
 def test_erase_blanks_two_to_twenty_percent() -> None:
     images = torch.ones(500, 1, 64, 64)
     blank = (erase(images, draw(0, 0, 500), 1.0) == 0).float().mean((1, 2, 3))
