@@ -19,8 +19,9 @@ from rsbench.engine.jobs.base import Job
 from rsbench.engine.loader import ArrayLoader, Normalisation
 from rsbench.engine.observers import Observers
 from rsbench.engine.report import Machine, Stages
+from rsbench.engine.run_context import RunContext
 from rsbench.engine.selection import Selection
-from rsbench.engine.train import Emit, Interrupted, Progress, Trainer
+from rsbench.engine.train import Emit, Interrupted, Trainer
 from rsbench.errors import RunError
 from rsbench.plan import RunPlan
 from rsbench.records import store
@@ -62,7 +63,9 @@ def execute(
     for plan in plans:
         observers.tell("rsbench_run_start", plan=plan)
     try:
-        for record, parts in zip(records, _run(plans, stages, emit, interrupted, observers), strict=True):
+        machine = Machine.prepare(plans[0])
+        context = RunContext(_folder(plans[0]), machine, stages, emit, interrupted, observers)
+        for record, parts in zip(records, FamilyRun(plans, context).run(), strict=True):
             record |= {"status": "ok"} | parts
     except Interrupted:
         raise
@@ -89,33 +92,92 @@ def _folder(plan: RunPlan) -> Path:
     return folder
 
 
-def _run(
-    plans: Sequence[RunPlan], stages: Stages, emit: Emit, interrupted: Callable[[], bool], observers: Observers
-) -> list[dict[str, Any]]:
-    machine = Machine.prepare(plans[0])
-    fabric = make_fabric(machine.device, machine.precision)
-    with stages.stage("data"):
-        jobs = [setup.make_job(plan, open_data(plan)) for plan in plans]
-    with stages.stage("build"):
-        family = _build(jobs).to(device=machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        members = [_member(job, k, machine) for k, job in enumerate(jobs)]
-        losses = [setup.build_loss(job.plan, job.loss_context()).to(machine.device) for job in jobs]
-    with stages.stage("preflight"):
-        for member, network, loss in zip(members, family.members, losses, strict=True):
+class FamilyRun:
+    """The stages of a family, each of which adds to what is known; *context* has the folder of the first plan."""
+
+    def __init__(self, plans: Sequence[RunPlan], context: RunContext) -> None:
+        self.plans, self.context, self.machine = plans, context, context.machine
+        self.fabric = make_fabric(self.machine.device, self.machine.precision)
+
+    def run(self) -> list[dict[str, Any]]:
+        """Return what the record of each plan says beside it."""
+        stage = self.context.stages.stage
+        with stage("data"):
+            self.jobs = [setup.make_job(plan, open_data(plan)) for plan in self.plans]
+        with stage("build"):
+            self._build()
+        with stage("preflight"):
+            self._check()
+        with stage("train"):
+            self._train()
+        return [self._finish(member, net) for member, net in zip(self.members, self.family.members, strict=True)]
+
+    def _build(self) -> None:
+        device = self.machine.device
+        self.family = _build(self.jobs).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.members = [_member(job, k, device) for k, job in enumerate(self.jobs)]
+        self.losses = [setup.build_loss(job.plan, job.loss_context()).to(device) for job in self.jobs]
+
+    def _check(self) -> None:
+        """Try a batch of each before time is spent on training."""
+        for member, network, loss in zip(self.members, self.family.members, self.losses, strict=True):
             first = next(member.train.training_epoch(0), None)
             if first is None:
                 raise RunError(f"The training split of '{member.name}' is smaller than a batch.", "preflight")
-            member.checks, member.initial = preflight.run(member.job, network, first, loss, fabric)
-    with stages.stage("train"):
-        trainer = _trainer(members, family, losses, fabric, emit, interrupted, observers)
-        progress = trainer.run()
-    gradients = trainer.gradients
-    done = []
-    for member, network in zip(members, family.members, strict=True):
-        trainer.take(member.selection)
-        member.checks += gradients.checks()
-        done.append(_finish(member, network, progress, machine, stages, fabric, gradients.flags()))
-    return done
+            member.checks, member.initial = preflight.run(member.job, network, first, loss, self.fabric)
+
+    def _train(self) -> None:
+        members, context = self.members, self.context
+        block = self.plans[0].family
+        assert block is not None
+
+        def on_epoch(epoch: int, logs: dict[str, Any]) -> None:
+            for member in members:
+                context.observers.tell("rsbench_epoch_end", plan=member.plan, epoch=epoch, logs=logs)
+
+        val = [m.val for m in members]
+        self.trainer = Trainer(
+            FamilyJob([m.name for m in members], self.jobs, self.losses, block["weights"]),
+            self.family,
+            self.plans[0].recipe,
+            None,
+            RoundLoader([m.train for m in members], block["rounds"]),
+            val if any(v is not None for v in val) else None,
+            fabric=self.fabric,
+            selections=[m.selection for m in members],
+            resume_path=context.folder / checkpoint.RESUME,
+            identity=block["id"],
+            emit=context.emit,
+            on_epoch=on_epoch,
+            interrupted=context.interrupted,
+        )
+        self.progress = self.trainer.run()
+
+    def _finish(self, member: Member, network: nn.Module) -> dict[str, Any]:
+        """Evaluate one member with the weights it selected; ``train`` counts its own samples in the family's time."""
+        plan, job, progress, stage = member.plan, member.job, self.progress, self.context.stages.stage
+        assert plan.family is not None
+        self.trainer.take(member.selection)
+        with stage("evaluate"):
+            test = job.make_loader(job.data.test, self.machine.device, member.norm, training=False)
+            result = job.evaluate(network, test, self.fabric)
+        facts = checkpoint.describe(job, member.norm)
+        saved = checkpoint.save_weights(network, member.folder / checkpoint.WEIGHTS, facts)
+        train = report.train_block(progress, member.selection, member.initial)
+        train["samples"] = round(progress.steps * member.train.batch_samples)
+        train["curve"] = own_curve(progress.curve, member.name, plan.family["members"].index(member.name))
+        parts: dict[str, Any] = {
+            "train": train,
+            "perf": report.perf_block(job, network, progress)
+            | {"train_samples_per_s": train["samples"] / max(progress.seconds, 1e-9)},
+            "checks": member.checks + self.trainer.gradients.checks(),
+            "artifacts": {"checkpoint": saved},
+        }
+        with stage("score"):
+            report.add_scores(parts, job, member.folder, result)
+        parts["perf"] |= self.machine.speed(result)
+        parts["env"] = self.machine.environment(self.trainer.gradients.flags())
+        return parts
 
 
 def _build(jobs: Sequence[Job]) -> Family:
@@ -130,8 +192,8 @@ def _build(jobs: Sequence[Job]) -> Family:
     return Family(networks, shared, plan.model["name"])
 
 
-def _member(job: Job, number: int, machine: Machine) -> Member:
-    plan, data, device = job.plan, job.data, machine.device
+def _member(job: Job, number: int, device: torch.device) -> Member:
+    plan, data = job.plan, job.data
     assert plan.family is not None
     name = plan.family["member"]
     norm = setup.normalisation(plan, data)
@@ -145,71 +207,3 @@ def _member(job: Job, number: int, machine: Machine) -> Member:
     train = job.make_loader(data.train, device, norm, training=True)
     val = job.make_loader(data.val, device, norm, training=False) if len(data.val) else None
     return Member(name, job, _folder(plan), norm, selection, train, val, [])
-
-
-def _trainer(
-    members: Sequence[Member],
-    family: Family,
-    losses: Sequence[nn.Module],
-    fabric: Any,
-    emit: Emit,
-    interrupted: Callable[[], bool],
-    observers: Observers,
-) -> Trainer:
-    block = members[0].plan.family
-    assert block is not None
-
-    def on_epoch(epoch: int, logs: dict[str, Any]) -> None:
-        for member in members:
-            observers.tell("rsbench_epoch_end", plan=member.plan, epoch=epoch, logs=logs)
-
-    val = [m.val for m in members]
-    return Trainer(
-        FamilyJob([m.name for m in members], [m.job for m in members], losses, block["weights"]),
-        family,
-        members[0].plan.recipe,
-        None,
-        RoundLoader([m.train for m in members], block["rounds"]),
-        val if any(v is not None for v in val) else None,
-        fabric=fabric,
-        selections=[m.selection for m in members],
-        resume_path=members[0].folder / checkpoint.RESUME,
-        identity=block["id"],
-        emit=emit,
-        on_epoch=on_epoch,
-        interrupted=interrupted,
-    )
-
-
-def _finish(
-    member: Member,
-    network: nn.Module,
-    progress: Progress,
-    machine: Machine,
-    stages: Stages,
-    fabric: Any,
-    flags: dict[str, Any],
-) -> dict[str, Any]:
-    """Evaluate one member with the weights it selected; ``train`` counts its own samples in the family's time."""
-    plan, job = member.plan, member.job
-    assert plan.family is not None
-    with stages.stage("evaluate"):
-        test = job.make_loader(job.data.test, machine.device, member.norm, training=False)
-        result = job.evaluate(network, test, fabric)
-    facts = checkpoint.describe(job, member.norm)
-    saved = checkpoint.save_weights(network, member.folder / checkpoint.WEIGHTS, facts)
-    train = report.train_block(progress, member.selection, member.initial)
-    train["samples"] = round(progress.steps * member.train.batch_samples)
-    train["curve"] = own_curve(progress.curve, member.name, plan.family["members"].index(member.name))
-    parts: dict[str, Any] = {
-        "train": train,
-        "perf": report.perf_block(job, network, progress)
-        | {"train_samples_per_s": train["samples"] / max(progress.seconds, 1e-9)},
-        "checks": member.checks,
-        "artifacts": {"checkpoint": saved},
-    }
-    with stages.stage("score"):
-        report.add_scores(parts, job, member.folder, result)
-    parts["perf"] |= machine.speed(result)
-    parts["env"] = machine.environment(flags)
-    return parts
