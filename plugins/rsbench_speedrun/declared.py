@@ -34,7 +34,7 @@ MODELS: Final = (
     ),
     ModelSpec(
         name="speedrun-long",
-        summary="Ours, for an accelerator: nine wide convolutions in place of six narrow ones; measured at half its width.",
+        summary="Ours, for a GPU: nine wide convolutions in place of six narrow ones; measured at half its width.",
         factory="rsbench_speedrun.network:speedrun",
         accepts=_ACCEPTS,
         options=_options(128, 2),
