@@ -33,8 +33,8 @@ CHANNELS: Final = 3
 WORDS: Final = 300  # of a vocabulary, special tokens included
 
 # windows: timed at each batch size, of at least window_s seconds.  agree, tolerance: warm-up ends when so many
-# successive windows lie within that share of the largest, or after warmup_windows or warmup_s.  gain: a doubling that
-# brings less ends the sweep, as does a batch whose windows would take more than point_s, or the largest batch.
+# successive windows lie within that share of the largest, or after warmup_windows or warmup_s.  gain: two doublings
+# that bring less end the sweep, as does a batch whose windows would take more than point_s, or the largest batch.
 RULES: Final[Mapping[str, Any]] = {
     "windows": 7,
     "window_s": 0.4,

@@ -149,10 +149,20 @@ def device(speeds: dict[int, float], failure: BaseException | None = None, seen:
     return point
 
 
-def test_sweep_stops_where_doubling_brings_less_than_three_percent() -> None:
-    found = sweep(device({1: 100, 2: 150, 4: 160, 8: 164, 16: 900}), None, RULES, go)
+def test_sweep_stops_where_two_doublings_bring_less_than_three_percent() -> None:
+    found = sweep(device({1: 100, 2: 150, 4: 160, 8: 164, 16: 163, 32: 900}), None, RULES, go)
     assert (found.batch, found.stopped) == (4, "knee")
-    assert [p["batch"] for p in found.points] == [1, 2, 4, 8]
+    assert [p["batch"] for p in found.points] == [1, 2, 4, 8, 16]
+
+
+def test_sweep_goes_on_where_one_doubling_brings_nothing() -> None:
+    found = sweep(device({1: 100, 2: 99, 4: 300, 8: 302, 16: 900, 32: 905, 64: 890}), None, RULES, go)
+    assert (found.batch, found.stopped) == (16, "knee")
+
+
+def test_gains_that_are_small_one_by_one_add_up() -> None:
+    found = sweep(device({1: 100, 2: 102, 4: 104, 8: 105, 16: 106}), None, RULES, go)
+    assert (found.batch, found.stopped) == (4, "knee")
 
 
 OUT_OF_MEMORY = [

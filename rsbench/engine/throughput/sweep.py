@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from rsbench.engine.throughput.memory import is_out_of_memory
 
 Measure = Callable[[int], dict[str, Any]]
+
+FRUITLESS: Final = 2  # doublings in a row that end a sweep: from one to two samples many networks gain nothing
 
 
 @dataclass
@@ -27,9 +29,10 @@ def sweep(
     release: Callable[[], None],
     first: int = 1,
 ) -> Sweep:
-    """Measure each of *batches*, or powers of two for as long as a doubling brings ``gain`` more samples a second.
+    """Measure each of *batches*, or powers of two until :data:`FRUITLESS` of them in a row do not pay: they do not
+    bring ``gain`` more samples a second than the last that did.
 
-    The batch that is reported is the one before the doubling that did not pay; of given batches the fastest.
+    The batch that is reported is the last that paid; of given batches, or where memory or time end, the fastest.
 
     Args:
         measure: returns a point, with ``batch``, ``samples_per_s``, ``steps`` and ``window_s``.
@@ -50,10 +53,10 @@ def sweep(
             found.stopped = "memory"
             break
         found.points.append(point)
-        if not batches and _gain(found.points) < rules["gain"]:
+        if not batches and len(found.points) - _knee(found.points, rules["gain"]) > FRUITLESS:
             found.stopped = "knee"
             break
-    found.batch = _reported(found)
+    found.batch = _reported(found, rules["gain"])
     return found
 
 
@@ -76,12 +79,13 @@ def _within_memory(
     return None
 
 
-def _gain(points: Sequence[Mapping[str, Any]]) -> float:
-    """What the last doubling brought, as a share; a first point stands for itself."""
-    if len(points) < 2:
-        return float("inf")
-    before, after = (p["samples_per_s"] for p in points[-2:])
-    return after / before - 1
+def _knee(points: Sequence[Mapping[str, Any]], gain: float) -> int:
+    """Return the number of the last point that paid; the first does."""
+    last = 0
+    for k, point in enumerate(points):
+        if point["samples_per_s"] >= (1 + gain) * points[last]["samples_per_s"]:
+            last = k
+    return last
 
 
 def _takes_too_long(points: Sequence[Mapping[str, Any]], rules: Mapping[str, Any]) -> bool:
@@ -93,7 +97,7 @@ def _takes_too_long(points: Sequence[Mapping[str, Any]], rules: Mapping[str, Any
     return max(step, rules["window_s"]) * (rules["windows"] + rules["agree"]) > rules["point_s"]
 
 
-def _reported(found: Sweep) -> int:
+def _reported(found: Sweep, gain: float) -> int:
     if found.stopped == "knee":
-        return int(found.points[-2]["batch"])
+        return int(found.points[_knee(found.points, gain)]["batch"])
     return int(max(found.points, key=lambda p: p["samples_per_s"])["batch"])
