@@ -224,8 +224,8 @@ def test_sweep_ends_at_the_largest_batch_and_before_it_takes_too_long() -> None:
 
 def test_training_begins_with_two_samples() -> None:
     seen: list[int] = []
-    sweep(device({2: 100, 4: 100}, seen=seen), None, RULES, go, 2)
-    assert seen == [2, 4]
+    sweep(device({2: 100, 4: 100, 8: 100}, seen=seen), None, RULES, go, 2)
+    assert seen == [2, 4, 8]
 
 
 # Work, drift, memory, contention
