@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from loops import Job
 from torch import nn
 from torch.nn import functional
 
 from benchmarks.peers import networks
 from rsbench.engine.device import make_fabric
-from rsbench.engine.jobs.classification import ClassificationJob
 from rsbench.engine.loader import Batch
 from rsbench.engine.train import Trainer
 from rsbench.specs import RecipeSpec, to_jsonable
@@ -98,13 +98,6 @@ def fabric(data: Fixed) -> None:
             runner.backward(functional.cross_entropy(model(images), labels))
             optimizer.step()
             optimizer.zero_grad()
-
-
-class Job(ClassificationJob):
-    """Losses of classification, without a plan."""
-
-    def __init__(self) -> None:
-        self.name = "overhead"
 
 
 def engine(data: Fixed, folder: Path) -> None:

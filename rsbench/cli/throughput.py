@@ -124,7 +124,7 @@ def _show(outcomes: Sequence[Outcome], as_json: bool) -> None:
 
     board = build(load_all([o.record_path for o in outcomes if o.status == "ok" and o.record_path]))
     if as_json or board.tables:
-        typer.echo(render.as_json(board) if as_json else render.terminal(board), nl=False)
+        typer.echo(render.RENDER["json" if as_json else "terminal"](board), nl=False)
     for outcome in outcomes:
         if outcome.status == "failed":
             print(f"rsbench: {outcome.run_id} failed: {outcome.error}", file=sys.stderr)

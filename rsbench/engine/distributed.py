@@ -70,8 +70,8 @@ class Ranks:
 ALONE = Ranks()
 
 
-class GlobalLoss(nn.Module):
-    """A loss of the whole batch from the logits of this rank's slice, a row for each image.
+class SharedLoss(nn.Module):
+    """A loss of the whole batch, taken by a rank that has a part of it.
 
     Args:
         loss: ``(logits [B, K], targets [B]) -> scalar``.
@@ -81,22 +81,18 @@ class GlobalLoss(nn.Module):
         super().__init__()
         self.loss, self.ranks = loss, ranks
 
+
+class GlobalLoss(SharedLoss):
+    """From the logits of this rank's slice, a row for each image."""
+
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the scalar loss for logits [b, K] of this rank and targets [B] of the whole batch."""
         return self.loss(_Gathered.apply(logits, self.ranks.number, self.ranks.sizes(len(targets))), targets)
 
 
-class GatheredLoss(nn.Module):
-    """A loss of the whole batch from what this rank has of it, where the others do not know how much that is: words of
-    sentences, questions about images.
-
-    Args:
-        loss: ``(logits [N, K], targets [N]) -> scalar``.
-    """
-
-    def __init__(self, loss: nn.Module, ranks: Ranks) -> None:
-        super().__init__()
-        self.loss, self.ranks = loss, ranks
+class GatheredLoss(SharedLoss):
+    """From what this rank has, where the others do not know how much that is: words of sentences, questions about
+    images."""
 
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the scalar loss for logits [n, K] and targets [n] of this rank; the device is waited for."""

@@ -84,11 +84,12 @@ class Schedule:
             )
         self.optimizer = optimizer
         self.plateau: lr_scheduler.ReduceLROnPlateau | None = None
-        self.per_step: _PerStep | None = None
+        self.per_step: lr_scheduler.LambdaLR | None = None
         if name == "plateau":
             self.plateau = lr_scheduler.ReduceLROnPlateau(optimizer, **options)
         else:
-            self.per_step = _PerStep(optimizer, _Factor(name, options, epochs, steps_per_epoch, recipe["warmup"]))
+            factor = _Factor(name, options, epochs, steps_per_epoch, recipe["warmup"])
+            self.per_step = lr_scheduler.LambdaLR(optimizer, factor)
 
     def step(self) -> None:
         """Call after each optimizer step."""
@@ -116,33 +117,6 @@ class Schedule:
         inner = self.per_step or self.plateau
         assert inner is not None
         inner.load_state_dict(state)
-
-
-class _PerStep:
-    """What ``lr_scheduler.LambdaLR`` does with one function for all groups, without wrapping the optimizer's step: that
-    took a third of all that the engine adds to a step."""
-
-    def __init__(self, optimizer: torch.optim.Optimizer, factor: _Factor) -> None:
-        self.optimizer, self.factor = optimizer, factor
-        self.base = [group["lr"] for group in optimizer.param_groups]
-        self.steps = 0
-        self._set()
-
-    def step(self) -> None:
-        self.steps += 1
-        self._set()
-
-    def _set(self) -> None:
-        factor = self.factor(self.steps)
-        for group, base in zip(self.optimizer.param_groups, self.base, strict=True):
-            group["lr"] = base * factor
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"steps": self.steps, "base": self.base}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.steps, self.base = state["steps"], state["base"]
-        self._set()
 
 
 class _Factor:

@@ -49,7 +49,7 @@ def execute(
     observers.tell("rsbench_run_start", plan=plan)
     try:
         machine = Machine.prepare(dataclasses.replace(plan, device=local_device(plan.device, place)))
-        context = RunContext(folder, machine, stages, emit, interrupted, observers, place, plan.strategy)
+        context = RunContext(folder, machine, stages, emit, interrupted, observers, place)
         record |= {"status": "ok"} | _run(plan, context)
     except Interrupted:
         raise

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rsbench.engine.distributed import ALONE, Ranks
 from rsbench.engine.distributed_world import Place
 from rsbench.engine.observers import Observers
 from rsbench.engine.report import Machine, Stages
@@ -23,7 +22,6 @@ class RunContext:
         emit: receives progress.
         interrupted: asked now and then; true ends the run, with a state to resume from.
         place: of this rank among those that share the run; ``None`` for a single process.
-        strategy: how ranks share it, ``auto | ddp | fsdp``.
     """
 
     folder: Path
@@ -33,10 +31,3 @@ class RunContext:
     interrupted: Callable[[], bool]
     observers: Observers
     place: Place | None = None
-    strategy: str = "auto"
-
-    @property
-    def ranks(self) -> Ranks:
-        """This process among those of the run."""
-        place = self.place
-        return ALONE if place is None else Ranks(place.rank, place.world, self.strategy == "fsdp")

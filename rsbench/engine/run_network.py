@@ -12,6 +12,7 @@ from rsbench.engine.activations import checkpoint_activations
 from rsbench.engine.back_off import Gradients
 from rsbench.engine.compile_choice import Choice, compile_for_training, mode_asked_for
 from rsbench.engine.device import make_fabric
+from rsbench.engine.distributed import ALONE, Ranks
 from rsbench.engine.distributed_norm import share_statistics
 from rsbench.engine.jobs.base import Evaluated, Job
 from rsbench.engine.loader import ArrayLoader
@@ -45,9 +46,10 @@ class NetworkRun:
     choice: Choice | None = None
 
     def __init__(self, job: Job, context: RunContext) -> None:
-        self.job, self.plan, self.context, self.ranks = job, job.plan, context, context.ranks
-        self.device = context.machine.device
-        self.fabric = make_fabric(self.device, context.machine.precision, context.place, context.strategy)
+        self.job, self.plan, self.context = job, job.plan, context
+        self.device, place = context.machine.device, context.place
+        self.ranks = ALONE if place is None else Ranks(place.rank, place.world, self.plan.strategy == "fsdp")
+        self.fabric = make_fabric(self.device, context.machine.precision, place, self.plan.strategy)
         self.resume = context.folder / checkpoint.RESUME
         self.selection = Selection(
             self.plan.protocol["selection"], job.score, targets=tuple(self.plan.protocol["targets"])

@@ -24,7 +24,7 @@ def test_figures_are_those_of_the_windows(records: list[LoadedRecord]) -> None:
     assert {r.record["run_id"]: verify(r) for r in records} == {r.record["run_id"]: [] for r in records}
 
 
-@pytest.mark.parametrize(("suffix", "draw"), [("md", render.markdown), ("csv", render.as_csv)])
+@pytest.mark.parametrize(("suffix", "draw"), [("md", render.markdown), ("csv", render.RENDER["csv"])])
 def test_boards_are_current(records: list[LoadedRecord], suffix: str, draw: Callable[[SpeedBoard], str]) -> None:
     assert (FOLDER / f"cpu.{suffix}").read_text() == draw(build(records))
 

@@ -147,6 +147,15 @@ def comparable(value: Any) -> Any:
     return [comparable(v) for v in value] if isinstance(value, list) else value
 
 
+def assert_record_of(record: dict[str, Any], out: Path, alone: dict[str, Any], ranks: int) -> None:
+    """The record of several ranks is that of one process, but for times and machine, and holds by its predictions."""
+    assert_same(comparable(alone), comparable(record))
+    assert record["env"]["device"]["count"] == record["env"]["ranks"]["count"] == ranks
+    assert alone["env"]["device"]["count"] == 1
+    (loaded,) = load_all([out])
+    assert verify(loaded) == []
+
+
 def assert_same(a: Any, b: Any, where: str = "record") -> None:
     if isinstance(a, dict) and isinstance(b, dict):
         assert a.keys() == b.keys(), where
@@ -182,11 +191,7 @@ def test_records_differ_in_times_and_machine_alone(
 ) -> None:
     out, results = together
     record = results[0][case]
-    assert_same(comparable(alone[case]), comparable(record))
-    assert record["env"]["device"]["count"] == record["env"]["ranks"]["count"] == len(results)
-    assert alone[case]["env"]["device"]["count"] == 1
-    (loaded,) = load_all([out / case])
-    assert verify(loaded) == []
+    assert_record_of(record, out / case, alone[case], len(results))
     assert [result[case]["train"] for result in results[1:]] == [None] * (len(results) - 1)
     assert sorted(p.name for p in (out / case / record["run_id"]).iterdir()) == [
         "model.safetensors",

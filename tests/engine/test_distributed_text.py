@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from test_distributed import assert_same, comparable, in_ranks
+from test_distributed import assert_record_of, in_ranks
 from torch import nn
 
 from rsbench.engine import run
 from rsbench.engine.distributed_world import Place
 from rsbench.plan import RunPlan, RunRequest, expand
-from rsbench.records.store import load_all
-from rsbench.records.verify import verify
 from rsbench.tasks.captioning import CaptionTargets, token_loss
 from rsbench.tasks.context import ModelContext
 from rsbench.tasks.vqa import Questions
@@ -145,11 +143,7 @@ def test_records_differ_in_times_and_machine_alone(
     alone: dict[str, Any], together: tuple[Path, list[dict[str, Any]]], case: str
 ) -> None:
     out, results = together
-    record = results[0][case]
-    assert_same(comparable(alone[case]), comparable(record))
-    assert record["env"]["device"]["count"] == 2
-    (loaded,) = load_all([out / case])
-    assert verify(loaded) == []
+    assert_record_of(results[0][case], out / case, alone[case], 2)
 
 
 def test_a_loss_of_the_networks_own_is_refused(together: tuple[Path, list[dict[str, Any]]]) -> None:

@@ -167,14 +167,14 @@ def test_boards_of_accuracy_leave_speeds_out(tmp_path: Path) -> None:
 
 def test_formulas_are_harmless_in_csv(tmp_path: Path) -> None:
     made = board(tmp_path, record(label="=HYPERLINK(1)"), record("bmta", device="@SUM(1)"))
-    rows = list(csv.DictReader(io.StringIO(render.as_csv(made))))
+    rows = list(csv.DictReader(io.StringIO(render.RENDER["csv"](made))))
     assert {row["system"] for row in rows} == {"'=HYPERLINK(1)", "bmta"}
     assert {row["machine"][:5] for row in rows} == {"AMD E", "'@SUM"}
 
 
 def test_formats_say_the_same_and_null_is_not_zero(tmp_path: Path) -> None:
     made = board(tmp_path, record(speed=1234.5))
-    rows = json.loads(render.as_json(made))
+    rows = json.loads(render.RENDER["json"](made))
     assert [r["mode"] for r in rows] == ["inference", "training"]
     assert (rows[0]["samples_per_s"], rows[0]["p95_ms"], rows[0]["energy_j"]) == (1234.5, 2.0, None)
     assert rows[1]["p95_ms"] is None
@@ -198,4 +198,4 @@ def test_bytes_do_not_depend_on_the_order_of_records(tmp_path: Path) -> None:
 
 def test_an_empty_board_says_so() -> None:
     assert render.EMPTY in render.markdown(build([]))
-    assert render.as_json(build([])) == "[]\n"
+    assert render.RENDER["json"](build([])) == "[]\n"

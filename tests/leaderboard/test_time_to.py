@@ -211,7 +211,7 @@ def test_failed_gates_and_data_wait_are_beside(tmp_path: Path) -> None:
 
 def test_formats_say_the_same_and_null_is_not_zero(tmp_path: Path) -> None:
     made = board(tmp_path, run("=cmd|x"), run("low", (0.1, 0.6)))
-    rows = json.loads(render.as_json(made))
+    rows = json.loads(render.RENDER["json"](made))
     assert [(r["system"], r["target"], r["reached"], r["seconds"], r["samples"]) for r in rows] == [
         ("=cmd|x", 0.5, 1, 20.0, 200.0),
         ("=cmd|x", 0.8, 1, 20.0, 200.0),
@@ -220,7 +220,7 @@ def test_formats_say_the_same_and_null_is_not_zero(tmp_path: Path) -> None:
         ("low", 0.8, 0, None, None),
         ("low", 0.9, 0, None, None),
     ]
-    read = list(csv.DictReader(io.StringIO(render.as_csv(made))))
+    read = list(csv.DictReader(io.StringIO(render.RENDER["csv"](made))))
     assert [(r["system"], r["seconds"]) for r in read][::3] == [("'=cmd|x", "20"), ("low", "20")]
     assert read[4]["seconds"] == ""
     text = render.markdown(made)

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from rsbench.engine.data import RunData
-from rsbench.engine.distributed import GatheredLoss, GlobalLoss
+from rsbench.engine.distributed import GatheredLoss, SharedLoss
 from rsbench.engine.loader import ArrayLoader, Batch, Normalisation
 from rsbench.errors import RunError
 from rsbench.plan import RunPlan
@@ -55,7 +55,7 @@ class Job(ABC):
     """
 
     score = "val_accuracy"
-    shared_loss: type[GlobalLoss] | type[GatheredLoss] = GatheredLoss
+    shared_loss: type[SharedLoss] = GatheredLoss
 
     def __init__(self, plan: RunPlan, data: RunData) -> None:
         self.plan, self.data = plan, data

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeVar
+
+from rsbench.leaderboard.render.data import csv_of, json_of
+
+Board = TypeVar("Board")
+Draw = Callable[[Board], str]
 
 FOLDED: Final = 24  # characters to which a column of words may be folded without harm
 
@@ -29,6 +34,19 @@ class Sheet:
         longest = [max(map(len, column)) for column in zip(self.names, *self.rows, strict=True)]
         words = [min(n, FOLDED) if name in self.left else n for name, n in zip(self.names, longest, strict=True)]
         return sum(words) + 3 * len(words) + 1
+
+
+def formats(
+    terminal: Draw[Board], markdown: Draw[Board], flat: Callable[[Board], Sequence[dict[str, Any]]]
+) -> dict[str, Draw[Board]]:
+    """Return what draws a board in each format, with JSON and CSV (no text that a spreadsheet would run) of its *flat*
+    rows."""
+    return {
+        "terminal": terminal,
+        "markdown": markdown,
+        "csv": lambda board: csv_of(flat(board)),
+        "json": lambda board: json_of(flat(board)),
+    }
 
 
 def terminal(sheets: Callable[[int], Sequence[Sheet]], closing: str, width: int | None) -> str:

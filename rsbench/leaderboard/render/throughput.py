@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from rsbench.leaderboard.render import sheet
-from rsbench.leaderboard.render.data import csv_of, json_of
 from rsbench.leaderboard.render.sheet import Sheet
 from rsbench.leaderboard.throughput import SpeedBoard, SpeedRow, SpeedTable
 
@@ -131,14 +130,4 @@ def flat(board: SpeedBoard) -> list[dict[str, Any]]:
     ]
 
 
-def as_json(board: SpeedBoard) -> str:
-    """Return the rows as a JSON list."""
-    return json_of(flat(board))
-
-
-def as_csv(board: SpeedBoard) -> str:
-    """Return the rows as CSV, with no text that a spreadsheet would run."""
-    return csv_of(flat(board))
-
-
-RENDER: Final = {"terminal": terminal, "markdown": markdown, "csv": as_csv, "json": as_json}
+RENDER: Final = sheet.formats(terminal, markdown, flat)
