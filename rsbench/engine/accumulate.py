@@ -28,7 +28,6 @@ from rsbench.engine.jobs.vqa import VqaTargets
 from rsbench.engine.loader import Batch
 from rsbench.tasks.captioning import CaptionTargets
 from rsbench.tasks.text import PAD
-from rsbench.tasks.vqa import Questions
 
 
 @dataclass(frozen=True)
@@ -112,10 +111,7 @@ def _(targets: CaptionTargets, first: int, last: int) -> CaptionTargets:
 
 @taken.register
 def _(targets: VqaTargets, first: int, last: int) -> VqaTargets:
-    asked = targets.questions
-    mine = (asked.image >= first) & (asked.image < last)
-    questions = Questions(asked.tokens[mine], asked.image[mine] - first, asked.kind[mine])
-    return VqaTargets(questions, targets.answers[mine], targets.counts[mine], targets.index[mine.cpu().numpy()])
+    return targets.about(slice(first, last))
 
 
 def _weight(targets: Any) -> Any:

@@ -15,6 +15,7 @@ from torch import nn
 
 from rsbench.engine.jobs.base import Job, Loss
 from rsbench.engine.loader import Batch
+from rsbench.engine.snapshot import Snapshot
 from rsbench.engine.throughput.memory import is_out_of_memory
 from rsbench.errors import RunError
 
@@ -62,13 +63,10 @@ def _copied(model: nn.Module) -> Iterator[nn.Module]:
 @contextmanager
 def _restored(model: nn.Module) -> Iterator[nn.Module]:
     """Yield the model itself, in training mode, and bring it back to what it was."""
-    kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    training = model.training
+    before, training = Snapshot(model, whole=True), model.training
     yield model.train()
     model.train(training)
-    model.zero_grad(set_to_none=True)
-    for name, buffer in model.named_buffers():
-        buffer.copy_(kept[name])
+    before.restore()
 
 
 def forward(job: Job, model: nn.Module, batch: Batch) -> torch.Tensor:

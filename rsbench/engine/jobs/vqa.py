@@ -30,7 +30,8 @@ EVALUATION_IMAGES: Final = 16
 class VqaTargets:
     """Questions of a batch with their answers int64 [B], counts float32 [B] and sample numbers int64 [B].
 
-    ``starts`` int64 [I + 1], where they come from a store: the first question of each image, one image after another.
+    They are about one image after another; ``starts`` int64 [I + 1], where they come from a store: the first question
+    of each.
     """
 
     questions: Questions
@@ -44,8 +45,11 @@ class VqaTargets:
 
     def about(self, images: slice) -> VqaTargets:
         """Return the questions about some consecutive images."""
-        assert self.starts is not None
-        rows, asked = slice(*self.starts[[images.start, images.stop]].tolist()), self.questions
+        asked, ends = self.questions, [images.start, images.stop]
+        if self.starts is None:  # the device has to be waited for
+            rows = slice(*np.searchsorted(asked.image.cpu().numpy(), ends).tolist())
+        else:
+            rows = slice(*self.starts[ends].tolist())
         own = Questions(asked.tokens[rows], asked.image[rows] - images.start, asked.kind[rows])
         return VqaTargets(own, self.answers[rows], self.counts[rows], self.index[rows])
 
