@@ -17,7 +17,8 @@ from rsbench.data import store
 from rsbench.engine.augment import Augmentation
 from rsbench.engine.device import make_fabric, select_precision
 from rsbench.engine.jobs.classification import ClassificationJob
-from rsbench.engine.loader import ArrayLoader, Normalisation
+from rsbench.engine.loader import ArrayLoader
+from rsbench.engine.normalisation import Normalisation
 from rsbench.engine.train import Trainer
 from rsbench.registry import registry
 from rsbench.specs import RecipeSpec, to_jsonable

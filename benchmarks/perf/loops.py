@@ -13,7 +13,8 @@ from rsbench.engine.back_off import Gradients
 from rsbench.engine.compilation import Compiled
 from rsbench.engine.device import make_fabric
 from rsbench.engine.jobs.classification import ClassificationJob
-from rsbench.engine.loader import ArrayLoader, normalisation_for
+from rsbench.engine.loader import ArrayLoader
+from rsbench.engine.normalisation import normalisation_for
 from rsbench.engine.selection import Selection
 from rsbench.engine.train import Progress, Trainer
 from rsbench.execution import NONE

@@ -13,7 +13,8 @@ import torch
 from ratios import paired
 
 from rsbench.engine.augment import Augmentation
-from rsbench.engine.loader import ArrayLoader, as_tensor, normalisation_for
+from rsbench.engine.loader import ArrayLoader, as_tensor
+from rsbench.engine.normalisation import normalisation_for
 
 BATCH = 64
 IMAGES = 2_000

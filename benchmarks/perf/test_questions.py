@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count, islice
 from typing import Any
 
@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from rsbench.data.prepare import prepare
 from rsbench.engine.data import open_data
 from rsbench.engine.jobs.vqa import QuestionJob
-from rsbench.engine.loader import ArrayLoader, Normalisation
+from rsbench.engine.loader import ArrayLoader, Group
+from rsbench.engine.normalisation import Normalisation
 from rsbench.engine.setup import build_model, make_job, normalisation
 from rsbench.plan import RunRequest, expand
 from rsbench.registry import registry
@@ -55,10 +56,10 @@ class Counting(ArrayLoader):
 
     moved = 0
 
-    def _gather(self, rows: torch.Tensor, buffer: torch.Tensor) -> torch.Tensor:
-        taken = super()._gather(rows, buffer)
-        self.moved += taken.nbytes
-        return taken
+    def _rows(self, groups: list[Group]) -> Sequence[torch.Tensor]:
+        rows = super()._rows(groups)
+        self.moved += sum(map(len, rows)) * self.images[0].nbytes
+        return rows
 
 
 def engine_loader(job: QuestionJob, store: Store, targets: Any = None) -> Counting:

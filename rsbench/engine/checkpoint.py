@@ -14,7 +14,7 @@ from torch import nn
 
 from rsbench import __version__
 from rsbench.engine.jobs.base import Job
-from rsbench.engine.loader import Normalisation
+from rsbench.engine.normalisation import Normalisation
 
 WEIGHTS: Final = "model.safetensors"
 RESUME: Final = "resume.pt"

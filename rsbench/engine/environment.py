@@ -16,6 +16,7 @@ import torch
 import rsbench
 
 PACKAGES: Final = (
+    "numba",
     "numpy",
     "torch",
     "torchvision",

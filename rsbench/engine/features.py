@@ -13,7 +13,8 @@ from torch import nn
 
 from rsbench.engine.decode import map_state
 from rsbench.engine.jobs.base import Job
-from rsbench.engine.loader import ArrayLoader, Batch, Group, Labels, Normalisation
+from rsbench.engine.loader import ArrayLoader, Batch, Group, Labels
+from rsbench.engine.normalisation import Normalisation
 
 BATCH: Final = 32
 MEMORY_SHARE: Final = 0.25  # of what is free

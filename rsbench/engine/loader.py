@@ -1,6 +1,7 @@
 """Batches from a prepared store: gathered, turned, cast and normalised as whole batches in reused buffers.
 
-Images live on the device when they fit there and are streamed through pinned memory when they do not.
+On a CPU that is one pass over memory.  Elsewhere images live on the device when they fit there and are streamed through
+pinned memory when they do not.
 """
 
 from __future__ import annotations
@@ -17,20 +18,12 @@ import torch.nn.functional as F
 
 from rsbench.engine.augment import Augmentation, apply_turn, draw
 from rsbench.engine.distributed import ALONE, Ranks
+from rsbench.engine.gather import HostImages
+from rsbench.engine.normalisation import Normalisation
 from rsbench.engine.streaming import streamed
 from rsbench.errors import UserError
 
-IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
-IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 RESIDENT_SHARE: Final = 0.5  # of the device's free memory
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """``(x - mean) / std`` per band, in stored units."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -97,38 +90,6 @@ class Labels:
         return len(items)
 
 
-def normalisation_for(kind: str, images: np.ndarray, samples: np.ndarray, bands: list[int]) -> Normalisation:
-    """Return what *kind* (``dataset | imagenet | unit | none``) means for a store's images.
-
-    ``imagenet`` holds for 3-band uint8 only; elsewhere the statistics of the training split *samples* are used.
-    """
-    rgb = images.dtype == np.uint8 and len(bands) == 3
-    if kind == "imagenet" and rgb:
-        return Normalisation(tuple(255 * m for m in IMAGENET_MEAN), tuple(255 * s for s in IMAGENET_STD))
-    if kind == "none":
-        return Normalisation((0.0,) * len(bands), (1.0,) * len(bands))
-    if kind == "unit":
-        top = float(np.iinfo(images.dtype).max) if images.dtype.kind in "ui" else 1.0
-        return Normalisation((0.0,) * len(bands), (top,) * len(bands))
-    mean, std = band_statistics(images, samples, bands)
-    return Normalisation(tuple(mean), tuple(std))
-
-
-def band_statistics(images: np.ndarray, samples: np.ndarray, bands: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return per-band mean and standard deviation float64 [C] over the given images, in stored units."""
-    total = np.zeros(len(bands))
-    squares = np.zeros(len(bands))
-    pixels = 0
-    for start in range(0, len(samples), 256):
-        block = images[np.sort(samples[start : start + 256])][:, bands].astype(np.float64)
-        total += block.sum(axis=(0, 2, 3))
-        squares += np.einsum("bchw,bchw->c", block, block)
-        pixels += block.shape[0] * block.shape[2] * block.shape[3]
-    mean = total / max(pixels, 1)
-    variance = np.maximum(squares / max(pixels, 1) - mean**2, 0)
-    return mean, np.where(variance > 0, np.sqrt(variance), 1.0)
-
-
 def as_tensor(images: np.ndarray) -> torch.Tensor:
     """Wrap a (read-only) array without a copy; uint16 comes as int16 bits, which torch can index."""
     with warnings.catch_warnings():
@@ -181,11 +142,12 @@ class ArrayLoader:
         self.images: torch.Tensor = beside.images if beside is not None and shared else self._store(images)
         self.streams = self.images.device.type != device.type
         self.channels, self.ranks = len(bands), ALONE
+        self._host = HostImages(images, bands, normalisation) if device.type == "cpu" else None
         self._allocate(self.batch)
-        mean, std = (np.asarray(x, dtype=np.float32) for x in (normalisation.mean, normalisation.std))
-        scale, offset = 1 / std, torch.from_numpy(-mean / std)
-        self._by_channel = list(zip(offset.unbind(), scale.tolist(), strict=True))
-        self._offset, self._scale = (t.view(1, -1, 1, 1).to(device) for t in (offset, torch.from_numpy(scale)))
+        factors = normalisation.scale_and_offset
+        scale, offset = map(torch.from_numpy, factors)
+        self._by_channel = list(zip(factors[0].tolist(), offset.unbind(), strict=True))
+        self._scale, self._offset = (t.view(1, -1, 1, 1).to(device) for t in (scale, offset))
 
     def _store(self, images: np.ndarray) -> torch.Tensor:
         store = as_tensor(images)
@@ -211,7 +173,7 @@ class ArrayLoader:
 
     def _allocate(self, batch: int) -> None:
         shape = (batch, *self.images.shape[1:])
-        self._raw = [self._buffer(shape, self.images.dtype) for _ in range(2)]
+        self._raw = [] if self._host else [self._buffer(shape, self.images.dtype) for _ in range(2)]
         self._floats = torch.empty((batch, self.channels, *self.images.shape[2:]), device=self.device)
 
     def _buffer(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
@@ -270,14 +232,39 @@ class ArrayLoader:
     def _produce(self, groups: list[Group], draws: np.ndarray | None, epoch: int | None) -> Iterator[Batch]:
         if not groups:
             return
+        side = self._side(epoch)
+        change = None
+        if draws is not None and self.augmentation is not None and self.augmentation.acts_on_floats:
+            change = self.augmentation.on_floats
+        last = side is None and change is None
+        for group, floats in zip(groups, self._floating(groups, normalised=last), strict=True):
+            images = floats
+            if side is not None:
+                images = F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
+            if change is not None and draws is not None:
+                images = change(images, draws[group.images])
+            if not last:
+                self._normalise(images)
+            targets = self.targets.select(self.samples[group.targets], epoch, self.device)
+            yield Batch(images, targets, self.samples[group.images], group.share)
+
+    def _floating(self, groups: list[Group], normalised: bool) -> Iterator[torch.Tensor]:
+        """Yield the images of each group, turned, as floats in one buffer, normalised or in stored units."""
         rows = self._rows(groups)
+        if self._host is not None:
+            for group, each in zip(groups, rows, strict=True):
+                yield self._host.take(each.numpy(), group.counts or [len(each)], normalised, self._floats[: len(each)])
+            return
         gathered = (
             streamed(self._gather, rows, self._raw, self._send)
             if self.streams
             else (self._gather(each, self._raw[0]) for each in rows)
         )
         for group, raw in zip(groups, gathered, strict=True):
-            yield self._finish(raw, group, draws, epoch)
+            floats = self._cast_turned(raw, group.counts or [len(raw)])
+            if normalised:
+                self._normalise(floats)
+            yield floats
 
     def _rows(self, groups: list[Group]) -> Sequence[torch.Tensor]:
         """Return the image numbers int64 [b] of each group, sent to where the images are in one piece."""
@@ -295,36 +282,24 @@ class ArrayLoader:
         event.record(torch.cuda.current_stream(self.device))
         return sent, event
 
-    def _finish(self, raw: torch.Tensor, group: Group, draws: np.ndarray | None, epoch: int | None) -> Batch:
-        positions = group.images
-        floats = self._floats[: len(positions)]
+    def _cast_turned(self, raw: torch.Tensor, counts: list[int]) -> torch.Tensor:
+        """Return integers as floats, each slice turned by its code."""
         if self.bands is not None:
             raw = raw.index_select(1, self.bands.to(raw.device, non_blocking=True))
-        self._cast_turned(raw, floats, group.counts or [len(raw)])
-        side = self._side(epoch)
-        if side is not None:
-            floats = F.interpolate(floats, size=(side, side), mode="bilinear", antialias=True)
-        if draws is not None and self.augmentation is not None and self.augmentation.acts_on_floats:
-            floats = self.augmentation.on_floats(floats, draws[positions])
-        self._normalise(floats)
-        targets = self.targets.select(self.samples[group.targets], epoch, self.device)
-        return Batch(floats, targets, self.samples[positions], group.share)
-
-    def _cast_turned(self, raw: torch.Tensor, floats: torch.Tensor, counts: list[int]) -> None:
-        """Copy integers to floats, each slice turned by its code."""
-        start = 0
+        floats, start = self._floats[: len(raw)], 0
         for code, count in enumerate(counts):
             if count:
                 turned = apply_turn(raw.narrow(0, start, count), code)
                 floats.narrow(0, start, count).copy_(turned.view(torch.uint16) if self.unsigned16 else turned)
                 start += count
+        return floats
 
-    def _normalise(self, floats: torch.Tensor) -> None:
+    def _normalise(self, images: torch.Tensor) -> None:
         """Scale and shift in place; on a CPU channel by channel, for torch uses no vectors there where it stretches."""
-        if floats.device.type != "cpu":
-            torch.addcmul(self._offset, floats, self._scale, out=floats)
+        if self._host is None:
+            torch.addcmul(self._offset, images, self._scale, out=images)
             return
-        for channel, (offset, scale) in zip(floats.unbind(1), self._by_channel, strict=True):
+        for channel, (scale, offset) in zip(images.unbind(1), self._by_channel, strict=True):
             torch.add(offset, channel, alpha=scale, out=channel)
 
     def _side(self, epoch: int | None) -> int | None:

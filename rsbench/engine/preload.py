@@ -1,11 +1,12 @@
-"""What the server that runs are forked from imports once.  It never runs an operation and never touches a device, so
-a fork of it may do both."""
+"""What the server that runs are forked from imports once.  It never runs an operation of torch and never touches a
+device, so a fork of it may do both."""
 
 import contextlib
 
 import torch  # noqa: F401
 
 import rsbench.engine.run_family  # noqa: F401
+from rsbench.engine import gather
 from rsbench.engine.jobs import captioning, classification, vqa  # noqa: F401
 
 with contextlib.suppress(ImportError):
@@ -13,3 +14,5 @@ with contextlib.suppress(ImportError):
 with contextlib.suppress(ImportError):
     import pyarrow.parquet  # noqa: F401
     import scipy.stats  # noqa: F401
+
+gather.prepare()

@@ -12,7 +12,7 @@ from rsbench.engine import preflight, report, setup
 from rsbench.engine.data import RunData
 from rsbench.engine.device import make_fabric
 from rsbench.engine.jobs.base import Evaluated, Job
-from rsbench.engine.loader import Normalisation
+from rsbench.engine.normalisation import Normalisation
 from rsbench.engine.run_context import RunContext
 from rsbench.errors import RunError
 from rsbench.evaluation import KEPT

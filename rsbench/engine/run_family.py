@@ -16,7 +16,8 @@ from rsbench.engine.data import open_data
 from rsbench.engine.device import make_fabric
 from rsbench.engine.family import Family, FamilyJob, RoundLoader, own_curve
 from rsbench.engine.jobs.base import Job
-from rsbench.engine.loader import ArrayLoader, Normalisation
+from rsbench.engine.loader import ArrayLoader
+from rsbench.engine.normalisation import Normalisation
 from rsbench.engine.observers import Observers
 from rsbench.engine.report import Machine, Stages
 from rsbench.engine.run_context import RunContext

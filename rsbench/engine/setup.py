@@ -10,7 +10,7 @@ from torch import nn
 
 from rsbench.engine.data import RunData
 from rsbench.engine.jobs.base import Job
-from rsbench.engine.loader import Normalisation, normalisation_for
+from rsbench.engine.normalisation import Normalisation, normalisation_for
 from rsbench.errors import RunError
 from rsbench.plan import RunPlan
 from rsbench.registry import registry

@@ -22,7 +22,8 @@ from rsbench.engine.device import make_fabric
 from rsbench.engine.distributed import ALONE, Ranks
 from rsbench.engine.distributed_world import LOCALHOST, Place, _free_port
 from rsbench.engine.evaluate import evaluate
-from rsbench.engine.loader import ArrayLoader, Normalisation
+from rsbench.engine.loader import ArrayLoader
+from rsbench.engine.normalisation import Normalisation
 from rsbench.plan import RunPlan
 from rsbench.records.store import load_all
 from rsbench.records.verify import verify

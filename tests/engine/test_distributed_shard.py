@@ -20,7 +20,8 @@ from rsbench.engine.distributed import ALONE, Ranks
 from rsbench.engine.distributed_shard import blocks
 from rsbench.engine.distributed_world import Place
 from rsbench.engine.evaluate import evaluate
-from rsbench.engine.loader import ArrayLoader, Normalisation
+from rsbench.engine.loader import ArrayLoader
+from rsbench.engine.normalisation import Normalisation
 from rsbench.engine.train import Interrupted
 from rsbench.plan import RunPlan
 from rsbench.records.store import load_all

@@ -11,7 +11,8 @@ from fake_gpu import Waits
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from rsbench.engine.augment import Augmentation
-from rsbench.engine.loader import ArrayLoader, Normalisation
+from rsbench.engine.loader import ArrayLoader
+from rsbench.engine.normalisation import Normalisation
 
 CUDA = torch.device("cuda")
 IMAGES, BATCH = 40, 8

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from rsbench.engine.augment import Augmentation
-from rsbench.engine.loader import ArrayLoader, Normalisation, band_statistics, normalisation_for
+from rsbench.engine.loader import ArrayLoader
+from rsbench.engine.normalisation import Normalisation, band_statistics, normalisation_for
 
 CPU = torch.device("cpu")
 IDENTITY = Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
 
 from rsbench.engine.jobs.vqa import EVALUATION_IMAGES, QuestionTargets
-from rsbench.engine.loader import ArrayLoader, Normalisation
+from rsbench.engine.loader import ArrayLoader, Group
+from rsbench.engine.normalisation import Normalisation
 
 CPU = torch.device("cpu")
 IMAGES, TRAINING_IMAGES, QUESTIONS = 772, 572, 77_232
@@ -18,10 +21,10 @@ class Counting(ArrayLoader):
 
     moved = 0
 
-    def _gather(self, rows: torch.Tensor, buffer: torch.Tensor) -> torch.Tensor:
-        taken = super()._gather(rows, buffer)
-        self.moved += taken.nbytes
-        return taken
+    def _rows(self, groups: list[Group]) -> Sequence[torch.Tensor]:
+        rows = super()._rows(groups)
+        self.moved += sum(map(len, rows)) * self.images[0].nbytes
+        return rows
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ import torch
 from torchvision.transforms.v2.functional import resize
 
 from rsbench.engine.augment import Augmentation
-from rsbench.engine.loader import ArrayLoader, Normalisation
+from rsbench.engine.loader import ArrayLoader
+from rsbench.engine.normalisation import Normalisation
 from rsbench.errors import UserError
 
 SIZES = {"sizes": [[8, 2], [12, 1]]}

@@ -20,7 +20,8 @@ from torch import nn
 
 from rsbench.engine.data import RunData
 from rsbench.engine.distributed import GatheredLoss, SharedLoss
-from rsbench.engine.loader import ArrayLoader, Batch, Normalisation
+from rsbench.engine.loader import ArrayLoader, Batch
+from rsbench.engine.normalisation import Normalisation
 from rsbench.errors import RunError
 from rsbench.plan import RunPlan
 from rsbench.tasks.context import LossContext, ModelContext

@@ -14,7 +14,8 @@ from torch import nn
 
 from rsbench.engine.decode import Search, generate
 from rsbench.engine.jobs.base import Evaluated, Fitted, Job, Loss
-from rsbench.engine.loader import ArrayLoader, Batch, Normalisation
+from rsbench.engine.loader import ArrayLoader, Batch
+from rsbench.engine.normalisation import Normalisation
 from rsbench.errors import RunError
 from rsbench.metrics.evaluate import build
 from rsbench.registry import registry

@@ -13,7 +13,8 @@ from rsbench.engine import gates
 from rsbench.engine.distributed import GlobalLoss
 from rsbench.engine.evaluate import evaluate
 from rsbench.engine.jobs.base import Evaluated, Fitted, Job, Loss
-from rsbench.engine.loader import ArrayLoader, Batch, Normalisation
+from rsbench.engine.loader import ArrayLoader, Batch
+from rsbench.engine.normalisation import Normalisation
 from rsbench.errors import RunError
 from rsbench.tasks.classification import Predictions
 from rsbench.tasks.context import LossContext, ModelContext

@@ -15,7 +15,8 @@ from torch import nn
 from rsbench.engine.evaluate import of_all
 from rsbench.engine.gates import above_chance
 from rsbench.engine.jobs.base import Evaluated, Fitted, Job, Loss
-from rsbench.engine.loader import ArrayLoader, Batch, Normalisation
+from rsbench.engine.loader import ArrayLoader, Batch
+from rsbench.engine.normalisation import Normalisation
 from rsbench.errors import RunError
 from rsbench.tasks.context import LossContext, ModelContext
 from rsbench.tasks.kinds import Outcome

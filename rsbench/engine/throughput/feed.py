@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from rsbench.engine.augment import Augmentation
-from rsbench.engine.loader import ArrayLoader, Batch, Normalisation
+from rsbench.engine.loader import ArrayLoader, Batch
+from rsbench.engine.normalisation import Normalisation
 from rsbench.engine.throughput.memory import is_out_of_memory, release
 from rsbench.engine.throughput.points import Meter
 from rsbench.engine.throughput.subject import Subject

@@ -1,0 +1,112 @@
+"""One pass over memory against torch's four: the same floats to the last bit."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rsbench.engine import gather
+from rsbench.engine.augment import apply_turn
+from rsbench.engine.gather import HostImages
+from rsbench.engine.normalisation import Normalisation
+
+MEAN, STD = (123.7, 90.2, 41.9, 7.3), (58.4, 57.1, 0.37, 250.0)
+ROWS = np.array([4, 0, 11, 4, 7, 2, 9, 1, 10, 3, 5])
+
+
+def stored(dtype: str, side: int = 33) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    shape = (12, 4, side, side)
+    if np.dtype(dtype).kind == "f":
+        return rng.normal(100, 50, shape).astype(dtype)
+    return rng.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+
+
+def by_torch(images: np.ndarray, bands: list[int], counts: list[int], normalised: bool) -> torch.Tensor:
+    """Gather, turn, cast, normalise: a pass for each, float32 [11, C, S, S]."""
+    taken = torch.from_numpy(images[ROWS][:, bands].astype(np.float32))
+    codes = np.repeat(np.arange(len(counts)), counts)
+    turned = torch.stack([apply_turn(image, int(code)) for image, code in zip(taken, codes, strict=True)])
+    if not normalised:
+        return turned
+    scale, offset = Normalisation(tuple(MEAN[b] for b in bands), tuple(STD[b] for b in bands)).scale_and_offset
+    return torch.stack(
+        [torch.add(torch.tensor(offset[c]), turned[:, c], alpha=float(scale[c])) for c in range(len(bands))], 1
+    )
+
+
+def by_one_pass(images: np.ndarray, bands: list[int], counts: list[int], normalised: bool) -> torch.Tensor:
+    norm = Normalisation(tuple(MEAN[b] for b in bands), tuple(STD[b] for b in bands))
+    out = torch.full((len(ROWS), len(bands), *images.shape[2:]), torch.nan)
+    return HostImages(images, bands, norm).take(ROWS, counts, normalised, out)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])
+@pytest.mark.parametrize("normalised", [True, False])
+def test_every_turn_of_every_kind_of_number(dtype: str, normalised: bool) -> None:
+    case = stored(dtype), [0, 1, 2, 3], [2, 1, 1, 2, 1, 1, 1, 2], normalised
+    assert torch.equal(by_one_pass(*case), by_torch(*case))
+
+
+@pytest.mark.parametrize("bands", [[2, 0], [3], [1, 1, 0]], ids=str)
+def test_bands_in_the_given_order(bands: list[int]) -> None:
+    case = stored("uint8"), bands, [5, 0, 0, 6], True
+    assert torch.equal(by_one_pass(*case), by_torch(*case))
+
+
+def test_images_that_lie_otherwise_in_memory(tmp_path: Path) -> None:
+    images = stored("uint8", side=16)
+    np.save(tmp_path / "images.npy", images)
+    bands_last = np.ascontiguousarray(images.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    expected = by_torch(images, [0, 1, 2, 3], [1, 2, 3, 5], True)
+    for each in (np.load(tmp_path / "images.npy", mmap_mode="r"), bands_last):
+        assert torch.equal(by_one_pass(each, [0, 1, 2, 3], [1, 2, 3, 5], True), expected)
+
+
+def test_oblong_images_are_flipped() -> None:
+    images = stored("uint8")[..., :20]
+    case = images, [0, 1, 2, 3], [2, 0, 3, 0, 4, 0, 2], True
+    assert torch.equal(by_one_pass(*case), by_torch(*case))
+
+
+def test_the_stored_images_stay_writable_for_their_owner() -> None:
+    images = stored("uint8")
+    HostImages(images, [0], Normalisation((0.0,), (1.0,)))
+    assert images.flags.writeable
+
+
+@pytest.mark.parametrize("row", [-1, 12])
+def test_a_number_that_no_image_has(row: int) -> None:
+    images = HostImages(stored("uint8"), [0], Normalisation((0.0,), (1.0,)))
+    with pytest.raises(IndexError, match="of 12"):
+        images.take(np.array([row]), [1], True, torch.empty(1, 1, 33, 33))
+
+
+def test_no_images_are_no_work() -> None:
+    images = HostImages(stored("uint8"), [0], Normalisation((0.0,), (1.0,)))
+    assert images.take(ROWS[:0], [0], True, torch.empty(0, 1, 33, 33)).shape == (0, 1, 33, 33)
+
+
+def test_it_compiles_where_nothing_may_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numba refuses to decorate what it shall keep and cannot."""
+    tried = []
+
+    def njit(*, cache: bool = False, **_: object) -> object:
+        tried.append(cache)
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(gather, "njit", njit)
+    assert gather.compiled(len) is len
+    assert tried == [True, False]
+
+
+def test_the_command_line_does_not_bring_the_compiler() -> None:
+    code = "import sys, rsbench.cli, rsbench.api; assert 'numba' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
