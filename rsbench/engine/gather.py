@@ -20,8 +20,8 @@ from rsbench.engine.normalisation import Normalisation
 def compiled(function: Callable[..., None]) -> Callable[..., None]:
     """Return *function* as machine code; kept on disk where there is a folder for it.
 
-    Each product and each sum is rounded, as in NumPy.  Were they allowed to be fused, code fresh from the compiler and the
-    same code from disk would differ in the last bit.
+    Each product and each sum is rounded, as in NumPy.  Were they allowed to be fused, code fresh from the compiler and
+    the same code from disk would differ in the last bit.
     """
     try:
         return njit(cache=True, error_model="numpy")(function)

@@ -17,6 +17,7 @@ HEAVY = [
     "lightning_fabric",
     "pandas",
     "numpy",
+    "numba",
     "scipy",
     "pyarrow",
 ]

@@ -119,8 +119,3 @@ def test_code_from_disk_gives_what_fresh_code_gave(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code]
     said = [subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout for _ in "12"]
     assert said == ["True 0\n", "True 1\n"]
-
-
-def test_the_command_line_does_not_bring_the_compiler() -> None:
-    code = "import sys, rsbench.cli, rsbench.api; assert 'numba' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
