@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numba import njit
 
 from rsbench.engine.normalisation import Normalisation
@@ -86,8 +85,8 @@ class HostImages:
         self._normalised = normalisation.scale_and_offset
         self._as_stored = np.ones(len(bands), dtype=np.float32), np.zeros(len(bands), dtype=np.float32)
 
-    def take(self, rows: np.ndarray, counts: Sequence[int], normalised: bool, out: torch.Tensor) -> torch.Tensor:
-        """Write images into *out* and return it.
+    def take(self, rows: np.ndarray, counts: Sequence[int], normalised: bool, out: np.ndarray) -> None:
+        """Write images into *out*.
 
         Args:
             rows: int64 [b], image numbers.
@@ -101,11 +100,10 @@ class HostImages:
         if len(rows) and not 0 <= rows.min() <= rows.max() < len(self._stored):
             raise IndexError(f"images {rows.min()} to {rows.max()} of {len(self._stored)}")
         scale, offset = self._normalised if normalised else self._as_stored
-        _take(self._stored, rows, np.asarray(counts, dtype=np.int64), self._bands, scale, offset, out.numpy())
-        return out
+        _take(self._stored, rows, np.asarray(counts, dtype=np.int64), self._bands, scale, offset, out)
 
 
 def prepare() -> None:
     """Compile, or load, what images of bytes need."""
     images = HostImages(np.zeros((1, 1, 1, 1), dtype=np.uint8), [0], Normalisation((0.0,), (1.0,)))
-    images.take(np.zeros(1, dtype=np.int64), [1], True, torch.empty(1, 1, 1, 1))
+    images.take(np.zeros(1, dtype=np.int64), [1], True, np.empty((1, 1, 1, 1), dtype=np.float32))

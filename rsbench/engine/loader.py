@@ -253,7 +253,9 @@ class ArrayLoader:
         rows = self._rows(groups)
         if self._host is not None:
             for group, each in zip(groups, rows, strict=True):
-                yield self._host.take(each.numpy(), group.counts or [len(each)], normalised, self._floats[: len(each)])
+                floats = self._floats[: len(each)]
+                self._host.take(each.numpy(), group.counts or [len(each)], normalised, floats.numpy())
+                yield floats
             return
         gathered = (
             streamed(self._gather, rows, self._raw, self._send)
