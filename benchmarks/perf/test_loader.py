@@ -13,7 +13,8 @@ import torch
 from ratios import paired
 
 from rsbench.engine.augment import Augmentation
-from rsbench.engine.loader import ArrayLoader, as_tensor
+from rsbench.engine.images_device import as_tensor
+from rsbench.engine.loader import ArrayLoader
 from rsbench.engine.normalisation import normalisation_for
 
 BATCH = 64

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import count, islice
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from rsbench.data.prepare import prepare
 from rsbench.engine.data import open_data
+from rsbench.engine.images_host import HostImages
 from rsbench.engine.jobs.vqa import QuestionJob
 from rsbench.engine.loader import ArrayLoader, Group
 from rsbench.engine.normalisation import Normalisation
@@ -56,9 +57,10 @@ class Counting(ArrayLoader):
 
     moved = 0
 
-    def _rows(self, groups: list[Group]) -> Sequence[torch.Tensor]:
+    def _rows(self, groups: list[Group]) -> np.ndarray:
         rows = super()._rows(groups)
-        self.moved += sum(map(len, rows)) * self.images[0].nbytes
+        assert isinstance(self.source, HostImages)
+        self.moved += len(rows) * self.source.stored[0].nbytes
         return rows
 
 

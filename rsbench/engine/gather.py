@@ -1,4 +1,4 @@
-"""Images of a batch on a CPU: gathered, turned, cast and normalised in one pass over memory.
+"""The loop in which a CPU gathers, turns, casts and normalises the images of a batch: one pass over memory.
 
 torch needs a pass for each of the four, and the last two are over floats; here each stored value is read once and each
 float written once, which is as fast as gathering and casting alone.  Numba compiles the loops when they first run, in
@@ -7,13 +7,11 @@ about a second, and keeps the result on disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numba import njit
-
-from rsbench.engine.normalisation import Normalisation
 
 
 def compiled(function: Callable[..., None]) -> Callable[..., None]:
@@ -56,7 +54,17 @@ def _transposed(source: Any, rows_back: bool, columns_back: bool, scale: Any, of
 
 
 @compiled
-def _take(stored: Any, rows: Any, counts: Any, bands: Any, scale: Any, offset: Any, out: Any) -> None:
+def gather(stored: Any, rows: Any, counts: Any, bands: Any, scale: Any, offset: Any, out: Any) -> None:
+    """Write images into *out*.  No number is checked.
+
+    Args:
+        stored: [N, C, H, W] of any integers or floats, read-only as memory maps are: one compilation serves both.
+        rows: int64 [b], which images.
+        counts: int64, how many of them have each code of :meth:`Augmentation.turn_codes`, one after another.
+        bands: int64 [c], which channels, in this order.
+        scale, offset: float32 [c], of each of these.
+        out: float32 [b, c, H, W].
+    """
     image = 0
     for code in range(len(counts)):
         for _ in range(counts[code]):
@@ -69,41 +77,9 @@ def _take(stored: Any, rows: Any, counts: Any, bands: Any, scale: Any, offset: A
             image += 1
 
 
-class HostImages:
-    """The images of a store in the memory of the host, or in a file that is mapped there.
-
-    Args:
-        images: [N, C, H, W] of any integers or floats.
-        bands: which channels to take, in this order.
-        normalisation: of these bands, in stored units.
-    """
-
-    def __init__(self, images: np.ndarray, bands: Sequence[int], normalisation: Normalisation) -> None:
-        self._stored = np.asarray(images).view()
-        self._stored.flags.writeable = False  # as memory maps are: one compilation serves both
-        self._bands = np.asarray(bands, dtype=np.int64)
-        self._normalised = normalisation.scale_and_offset
-        self._as_stored = np.ones(len(bands), dtype=np.float32), np.zeros(len(bands), dtype=np.float32)
-
-    def take(self, rows: np.ndarray, counts: Sequence[int], normalised: bool, out: np.ndarray) -> None:
-        """Write images into *out*.
-
-        Args:
-            rows: int64 [b], image numbers.
-            counts: how many of the images have each code of :meth:`Augmentation.turn_codes`, one after another.
-            normalised: whether to normalise; else the floats are in stored units.
-            out: float32 [b, C, H, W].
-
-        Raises:
-            IndexError: there is no image of such a number.
-        """
-        if len(rows) and not 0 <= rows.min() <= rows.max() < len(self._stored):
-            raise IndexError(f"images {rows.min()} to {rows.max()} of {len(self._stored)}")
-        scale, offset = self._normalised if normalised else self._as_stored
-        _take(self._stored, rows, np.asarray(counts, dtype=np.int64), self._bands, scale, offset, out)
-
-
 def prepare() -> None:
     """Compile, or load, what images of bytes need."""
-    images = HostImages(np.zeros((1, 1, 1, 1), dtype=np.uint8), [0], Normalisation((0.0,), (1.0,)))
-    images.take(np.zeros(1, dtype=np.int64), [1], True, np.empty((1, 1, 1, 1), dtype=np.float32))
+    images, zero, one = np.zeros((1, 1, 1, 1), dtype=np.uint8), np.zeros(1, dtype=np.int64), np.ones(1, dtype=np.int64)
+    images.flags.writeable = False
+    factor = np.ones(1, dtype=np.float32)
+    gather(images, zero, one, zero, factor, factor, np.empty((1, 1, 1, 1), dtype=np.float32))

@@ -1,29 +1,22 @@
-"""Batches from a prepared store: gathered, turned, cast and normalised as whole batches in reused buffers.
-
-On a CPU that is one pass over memory.  Elsewhere images live on the device when they fit there and are streamed through
-pinned memory when they do not.
-"""
+"""Batches from a prepared store: shuffled, augmented and normalised images with what is to be learnt of them."""
 
 from __future__ import annotations
 
 import copy
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from rsbench.engine.augment import Augmentation, apply_turn, draw
+from rsbench.engine.augment import Augmentation, draw
 from rsbench.engine.distributed import ALONE, Ranks
-from rsbench.engine.gather import HostImages
+from rsbench.engine.images_device import DeviceImages
+from rsbench.engine.images_host import HostImages
 from rsbench.engine.normalisation import Normalisation
-from rsbench.engine.streaming import streamed
 from rsbench.errors import UserError
-
-RESIDENT_SHARE: Final = 0.5  # of the device's free memory
 
 
 @dataclass(frozen=True)
@@ -53,13 +46,13 @@ class Group:
 
     Attributes:
         images: [b], those whose images this rank makes.
-        counts: how many of them have each turn, one after another; ``None`` where none is turned.
+        counts: how many of them have each turn, one after another.
         targets: [B], those of the whole batch.
         share: where the images stand in the whole batch; ``None``: they are all of it.
     """
 
     images: np.ndarray
-    counts: list[int] | None
+    counts: list[int]
     targets: np.ndarray
     share: slice | None = None
 
@@ -88,13 +81,6 @@ class Labels:
     def count(self, items: np.ndarray) -> int:
         """One sample an item."""
         return len(items)
-
-
-def as_tensor(images: np.ndarray) -> torch.Tensor:
-    """Wrap a (read-only) array without a copy; uint16 comes as int16 bits, which torch can index."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*not writable.*")
-        return torch.from_numpy(images.view(np.int16) if images.dtype == np.uint16 else images)
 
 
 class ArrayLoader:
@@ -134,24 +120,14 @@ class ArrayLoader:
         self.device, self.augmentation, self.seed = device, augmentation, seed
         self.image_index = image_index
         self.targets: Targets = Labels(targets) if isinstance(targets, np.ndarray) else targets
-        self.unsigned16 = images.dtype == np.uint16
-        self.bands = None if bands == list(range(images.shape[1])) else torch.tensor(bands)
         self.size = None if size in (None, images.shape[-1]) else size
-        shared = beside is not None and beside.resident and beside.device == device
-        self.resident: bool = shared or (fits(images, device) if resident is None else resident)
-        self.images: torch.Tensor = beside.images if beside is not None and shared else self._store(images)
-        self.streams = self.images.device.type != device.type
-        self.channels, self.ranks = len(bands), ALONE
-        self._host = HostImages(images, bands, normalisation) if device.type == "cpu" else None
-        self._allocate(self.batch)
-        factors = normalisation.scale_and_offset
-        scale, offset = map(torch.from_numpy, factors)
-        self._by_channel = list(zip(factors[0].tolist(), offset.unbind(), strict=True))
-        self._scale, self._offset = (t.view(1, -1, 1, 1).to(device) for t in (scale, offset))
-
-    def _store(self, images: np.ndarray) -> torch.Tensor:
-        store = as_tensor(images)
-        return store.to(self.device) if self.resident and self.device.type != "cpu" else store
+        self.ranks = ALONE
+        self.source: HostImages | DeviceImages
+        if device.type == "cpu":
+            self.source = HostImages(images, bands, normalisation, self.batch)
+        else:
+            shared = beside.source if beside is not None and isinstance(beside.source, DeviceImages) else None
+            self.source = DeviceImages(images, bands, normalisation, self.batch, device, resident, shared)
 
     def among(self, ranks: Ranks) -> Self:
         """Return a loader for one of several ranks: of its slice of each training batch, and of its part in order.
@@ -168,18 +144,9 @@ class ArrayLoader:
             )
         made = copy.copy(self)
         made.ranks = ranks
-        made._allocate(self.batch if self.augmentation is None else max(ranks.sizes(self.batch)))
+        if self.augmentation is not None:
+            made.source = self.source.in_batches_of(max(ranks.sizes(self.batch)))
         return made
-
-    def _allocate(self, batch: int) -> None:
-        shape = (batch, *self.images.shape[1:])
-        self._raw = [] if self._host else [self._buffer(shape, self.images.dtype) for _ in range(2)]
-        self._floats = torch.empty((batch, self.channels, *self.images.shape[2:]), device=self.device)
-
-    def _buffer(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-        if self.streams:
-            return torch.empty(shape, dtype=dtype, pin_memory=True)
-        return torch.empty(shape, dtype=dtype, device=self.images.device)
 
     def __len__(self) -> int:
         """Batches in a training epoch (the incomplete last one is left out)."""
@@ -205,7 +172,7 @@ class ArrayLoader:
         """Yield every sample exactly once, as stored, without augmentation; the last batch may be smaller."""
         positions = np.arange(len(self.samples))[self.ranks.share(len(self.samples))]
         chunks = [positions[i : i + self.batch] for i in range(0, len(positions), self.batch)]
-        yield from self._produce([Group(c, None, c) for c in chunks], None, None)
+        yield from self._produce([Group(c, [len(c)], c) for c in chunks], None, None)
 
     def stand_ins(self) -> Iterator[Batch]:
         """Yield the first sample as often as other ranks have more batches in :meth:`in_order`: for ranks that have to
@@ -214,7 +181,7 @@ class ArrayLoader:
             batches = [-(-size // self.batch) for size in self.ranks.sizes(len(self.samples))]
             first = np.zeros(1, dtype=np.int64)
             missing = max(batches) - batches[self.ranks.number]
-            yield from self._produce([Group(first, None, first)] * missing, None, None)
+            yield from self._produce([Group(first, [1], first)] * missing, None, None)
 
     def _by_turn(self, batches: np.ndarray, draws: np.ndarray | None) -> list[Group]:
         """Sort each of the batches [n, B] by flips and turns, so that each code is one slice; order within a batch is
@@ -222,7 +189,7 @@ class ArrayLoader:
         own = self.ranks.share(self.batch)
         share = own if self.ranks.world > 1 else None
         if draws is None or self.augmentation is None or not self.augmentation.turns:
-            return [Group(batch[own], None, batch, share) for batch in batches]
+            return [Group(batch[own], [len(batch[own])], batch, share) for batch in batches]
         codes = self.augmentation.turn_codes(draws)[batches]
         order = np.argsort(codes, axis=1, kind="stable")
         batches, codes = np.take_along_axis(batches, order, 1), np.take_along_axis(codes, order, 1)
@@ -237,82 +204,23 @@ class ArrayLoader:
         if draws is not None and self.augmentation is not None and self.augmentation.acts_on_floats:
             change = self.augmentation.on_floats
         last = side is None and change is None
-        for group, floats in zip(groups, self._floating(groups, normalised=last), strict=True):
+        made = self.source.floats(self._rows(groups), [group.counts for group in groups], normalised=last)
+        for group, floats in zip(groups, made, strict=True):
             images = floats
             if side is not None:
                 images = F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
             if change is not None and draws is not None:
                 images = change(images, draws[group.images])
             if not last:
-                self._normalise(images)
+                self.source.normalise(images)
             targets = self.targets.select(self.samples[group.targets], epoch, self.device)
             yield Batch(images, targets, self.samples[group.images], group.share)
 
-    def _floating(self, groups: list[Group], normalised: bool) -> Iterator[torch.Tensor]:
-        """Yield the images of each group, turned, as floats in one buffer, normalised or in stored units."""
-        rows = self._rows(groups)
-        if self._host is not None:
-            for group, each in zip(groups, rows, strict=True):
-                floats = self._floats[: len(each)]
-                self._host.take(each.numpy(), group.counts or [len(each)], normalised, floats.numpy())
-                yield floats
-            return
-        gathered = (
-            streamed(self._gather, rows, self._raw, self._send)
-            if self.streams
-            else (self._gather(each, self._raw[0]) for each in rows)
-        )
-        for group, raw in zip(groups, gathered, strict=True):
-            floats = self._cast_turned(raw, group.counts or [len(raw)])
-            if normalised:
-                self._normalise(floats)
-            yield floats
-
-    def _rows(self, groups: list[Group]) -> Sequence[torch.Tensor]:
-        """Return the image numbers int64 [b] of each group, sent to where the images are in one piece."""
-        positions = np.concatenate([group.images for group in groups])
-        rows = torch.from_numpy(self.image_index[self.samples[positions]]).to(self.images.device, non_blocking=True)
-        return rows.split([len(group.images) for group in groups])
-
-    def _gather(self, rows: torch.Tensor, buffer: torch.Tensor) -> torch.Tensor:
-        return torch.index_select(self.images, 0, rows, out=buffer[: len(rows)])
-
-    def _send(self, raw: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event]:
-        """Return *raw* on the device, and what happens once it has been read."""
-        sent = raw.to(self.device, non_blocking=True)
-        event = torch.cuda.Event()
-        event.record(torch.cuda.current_stream(self.device))
-        return sent, event
-
-    def _cast_turned(self, raw: torch.Tensor, counts: list[int]) -> torch.Tensor:
-        """Return integers as floats, each slice turned by its code."""
-        if self.bands is not None:
-            raw = raw.index_select(1, self.bands.to(raw.device, non_blocking=True))
-        floats, start = self._floats[: len(raw)], 0
-        for code, count in enumerate(counts):
-            if count:
-                turned = apply_turn(raw.narrow(0, start, count), code)
-                floats.narrow(0, start, count).copy_(turned.view(torch.uint16) if self.unsigned16 else turned)
-                start += count
-        return floats
-
-    def _normalise(self, images: torch.Tensor) -> None:
-        """Scale and shift in place; on a CPU channel by channel, for torch uses no vectors there where it stretches."""
-        if self._host is None:
-            torch.addcmul(self._offset, images, self._scale, out=images)
-            return
-        for channel, (scale, offset) in zip(images.unbind(1), self._by_channel, strict=True):
-            torch.add(offset, channel, alpha=scale, out=channel)
+    def _rows(self, groups: list[Group]) -> np.ndarray:
+        """Return the image numbers of all groups, int64 [n]."""
+        return self.image_index[self.samples[np.concatenate([group.images for group in groups])]]
 
     def _side(self, epoch: int | None) -> int | None:
         """Side in pixels that images are resized to; ``None``: they stay as stored."""
         small = None if epoch is None or self.augmentation is None else self.augmentation.side(epoch)
         return small or self.size
-
-
-def fits(images: np.ndarray, device: torch.device) -> bool:
-    """Whether a store's images fit in the free memory that the loader may use on *device*."""
-    if device.type != "cuda":
-        return True
-    free, _ = torch.cuda.mem_get_info(device)
-    return images.nbytes < RESIDENT_SHARE * free

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from rsbench.engine.augment import Augmentation
+from rsbench.engine.images_device import DeviceImages
+from rsbench.engine.images_host import HostImages
 from rsbench.engine.loader import ArrayLoader
 from rsbench.engine.normalisation import Normalisation, band_statistics, normalisation_for
 
@@ -122,6 +124,9 @@ def test_loaders_of_the_same_images_share_their_copy_on_a_device() -> None:
         return ArrayLoader(images, samples, samples, samples, batch=2, device=device, resident=True, **options)  # type: ignore[arg-type]
 
     first = loader(meta, None)
-    assert first.images.device == meta
-    assert loader(meta, first).images is first.images
-    assert loader(CPU, first).images.device == CPU
+    assert isinstance(first.source, DeviceImages)
+    assert first.source.stored.device == meta
+    again = loader(meta, first).source
+    assert isinstance(again, DeviceImages)
+    assert again.stored is first.source.stored
+    assert isinstance(loader(CPU, first).source, HostImages)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 import torch
 
+from rsbench.engine.images_host import HostImages
 from rsbench.engine.jobs.vqa import EVALUATION_IMAGES, QuestionTargets
 from rsbench.engine.loader import ArrayLoader, Group
 from rsbench.engine.normalisation import Normalisation
@@ -21,9 +20,10 @@ class Counting(ArrayLoader):
 
     moved = 0
 
-    def _rows(self, groups: list[Group]) -> Sequence[torch.Tensor]:
+    def _rows(self, groups: list[Group]) -> np.ndarray:
         rows = super()._rows(groups)
-        self.moved += sum(map(len, rows)) * self.images[0].nbytes
+        assert isinstance(self.source, HostImages)
+        self.moved += len(rows) * self.source.stored[0].nbytes
         return rows
 
 

@@ -13,7 +13,8 @@ import torch
 
 from rsbench.engine import gather
 from rsbench.engine.augment import apply_turn
-from rsbench.engine.gather import HostImages
+from rsbench.engine.images_device import DeviceImages
+from rsbench.engine.images_host import HostImages
 from rsbench.engine.normalisation import Normalisation
 
 MEAN, STD = (123.7, 90.2, 41.9, 7.3), (58.4, 57.1, 0.37, 250.0)
@@ -42,9 +43,8 @@ def by_steps(images: np.ndarray, bands: list[int], counts: list[int], normalised
 
 def by_one_pass(images: np.ndarray, bands: list[int], counts: list[int], normalised: bool) -> torch.Tensor:
     norm = Normalisation(tuple(MEAN[b] for b in bands), tuple(STD[b] for b in bands))
-    out = np.full((len(ROWS), len(bands), *images.shape[2:]), np.nan, dtype=np.float32)
-    HostImages(images, bands, norm).take(ROWS, counts, normalised, out)
-    return torch.from_numpy(out)
+    (batch,) = HostImages(images, bands, norm, batch=len(ROWS)).floats(ROWS, [counts], normalised)
+    return batch
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])
@@ -69,6 +69,28 @@ def test_images_that_lie_otherwise_in_memory(tmp_path: Path) -> None:
         assert torch.equal(by_one_pass(each, [0, 1, 2, 3], [1, 2, 3, 5], True), expected)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_the_operations_of_a_device_give_the_same(dtype: str) -> None:
+    images, bands, counts = stored(dtype), [3, 0, 1], [2, 1, 1, 2, 1, 1, 1, 2]
+    norm = Normalisation(MEAN[:3], STD[:3])
+    host = HostImages(images, bands, norm, batch=len(ROWS))
+    device = DeviceImages(images, bands, norm, len(ROWS), torch.device("cpu"), resident=True)
+    for normalised in (False, True):
+        (ours,), (theirs,) = (each.floats(ROWS, [counts], normalised) for each in (host, device))
+        torch.testing.assert_close(ours, theirs, rtol=1e-6 * normalised, atol=1e-5 * normalised)
+    raw = ours.clone()
+    host.normalise(ours)
+    device.normalise(raw)
+    torch.testing.assert_close(ours, raw, rtol=1e-6, atol=1e-5)
+
+
+def test_batches_share_one_buffer_of_the_asked_size() -> None:
+    images = HostImages(stored("uint8"), [0], Normalisation((0.0,), (1.0,)), batch=2).in_batches_of(6)
+    sizes, places = zip(*((len(b), b.data_ptr()) for b in images.floats(ROWS, [[6], [5]], True)), strict=True)
+    assert sizes == (6, 5)
+    assert places[0] == places[1]
+
+
 def test_oblong_images_are_flipped() -> None:
     images = stored("uint8")[..., :20]
     case = images, [0, 1, 2, 3], [2, 0, 3, 0, 4, 0, 2], True
@@ -77,15 +99,15 @@ def test_oblong_images_are_flipped() -> None:
 
 def test_the_stored_images_stay_writable_for_their_owner() -> None:
     images = stored("uint8")
-    HostImages(images, [0], Normalisation((0.0,), (1.0,)))
+    HostImages(images, [0], Normalisation((0.0,), (1.0,)), batch=1)
     assert images.flags.writeable
 
 
 @pytest.mark.parametrize("row", [-1, 12])
 def test_a_number_that_no_image_has(row: int) -> None:
-    images = HostImages(stored("uint8"), [0], Normalisation((0.0,), (1.0,)))
+    images = HostImages(stored("uint8"), [0], Normalisation((0.0,), (1.0,)), batch=2)
     with pytest.raises(IndexError, match="of 12"):
-        images.take(np.array([row]), [1], True, np.empty((1, 1, 33, 33), dtype=np.float32))
+        next(images.floats(np.array([3, row]), [[2]], True))
 
 
 def test_it_compiles_where_nothing_may_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,9 +129,9 @@ def test_it_compiles_where_nothing_may_be_written(monkeypatch: pytest.MonkeyPatc
 def test_code_from_disk_gives_what_fresh_code_gave(tmp_path: Path) -> None:
     """With fused products and sums it did not."""
     code = (
-        "import test_gather as t\n"
+        "import test_images_host as t\n"
         "case = t.stored('uint8'), [0, 1, 2, 3], [2, 1, 1, 2, 1, 1, 1, 2], True\n"
-        "print(t.torch.equal(t.by_one_pass(*case), t.by_steps(*case)), sum(t.gather._take.stats.cache_hits.values()))\n"
+        "print(t.torch.equal(t.by_one_pass(*case), t.by_steps(*case)), sum(t.gather.gather.stats.cache_hits.values()))\n"
     )
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", code]
