@@ -144,8 +144,8 @@ class ArrayLoader:
             )
         made = copy.copy(self)
         made.ranks = ranks
-        if self.augmentation is not None:
-            made.source = self.source.in_batches_of(max(ranks.sizes(self.batch)))
+        largest = self.batch if self.augmentation is None else max(ranks.sizes(self.batch))
+        made.source = self.source.in_batches_of(largest)
         return made
 
     def __len__(self) -> int:
