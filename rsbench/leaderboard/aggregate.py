@@ -16,6 +16,7 @@ import numpy as np
 
 from rsbench.leaderboard.identical import flag_identical
 from rsbench.leaderboard.identities import broken
+from rsbench.leaderboard.namesakes import recipe_labels
 from rsbench.leaderboard.reading import Readers
 from rsbench.leaderboard.rows import Rows, metric_over_seeds
 from rsbench.metrics.contract import Metric
@@ -102,6 +103,8 @@ def _table(fingerprint: str, members: list[LoadedRecord], readers: Readers) -> T
     groups = [_by_seed(group) for group in configurations.values()]
     read = readers.rows(groups, spec.name)
     rows = [_row(group, spec.name, *found) for group, found in zip(groups, read, strict=True)]
+    for row, label in zip(rows, recipe_labels([group[0].record["plan"] for group in groups]), strict=True):
+        row.recipe = label
     flag_identical(list(zip(configurations.values(), rows, strict=True)))
     return Table(
         task=plan["task"],

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from rsbench.errors import UserError
 from rsbench.leaderboard.aggregate import Row
+from rsbench.leaderboard.namesakes import ASIDE
 from rsbench.registry import registry
 from rsbench.specs import Claim, ClaimSet, to_jsonable
-
-# Fields of a recipe that say nothing about training.
-_ASIDE: Final = ("name", "summary", "version", "tasks", "citation", "reconstruction")
 
 
 def reasons(found: ClaimSet, claim: Claim, row: Row, plan: Mapping[str, Any]) -> Iterator[str]:
@@ -85,7 +83,7 @@ def _changes(recipe: Mapping[str, Any], declared: Any) -> list[str]:
     return [
         f"{field} {recipe[field]} in place of {value}"
         for field, value in plain.items()
-        if field not in _ASIDE and recipe.get(field, value) != value
+        if field not in ASIDE and recipe.get(field, value) != value
     ]
 
 

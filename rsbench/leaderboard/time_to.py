@@ -17,6 +17,7 @@ from typing import Any
 from rsbench.leaderboard.aggregate import GATE, configuration
 from rsbench.leaderboard.board import matches
 from rsbench.leaderboard.machines import machine
+from rsbench.leaderboard.namesakes import recipe_labels
 from rsbench.leaderboard.pace import SCORES, Arrival, arrival, marks, score_name
 from rsbench.records.store import LoadedRecord
 from rsbench.records.throughput import is_throughput
@@ -149,7 +150,9 @@ def _table(key: _Key, members: list[dict[str, Any]], targets: Sequence[float]) -
     for record in members:  # the newest of a seed counts
         found = configurations.setdefault(configuration(record["plan"]), {})
         found[record["plan"]["seed"]] = record
-    rows = [_row([seeds[s] for s in sorted(seeds)], wanted) for seeds in configurations.values()]
+    groups = [[seeds[s] for s in sorted(seeds)] for seeds in configurations.values()]
+    labels = recipe_labels([group[0]["plan"] for group in groups])
+    rows = [_row(group, label, wanted) for group, label in zip(groups, labels, strict=True)]
     return PaceTable(*key, wanted, tuple(sorted(rows, key=_order)))
 
 
@@ -163,14 +166,14 @@ def _order(row: PaceRow) -> tuple[Any, ...]:
     return hardest, -row.score, row.system, row.recipe, row.run_ids
 
 
-def _row(records: Sequence[dict[str, Any]], targets: Sequence[float]) -> PaceRow:
+def _row(records: Sequence[dict[str, Any]], recipe: str, targets: Sequence[float]) -> PaceRow:
     plan = records[0]["plan"]
     waits = [(r["perf"] or {}).get("data_wait_fraction") for r in records]
     known = [w for w in waits if w is not None]
     failed = {c["name"].removeprefix(GATE) for r in records for c in r["checks"] if _is_failed_gate(c)}
     return PaceRow(
         system=plan["model"]["label"],
-        recipe=plan["recipe"].get("name", ""),
+        recipe=recipe,
         division=plan["division"],
         seeds=tuple(r["plan"]["seed"] for r in records),
         reaches=tuple(_reach(records, target) for target in targets),
