@@ -1,8 +1,8 @@
 """The loop in which a CPU gathers, turns, casts and normalises the images of a batch: one pass over memory.
 
 torch needs a pass for each of the four, and the last two are over floats; here each stored value is read once and each
-float written once, which is as fast as gathering and casting alone.  Numba compiles the loops when they first run, in
-about a second, and keeps the result on disk.
+float written once, which takes about as long as gathering and casting alone.  Numba compiles the loops when they first
+run, in about a second, and keeps the result on disk.
 """
 
 from __future__ import annotations

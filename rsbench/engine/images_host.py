@@ -27,7 +27,8 @@ class HostImages:
         self.stored = np.asarray(images).view()
         self.stored.flags.writeable = False
         self._bands = np.asarray(bands, dtype=np.int64)
-        self._normalised = normalisation.scale_and_offset
+        self._normalised = scale, offset = normalisation.scale_and_offset
+        self._by_channel = list(zip(scale.tolist(), torch.from_numpy(offset).unbind(), strict=True))
         self._as_stored = np.ones(len(bands), dtype=np.float32), np.zeros(len(bands), dtype=np.float32)
         self._allocate(batch)
 
@@ -64,5 +65,5 @@ class HostImages:
 
     def normalise(self, floats: torch.Tensor) -> None:
         """Normalise floats [b, C, ...] in place; channel by channel, for torch uses no vectors where it stretches."""
-        for channel, scale, offset in zip(floats.unbind(1), *self._normalised, strict=True):
-            torch.add(torch.tensor(offset), channel, alpha=float(scale), out=channel)
+        for channel, (scale, offset) in zip(floats.unbind(1), self._by_channel, strict=True):
+            torch.add(offset, channel, alpha=scale, out=channel)

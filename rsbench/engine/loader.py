@@ -200,18 +200,15 @@ class ArrayLoader:
         if not groups:
             return
         side = self._side(epoch)
-        change = None
-        if draws is not None and self.augmentation is not None and self.augmentation.acts_on_floats:
-            change = self.augmentation.on_floats
-        last = side is None and change is None
-        made = self.source.floats(self._rows(groups), [group.counts for group in groups], normalised=last)
-        for group, floats in zip(groups, made, strict=True):
-            images = floats
+        stronger = self.augmentation if self.augmentation is not None and self.augmentation.acts_on_floats else None
+        at_once = side is None and (stronger is None or draws is None)
+        made = self.source.floats(self._rows(groups), [group.counts for group in groups], normalised=at_once)
+        for group, images in zip(groups, made, strict=True):
             if side is not None:
                 images = F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
-            if change is not None and draws is not None:
-                images = change(images, draws[group.images])
-            if not last:
+            if stronger is not None and draws is not None:
+                images = stronger.on_floats(images, draws[group.images])
+            if not at_once:
                 self.source.normalise(images)
             targets = self.targets.select(self.samples[group.targets], epoch, self.device)
             yield Batch(images, targets, self.samples[group.images], group.share)

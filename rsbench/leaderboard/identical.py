@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from rsbench.leaderboard.namesakes import ASIDE
 from rsbench.records.store import LoadedRecord
 
 if TYPE_CHECKING:
     from rsbench.leaderboard.aggregate import Row
-
-# What may differ without any effect on what is predicted.
-_ASIDE: Final = ("recipe.name", "recipe.summary", "recipe.version", "recipe.citation", "recipe.tasks")
 
 
 def flag_identical(configurations: Sequence[tuple[Sequence[LoadedRecord], Row]]) -> None:
@@ -36,10 +34,10 @@ def _changes(first: Mapping[str, Any], plan: Mapping[str, Any]) -> Iterator[str]
     """Yield ``option=value`` for each option of model or recipe in which *plan* differs from *first*."""
     if first["model"]["name"] != plan["model"]["name"]:
         return
-    for where, a, b in (
-        ("", first["model"].get("options", {}), plan["model"].get("options", {})),
-        ("recipe.", first["recipe"], plan["recipe"]),
+    for a, b, aside in (
+        (first["model"].get("options", {}), plan["model"].get("options", {}), ()),
+        (first["recipe"], plan["recipe"], ASIDE),
     ):
         for name in sorted({*a, *b}):
-            if a.get(name) != b.get(name) and where + name not in _ASIDE:
+            if a.get(name) != b.get(name) and name not in aside:
                 yield f"{name}={b.get(name)}"

@@ -20,7 +20,7 @@ def recipe_labels(plans: Sequence[Mapping[str, Any]]) -> list[str]:
     alike: dict[tuple[str, str], list[int]] = {}
     for place, plan in enumerate(plans):
         alike.setdefault((plan["model"]["label"], labels[place]), []).append(place)
-    for places in alike.values():
+    for places in (found for found in alike.values() if len(found) > 1):
         options = [dict(_options(plans[place]["recipe"])) for place in places]
         names = sorted({name for each in options for name in each})
         differing = [name for name in names if any(each.get(name) != options[0].get(name) for each in options)]
