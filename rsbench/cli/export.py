@@ -9,6 +9,7 @@ import typer
 
 from rsbench.cli import complete, lazy
 from rsbench.errors import UserError
+from rsbench.files import write_atomically
 
 FORMS = ("hf", "stac-mlm", "croissant", "torchgeo-bench")
 
@@ -51,8 +52,7 @@ def export(
         return
     for name, text in files.items():
         path = output / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write_atomically(path, text)
         typer.echo(path)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from rsbench.errors import UserError
+from rsbench.files import write_atomically
 
 
 def throughput(paths: Sequence[Path], format_: str, output: Path | None, check: bool, **filters: str | None) -> None:
@@ -77,8 +78,7 @@ def _write(
     if output is None:
         typer.echo(text, nl=False)
     elif not check:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8")
+        write_atomically(output, text)
     elif not output.is_file() or output.read_text(encoding="utf-8") != text:
         typer.echo(f"rsbench: {output} is out of date: run the same command without --check.", err=True)
         raise typer.Exit(1)

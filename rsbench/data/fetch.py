@@ -19,6 +19,7 @@ import requests
 from rsbench.data.extract import extract
 from rsbench.data.location import raw_folder
 from rsbench.errors import UserError
+from rsbench.files import publish, write_atomically
 from rsbench.specs import DatasetSpec, RemoteFile
 
 CHUNK: Final = 64 << 10  # what a broken connection can cost
@@ -67,7 +68,7 @@ def _with_checksum(file: RemoteFile, path: Path, records: dict[str, dict[str, An
         facts = records[file.record].get(file.name)
         if facts is None:
             raise UserError(f"The record {file.record} does not list {file.name}; it may have been renamed.") from None
-        note.write_text(json.dumps(facts))
+        write_atomically(note, json.dumps(facts))
     return replace(file, md5=facts["md5"], bytes=facts["bytes"])
 
 
@@ -105,7 +106,7 @@ def _extract_beside(archive: Path, folder: Path) -> None:
             shutil.rmtree(target)
         item.rename(target)
     unpacked.rmdir()
-    marker.write_text(str(digest))
+    write_atomically(marker, str(digest))
 
 
 def is_verified(path: Path, file: RemoteFile) -> bool:
@@ -121,7 +122,7 @@ def is_verified(path: Path, file: RemoteFile) -> bool:
         pass
     if (file.bytes is not None and state.st_size != file.bytes) or not _digest_matches(path, file):
         return False
-    note.write_text(json.dumps(facts))
+    write_atomically(note, json.dumps(facts))
     return True
 
 
@@ -179,7 +180,7 @@ def _download_once(url: str, file: RemoteFile, path: Path, on_progress: OnProgre
         size = part.stat().st_size
         part.unlink()
         raise _Failed(f"wrong checksum ({size} bytes); the file there is not the published one")
-    part.replace(path)
+    publish(part, path)
     is_verified(path, file)
 
 

@@ -26,6 +26,7 @@ from rsbench.data import manifest as manifest_files
 from rsbench.data.source import SampleError, Source
 from rsbench.data.store import PreparedStore, fingerprint, store_path
 from rsbench.errors import UserError
+from rsbench.files import write_atomically
 from rsbench.specs import Band, DatasetSpec, load_attribute
 
 BLOCK: Final = 512
@@ -157,7 +158,7 @@ class _Preparation:
             with path.open("r+b") as stream:
                 if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
-            (self.partial / IDENTITY).write_text(json.dumps(self._identity()))
+            write_atomically(self.partial / IDENTITY, json.dumps(self._identity()))
         except OSError:
             shutil.rmtree(self.partial, ignore_errors=True)
             raise
@@ -238,11 +239,11 @@ class _Preparation:
         if kinds := getattr(self.source, "question_types", ()):
             manifest["question_types"] = list(kinds)
         manifest["fingerprint"] = fingerprint(manifest, self.samples)
-        _write(self.partial / manifest_files.SAMPLES, json.dumps(self.samples))
-        _write(self.partial / manifest_files.MANIFEST, json.dumps(manifest, indent=1))
+        write_atomically(self.partial / manifest_files.SAMPLES, json.dumps(self.samples))
+        write_atomically(self.partial / manifest_files.MANIFEST, json.dumps(manifest, indent=1))
         for name in (JOURNAL, IDENTITY):
             (self.partial / name).unlink(missing_ok=True)
-        _write(self.partial / manifest_files.COMPLETE, manifest["fingerprint"])
+        write_atomically(self.partial / manifest_files.COMPLETE, manifest["fingerprint"])
         shutil.rmtree(self.target, ignore_errors=True)
         self.partial.rename(self.target)
         return PreparedStore(self.target)
@@ -257,13 +258,6 @@ def default_bands(source: Source) -> list[Band]:
 
 def _plain(values: Any) -> list[Any]:
     return values.tolist() if isinstance(values, np.ndarray) else list(values)
-
-
-def _write(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 _worker: tuple[Source, str] | None = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ import numpy as np
 from rsbench.data import manifest
 from rsbench.data.store import PreparedStore
 from rsbench.errors import UserError
+from rsbench.files import write_atomically
 from rsbench.specs import ProtocolSpec, load_attribute
 
 PARTS: Final = ("train", "val", "test")
@@ -105,13 +106,7 @@ def _hashes(ids: Sequence[str], arrays: Sequence[np.ndarray]) -> dict[str, str]:
 
 
 def _keep(path: Path, key: list[Any], split: Split) -> None:
-    try:
-        path.parent.mkdir(exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.npy")
-        np.save(temporary, np.concatenate([split.train, split.val, split.test]))
-        temporary.replace(path.with_suffix(".npy"))
-        text = temporary.with_suffix(".json")
-        text.write_text(json.dumps({"key": key, "sizes": split.sizes, "sha256": split.sha256}))
-        text.replace(path)
-    except OSError:
-        pass  # a read-only store: the split is computed again next time
+    numbers = np.concatenate([split.train, split.val, split.test])
+    with suppress(OSError):  # a read-only store: the split is computed again next time
+        write_atomically(path.with_suffix(".npy"), lambda stream: np.save(stream, numbers))
+        write_atomically(path, json.dumps({"key": key, "sizes": split.sizes, "sha256": split.sha256}))

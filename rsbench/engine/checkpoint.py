@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +14,7 @@ from torch import nn
 from rsbench import __version__
 from rsbench.engine.jobs.base import Job
 from rsbench.engine.normalisation import Normalisation
+from rsbench.files import write_atomically
 
 WEIGHTS: Final = "model.safetensors"
 RESUME: Final = "resume.pt"
@@ -81,21 +81,9 @@ def _in_order(data: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write *data* so that *path* holds all of it or what it held before."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-
-
 def save_state(state: Mapping[str, Any], path: Path) -> None:
     """Write a training state (tensors, numbers, lists and dicts) atomically."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save(dict(state), temporary)
-    temporary.replace(path)
+    write_atomically(path, lambda stream: torch.save(dict(state), stream))
 
 
 def load_state(path: Path) -> dict[str, Any] | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from rsbench.files import write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +19,7 @@ class Board:
 
     def put(self, name: str, value: Any) -> None:
         """Show a JSON-able value."""
-        path = self._path(name)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(value), encoding="utf-8")
-        temporary.replace(path)
+        write_atomically(self._path(name), json.dumps(value))
 
     def get(self, name: str) -> Any:
         """Return the value that is shown, or ``None``."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from rsbench.engine import checkpoint
 from rsbench.engine.data import RunData
+from rsbench.files import write_atomically
 from rsbench.metrics.intervals import wilson
 from rsbench.plan import RunPlan
 from rsbench.registry import registry
@@ -67,9 +68,6 @@ def baseline_accuracy(plan: RunPlan, data: RunData, context: ModelContext) -> fl
     test = data.store.image_index[data.test]
     predicted = np.concatenate([estimator.predict(b).argmax(1) for b in data.blocks(test)])
     accuracy = float((predicted == data.store.labels[data.test]).mean())
-    try:
-        path.parent.mkdir(exist_ok=True)
-        checkpoint.write_atomically(path, json.dumps({"accuracy": accuracy}).encode())
-    except OSError:
-        pass  # a read-only store: the control is fitted again next time
+    with suppress(OSError):  # a read-only store: the control is fitted again next time
+        write_atomically(path, json.dumps({"accuracy": accuracy}))
     return accuracy

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rsbench.errors import UserError
+from rsbench.files import write_atomically
 from rsbench.records.sources import Source, load_records
 from rsbench.records.store import LoadedRecord, collector_paused
 
@@ -88,8 +89,7 @@ class Leaderboard:
     def save(self, format_: str, output: Path, samples: Mapping[str, Sequence[Sample]] | None = None) -> None:
         """Write the board; latex writes a ``.bib`` beside it."""
         for path, data in self.files(format_, output, samples).items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+            write_atomically(path, data)
 
     def samples(
         self, count: int, data_root: Path | None = None, *, generated: bool = False, problems: list[str] | None = None

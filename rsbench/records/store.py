@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rsbench.errors import UserError
+from rsbench.files import sweep, write_atomically
 from rsbench.records.upgrade import upgrade
 
 FILE: Final = "record.json"
@@ -33,7 +34,7 @@ class LoadedRecord:
 
 
 def save(record: dict[str, Any], directory: Path) -> Path:
-    """Validate *record* and write it as ``record.json`` in *directory*: temporary file, fsync, rename.
+    """Validate *record* and write it as ``record.json`` in *directory*, atomically.
 
     Raises:
         UserError: a finished record is there already; it would be lost.
@@ -54,27 +55,9 @@ def add_checks(checks: Iterable[dict[str, Any]], directory: Path) -> None:
 def _write(record: dict[str, Any], directory: Path) -> Path:
     target = directory / FILE
     validate(record, str(target))
-    directory.mkdir(parents=True, exist_ok=True)
-    temporary = directory / f".{FILE}.{os.getpid()}"
-    try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            json.dump(record, stream, indent=1, allow_nan=False)
-            stream.write("\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(directory)
+    write_atomically(target, json.dumps(record, indent=1, allow_nan=False) + "\n")
+    sweep(directory)
     return target
-
-
-def _sync_folder(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def validate(record: dict[str, Any], source: str) -> None:

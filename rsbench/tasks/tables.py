@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rsbench.errors import UserError
+from rsbench.files import write_atomically
 
 
 def write(path: Path, columns: Mapping[str, Any]) -> None:
@@ -15,12 +15,8 @@ def write(path: Path, columns: Mapping[str, Any]) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        parquet.write_table(pa.table(dict(columns)), temporary, compression="zstd", compression_level=9)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    table = pa.table(dict(columns))
+    write_atomically(path, lambda out: parquet.write_table(table, out, compression="zstd", compression_level=9))
 
 
 def read(path: Path, needed: tuple[str, ...]) -> Any:

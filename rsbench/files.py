@@ -1,0 +1,93 @@
+"""Files that are there whole or not at all, whatever ends the process that writes them.
+
+Importing this module imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Final
+
+TEMPORARY: Final = re.compile(r"\..+\.(?P<node>[^.]*)-(?P<pid>\d+)-\d+\.tmp")
+_numbers = itertools.count()  # for threads that write the same file at once
+
+
+def write_atomically(path: Path, content: str | bytes | Callable[[IO[bytes]], object]) -> None:
+    """Write a file, and its folders, so that *path* holds all of *content* or what it held before.
+
+    A symbolic link is followed.  What is no regular file, such as a pipe, is written to as it is.
+
+    Args:
+        content: text (UTF-8), bytes, or a function that writes to the stream it is called with.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written to.  No temporary file stays behind.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        with path.open("wb") as stream:
+            _write(stream, content)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{_node()}-{os.getpid()}-{next(_numbers)}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            _write(stream, content)
+        publish(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Give a finished file in the same folder the name *path*; it is on the disk before the name is."""
+    _sync(temporary)
+    temporary.replace(path)
+    _sync(path.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes of this machine that were killed in :func:`write_atomically` have left in *folder*."""
+    for path in folder.glob(".*.tmp"):
+        found = TEMPORARY.fullmatch(path.name)
+        if found and found["node"] == _node() and not _is_alive(int(found["pid"])):
+            path.unlink(missing_ok=True)
+
+
+def _write(stream: IO[bytes], content: str | bytes | Callable[[IO[bytes]], object]) -> None:
+    if callable(content):
+        content(stream)
+    else:
+        stream.write(content.encode() if isinstance(content, str) else content)
+
+
+def _sync(path: Path) -> None:
+    if os.name != "posix":  # a folder cannot be opened elsewhere
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _node() -> str:
+    """This machine's name without dots: nodes of a cluster share folders, but not process ids."""
+    return platform.node().partition(".")[0]
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name != "posix":  # there, signal 0 would end it
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True

@@ -1,0 +1,130 @@
+"""What is written is there whole or not at all."""
+
+from __future__ import annotations
+
+import ast
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from rsbench.files import publish, sweep, write_atomically
+
+RSBENCH = Path(__file__).parent.parent.parent / "rsbench"
+
+
+def interrupted(stream: IO[bytes]) -> None:
+    stream.write(b"half")
+    raise KeyboardInterrupt
+
+
+def disk_full(stream: IO[bytes]) -> None:
+    stream.write(b"half")
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_text_bytes_and_writers_make_the_same_file_and_its_folders(tmp_path: Path) -> None:
+    for name, content in (("text", "ä\n"), ("bytes", "ä\n".encode()), ("by", lambda s: s.write("ä\n".encode()))):
+        write_atomically(tmp_path / "a" / "b" / name, content)
+        assert (tmp_path / "a" / "b" / name).read_bytes() == b"\xc3\xa4\n"
+    assert sorted(os.listdir(tmp_path / "a" / "b")) == ["by", "bytes", "text"]
+
+
+@pytest.mark.parametrize(("writer", "error"), [(interrupted, KeyboardInterrupt), (disk_full, OSError)])
+@pytest.mark.parametrize("there", [b"before", None])
+def test_what_fails_leaves_what_was_there_and_nothing_else(
+    writer: object, error: type[BaseException], there: bytes | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "record.json"
+    if there is not None:
+        path.write_bytes(there)
+    with pytest.raises(error):
+        write_atomically(path, writer)  # type: ignore[arg-type]
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == ({} if there is None else {"record.json": there})
+
+
+def test_a_disk_that_is_full_when_the_file_is_synced_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(tmp_path / "record.json", "{}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_content_is_on_the_disk_before_its_name_and_the_name_before_the_return(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[str, str]] = []
+    replace = Path.replace
+
+    def synced(descriptor: int) -> None:
+        done.append(("sync", os.readlink(f"/proc/self/fd/{descriptor}")))
+
+    def renamed(self: Path, target: Path) -> Path:
+        done.append(("rename", str(self)))
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    write_atomically(tmp_path / "a", "text")
+    (first, temporary), (second, moved), (third, folder) = done
+    assert (first, second, third) == ("sync", "rename", "sync")
+    assert temporary == moved
+    assert Path(temporary).parent == Path(folder) == tmp_path
+    publish(tmp_path / "a", tmp_path / "b")
+    assert [what for what, _ in done[3:]] == ["sync", "rename", "sync"]
+    assert (tmp_path / "b").read_text() == "text"
+
+
+def test_links_are_followed_and_devices_written_to(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("before")
+    (tmp_path / "link").symlink_to("real")
+    write_atomically(tmp_path / "link", "after")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "after"
+    write_atomically(Path(os.devnull), "gone")
+    assert not Path(os.devnull).is_file()
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(Path("/dev/full"), "x" * 100_000)
+
+
+def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, rsbench.files as files\n"
+        f"files.write_atomically(pathlib.Path({str(tmp_path / 'record.json')!r}), lambda s: (s.write(b'h'), os.kill(os.getpid(), 9)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    (tmp_path / ".other.tmp").write_text("a user's")
+    (tmp_path / f".r.another-machine-{2**22 + 1}-0.tmp").write_text("of a process whose life is not ours to see")
+
+    def writer(stream: IO[bytes]) -> None:
+        sweep(tmp_path)
+        stream.write(b"whole")
+
+    write_atomically(tmp_path / "record.json", writer)
+    assert not left.exists()
+    assert (tmp_path / "record.json").read_bytes() == b"whole"
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_files_are_written_in_one_place() -> None:
+    """By hand only what is no result: a new plugin, a file that the kit breaks, a switch of the kernel."""
+    by_hand = {"write_text", "write_bytes", "fsync", "mkstemp", "NamedTemporaryFile"}
+    allowed = {"files.py", "scaffold/__init__.py", "testing/datasets.py", "engine/throughput/memory.py"}
+    found = {
+        f"{path.relative_to(RSBENCH)}"
+        for path in RSBENCH.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in by_hand
+    }
+    assert found == allowed
