@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from rsbench.metrics.contract import Metric, SumMetric
+from rsbench.metrics.contract import Metric, SumMetric, Unavailable
 from rsbench.metrics.evaluate import build
+from rsbench.metrics.guard import reduced
 from rsbench.records.store import LoadedRecord
 from rsbench.records.verify import TOLERANCE, check_content
 from rsbench.registry import registry
@@ -79,8 +80,12 @@ def _read(loaded: LoadedRecord, metric: Metric, name: str, doubts: list[str]) ->
     if wrong:
         doubts.append(f"{wrong[0]} ({record['run_id']})")
         return None
-    rows = _rows(Columns(path, content), metric, registry().get("metric", name), record["plan"]["task"])
-    stored, found = record["metrics"][name]["value"], metric.reduce(rows.rows)
+    try:
+        rows = _rows(Columns(path, content), metric, registry().get("metric", name), record["plan"]["task"])
+        stored, found = record["metrics"][name]["value"], reduced(metric, rows.rows)
+    except Unavailable as error:
+        doubts.append(f"{name}: {error} ({record['run_id']})")
+        return None
     if stored is None or not abs(stored - found) <= TOLERANCE:
         doubts.append(f"{name} {stored} is stored, its predictions give {found:.4f} ({record['run_id']})")
     return rows

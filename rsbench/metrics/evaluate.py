@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from rsbench.metrics.contract import Metric, MetricContext, Unavailable
+from rsbench.metrics.guard import Unbuilt, read_only, reason_of, reduced, statistics_of
 from rsbench.metrics.intervals import wilson
 from rsbench.metrics.resample import bootstrap_intervals
 from rsbench.specs import MetricSpec, load_attribute
@@ -22,6 +23,13 @@ def build(spec: MetricSpec, context: MetricContext) -> Metric:
     return load_attribute(spec.factory)(context, **spec.options)
 
 
+def _built(spec: MetricSpec, context: MetricContext) -> Metric:
+    try:
+        return build(spec, context)
+    except Exception as error:
+        return Unbuilt(reason_of(error))
+
+
 def collect(
     specs: Sequence[MetricSpec], predictions: Any, references: Any, context: MetricContext
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -29,7 +37,7 @@ def collect(
     rows, reasons = {}, {}
     for spec in specs:
         try:
-            rows[spec.name] = build(spec, context).statistics(predictions, references)
+            rows[spec.name] = statistics_of(_built(spec, context), predictions, references)
         except Unavailable as error:
             reasons[spec.name] = str(error)
     return rows, reasons
@@ -48,23 +56,23 @@ def evaluate(
 ) -> dict[str, dict[str, Any]]:
     """Return name -> the record's entry of each metric; ``value`` is ``None`` where it is undefined or unavailable.
 
-    Overall accuracy without clusters has Wilson's interval, everything else the percentile bootstrap's.
+    A metric that raises an error is ``None`` with that as its ``note``, and harms no other.  Overall accuracy without
+    clusters has Wilson's interval, everything else the percentile bootstrap's.
 
     Args:
         clusters: [N], the cluster of each sample, where samples share one.
         kept: name -> statistics that were computed before; then references are not needed for these metrics.
         reasons: name -> why a metric has none.
     """
-    metrics = [build(spec, context) for spec in specs]
+    metrics = [_built(spec, context) for spec in specs]
     rows: list[np.ndarray] = []
+    values: list[float] = []
     notes: list[str | None] = []
     for spec, metric in zip(specs, metrics, strict=True):
-        found, note = _statistics(spec, metric, predictions, references, kept or {}, reasons or {})
+        found, value, note = _scored(spec, metric, predictions, references, kept or {}, reasons or {})
         rows.append(found)
+        values.append(value)
         notes.append(note)
-    values = [
-        math.nan if note else metric.reduce(part) for metric, part, note in zip(metrics, rows, notes, strict=True)
-    ]
     intervals = _intervals(specs, metrics, rows, values, clusters)
     results = {}
     for spec, value, note in zip(specs, values, notes, strict=True):
@@ -83,24 +91,23 @@ def evaluate(
     return results
 
 
-def _statistics(
+def _scored(
     spec: MetricSpec,
     metric: Metric,
     predictions: Any,
     references: Any,
     kept: Mapping[str, np.ndarray],
     reasons: Mapping[str, str],
-) -> tuple[np.ndarray, str | None]:
-    """Return rows or, where there are none, the reason."""
+) -> tuple[np.ndarray, float, str | None]:
+    """Return rows, score and, where there is none for want of them, the reason."""
     nothing = np.empty((0, 0))
-    if spec.name in kept:
-        return kept[spec.name], None
-    if spec.name in reasons or references is None:
-        return nothing, reasons.get(spec.name, "no statistics of it were kept")
+    if spec.name not in kept and (spec.name in reasons or references is None):
+        return nothing, math.nan, reasons.get(spec.name, "no statistics of it were kept")
     try:
-        return metric.statistics(predictions, references), None
+        rows = kept[spec.name] if spec.name in kept else statistics_of(metric, predictions, references)
+        return read_only(rows), reduced(metric, rows), None
     except Unavailable as error:
-        return nothing, str(error)
+        return nothing, math.nan, str(error)
 
 
 def _intervals(

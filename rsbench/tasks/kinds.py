@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from rsbench.metrics.contract import Metric, MetricContext
+from rsbench.metrics.guard import statistics_of
 from rsbench.registry import registry
 from rsbench.specs import MetricSpec, load_attribute
 from rsbench.tasks import predictions as label_files
@@ -79,11 +80,12 @@ class TaskKind(ABC):
 
         Raises:
             UserError: the file is of another kind.
+            Unavailable: the metric gives no rows.
         """
         outcome = self.read(columns.path)
         rows = outcome.kept.get(spec.name)
         if rows is None:
-            rows = metric.statistics(outcome.predictions, outcome.references)
+            rows = statistics_of(metric, outcome.predictions, outcome.references)
         ids = outcome.predictions.ids
         return Statistics(rows, lambda: ids, "\0".join(ids).encode(), outcome.clusters)
 
@@ -112,7 +114,7 @@ class Classification(TaskKind):
         if "probabilities" in spec.needs:
             return super().statistics(columns, spec, metric)
         labels, references = label_files.read_labels(columns)
-        rows = metric.statistics(Predictions([], labels), references)
+        rows = statistics_of(metric, Predictions([], labels), references)
         return Statistics(rows, lambda: _ids(columns), columns.raw("id"))
 
     def by_group(self, outcome: Outcome, context: MetricContext) -> dict[str, Any]:

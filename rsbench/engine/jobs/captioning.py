@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +18,9 @@ from rsbench.engine.jobs.base import Evaluated, Fitted, Job, Loss
 from rsbench.engine.loader import ArrayLoader, Batch
 from rsbench.engine.normalisation import Normalisation
 from rsbench.errors import RunError
+from rsbench.metrics.contract import Unavailable
 from rsbench.metrics.evaluate import build
+from rsbench.metrics.guard import reduced, statistics_of
 from rsbench.registry import registry
 from rsbench.tasks.captioning import Captions, CaptionTargets, token_loss
 from rsbench.tasks.context import LossContext, ModelContext
@@ -178,13 +181,17 @@ class CaptioningJob(Job):
         captions = self._say(model, loader, fabric, search)
         model.train(training)
         total, words = map(sum, zip(*loader.ranks.collect((total, words)), strict=True))
-        return {"val_loss": total / max(words, 1), "val_score": self._primary(captions, loader.samples)}
+        score = self._primary(captions, loader.samples)
+        return {"val_loss": total / max(words, 1)} | ({} if math.isnan(score) else {"val_score": score})
 
     def _primary(self, captions: Sequence[str], samples: np.ndarray) -> float:
-        """The protocol's primary metric of captions of samples."""
+        """The protocol's primary metric of captions of samples; NaN where it cannot be computed."""
         metric = build(registry().get("metric", self.plan.protocol["primary"]), metric_context(self.plan.to_dict()))
         references = [self.sentences[i] for i in samples]
-        return metric.reduce(metric.statistics(Captions(self._ids(samples), captions), references))
+        try:
+            return reduced(metric, statistics_of(metric, Captions(self._ids(samples), captions), references))
+        except Unavailable:
+            return math.nan
 
     def _ids(self, samples: np.ndarray) -> list[str]:
         return [self.data.store.ids[i] for i in samples]

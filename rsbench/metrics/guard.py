@@ -1,0 +1,89 @@
+"""Keeps metrics from harming each other: what they are given cannot be written to, and their errors become reasons."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+
+from rsbench.metrics.contract import Metric, Unavailable
+
+PLAIN: Final = frozenset({str, int, float, bool, type(None)})  # cannot be changed
+
+
+class Unbuilt(Metric):
+    """Stands for a metric that could not be built."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def statistics(self, predictions: Any, references: Any) -> np.ndarray:
+        """Say why there are none."""
+        raise Unavailable(self.reason)
+
+    def reduce(self, statistics: np.ndarray) -> float:
+        """Say why there is no score."""
+        raise Unavailable(self.reason)
+
+
+def read_only(value: Any) -> Any:
+    """Return *value* with arrays that cannot be written to and lists that cannot be changed, all the way down.
+
+    Arrays are not copied; objects that hold them are, without their arrays.  The argument is left as it was.
+    """
+    if isinstance(value, np.ndarray):
+        view = value.view()
+        view.setflags(write=False)
+        return view
+    if type(value) in (list, tuple):
+        plain = PLAIN.issuperset(map(type, value))  # thousands of ids
+        return tuple(value) if plain else tuple(read_only(item) for item in value)
+    if isinstance(value, Mapping):
+        return MappingProxyType({key: read_only(item) for key, item in value.items()})
+    fields = getattr(value, "__dict__", None)
+    if not fields or isinstance(value, type):
+        return value
+    made = copy.copy(value)
+    for name, item in fields.items():
+        object.__setattr__(made, name, read_only(item))
+    return made
+
+
+def statistics_of(metric: Metric, predictions: Any, references: Any) -> np.ndarray:
+    """Return a metric's statistics float64 [N, k], which it takes of what :func:`read_only` gives.
+
+    Raises:
+        Unavailable: there are none; the message is the metric's own reason, or the error that it raised.
+    """
+    try:
+        rows = metric.statistics(read_only(predictions), read_only(references))
+        if not isinstance(rows, np.ndarray) or rows.ndim != 2 or len(rows) != len(predictions):
+            shape = list(rows.shape) if isinstance(rows, np.ndarray) else type(rows).__name__
+            raise Unavailable(f"it gave {shape} as statistics of {len(predictions)} samples, not rows [N, k]")
+        return rows
+    except Unavailable:
+        raise
+    except Exception as error:
+        raise Unavailable(reason_of(error)) from error
+
+
+def reduced(metric: Metric, statistics: np.ndarray) -> float:
+    """Return a metric's score of rows [N, k], which it cannot change; NaN where it is not defined.
+
+    Raises:
+        Unavailable: the metric raised an error, which the message names.
+    """
+    try:
+        return float(metric.reduce(read_only(statistics)))
+    except Unavailable:
+        raise
+    except Exception as error:
+        raise Unavailable(reason_of(error)) from error
+
+
+def reason_of(error: Exception) -> str:
+    """Return an error as a reason, in one line."""
+    return " ".join(f"it raised {type(error).__name__}: {error}".split())
