@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, Final
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode, UnsupportedOperatorException
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -55,7 +56,8 @@ class FakeGpu:
     """A GPU without values; ``shapes``: let results have sizes that only their values would tell."""
 
     def __init__(self, *, shapes: bool = False) -> None:
-        self.mode = FakeTensorMode(shape_env=ShapeEnv() if shapes else None, static_shapes=True)
+        environment = ShapeEnv() if shapes else None
+        self.mode = FakeTensorMode(allow_fallback_kernels=False, shape_env=environment, static_shapes=True)
         self._moved: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
     def tensor(self, real: torch.Tensor) -> torch.Tensor:
@@ -93,3 +95,16 @@ class FakeGpu:
                 yield waits
         finally:
             torch.set_autocast_enabled("cuda", False)
+
+
+@cache
+def runs_gru() -> bool:
+    """Whether this torch can tell the shapes that a GRU's fused cell gives on a GPU (2.14 cannot; 2.15 can)."""
+    gpu = FakeGpu()
+    gru = gpu.module(nn.GRU(2, 2))
+    try:
+        with gpu.at_work():
+            gru(gpu.tensor(torch.zeros(1, 1, 2)))
+    except UnsupportedOperatorException:
+        return False
+    return True

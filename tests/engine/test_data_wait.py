@@ -35,7 +35,9 @@ class Turns:
 @pytest.fixture
 def subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Subject:
     monkeypatch.setattr(feed, "STORE_BYTES", 1 << 14)
-    (plan,) = expand(ThroughputRequest(models=("tiny-cnn",), size=16, threads=1, device="cpu", out=str(tmp_path)))
+    (plan,) = expand(
+        ThroughputRequest(models=("tiny-cnn",), size=16, threads=1, device="cpu", precision="fp32", out=str(tmp_path))
+    )
     return Subject.build(plan, Machine.prepare(plan))
 
 

@@ -73,7 +73,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def request_of(root: Path, out: Path, model: str = "tiny-cnn", **given: Any) -> RunRequest:
-    changes = {"epochs": 2, "batch": 8, "schedule": "constant", "schedule_options": {}}
+    changes = {"precision": "fp32", "epochs": 2, "batch": 8, "schedule": "constant", "schedule_options": {}}
     settings: dict[str, Any] = {"changes": changes, "threads": 1, "device": "cpu", "seeds": (0,), "devices": 2}
     names = {"dataset": "eurosat", "data_root": root, "out": str(out)}
     return RunRequest(models=((model, {}),), **names | settings | given)

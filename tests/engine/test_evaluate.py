@@ -44,7 +44,7 @@ def trained(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
         data_root=root,
         out=str(tmp_path_factory.mktemp("trained")),
         seeds=(3,),
-        changes={"epochs": 2, "batch": 8, "augmentation": {}},
+        changes={"precision": "fp32", "epochs": 2, "batch": 8, "augmentation": {}},
         threads=1,
         device="cpu",
     )
@@ -53,11 +53,9 @@ def trained(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
 
 
 def evaluate(root: Path, out: Path, checkpoint: Path, **fields: Any) -> dict[str, Any]:
-    plan = expand_evaluation(
-        EvaluationRequest(
-            checkpoint=checkpoint, dataset="eurosat", out=str(out), data_root=root, device="cpu", threads=1, **fields
-        )
-    )
+    where = {"out": str(out), "data_root": root, "device": "cpu", "threads": 1}
+    request = {"checkpoint": checkpoint, "dataset": "eurosat", "precision": "fp32", **where, **fields}
+    plan = expand_evaluation(EvaluationRequest(**request))
     return execute(plan, lambda e: None)
 
 

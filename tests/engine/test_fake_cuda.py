@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from fake_gpu import FOUND, FakeGpu
+from fake_gpu import FOUND, FakeGpu, runs_gru
 from torch import nn
 
 from rsbench.engine.alone import Alone
@@ -32,6 +32,11 @@ def networks(task: str) -> Iterator[str]:
 
 def trial_of(name: str, task: str) -> ModelTrial:
     return ModelTrial(registry().get("model", name), task)
+
+
+def needs_gru(network: nn.Module) -> None:
+    if any(isinstance(module, nn.GRU) for module in network.modules()) and not runs_gru():
+        pytest.skip(f"torch {torch.__version__} has no fake kernel for a GRU's fused cell")
 
 
 @pytest.mark.parametrize("name", [*networks("classification")])
@@ -85,6 +90,7 @@ def test_questions(name: str) -> None:
     trial, gpu = trial_of(name, "vqa"), FakeGpu()
     arguments = [gpu.value(argument) for argument in trial.arguments()]
     network = gpu.module(trial.network().train())
+    needs_gru(network)
     with gpu.at_work("bf16") as waits:
         given = network(*arguments)
     logits = given[0] if isinstance(given, tuple) else given
@@ -96,6 +102,7 @@ def test_recurrent_layers_of_questions_are_taken_in_full() -> None:
     """Autocast would have them in float16, whose gradients nothing scales where a run is in bfloat16."""
     trial, gpu = trial_of("question-only", "vqa"), FakeGpu()
     words: Any = gpu.module(trial.network().train()).words
+    needs_gru(words)
     tokens = gpu.tensor(trial.arguments()[1].tokens)
     with gpu.at_work("bf16"):
         alone, states = words.gru(words.embed(tokens))[0], words(tokens)

@@ -22,7 +22,7 @@ from rsbench.records.verify import verify
 
 CPU = torch.device("cpu")
 SMALL = {"dim": 32, "depth": 1, "heads": 2, "mlp": 64, "input_size": 32, "text_layers": 1}
-CHANGES = {"epochs": 2, "batch": 8, "warmup": 0.0}
+CHANGES = {"precision": "fp32", "epochs": 2, "batch": 8, "warmup": 0.0}
 CAPTIONS, LAND_USE, QUESTIONS = ("ucm-captions", "ucm-captions-standard"), ("ucm-captions", "ucm-landuse"), "rsvqa-lr"
 
 

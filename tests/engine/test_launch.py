@@ -23,7 +23,7 @@ def make_plans(root: Path, out: Path, seeds: tuple[int, ...], **changes: Any) ->
         data_root=root,
         out=str(out),
         seeds=seeds,
-        changes={"epochs": 2, "batch": 8} | changes,
+        changes={"precision": "fp32", "epochs": 2, "batch": 8} | changes,
         threads=1,
         device="cpu",
     )

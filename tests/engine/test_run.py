@@ -34,7 +34,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make_plan(root: Path, out: Path, model: str = "tiny-cnn", **changes: Any) -> RunPlan:
-    recipe = {"epochs": 3, "batch": 8, "schedule": "constant", "schedule_options": {}, "augmentation": {"hflip": 0.5}}
+    recipe = {
+        "precision": "fp32",
+        "epochs": 3,
+        "batch": 8,
+        "schedule": "constant",
+        "schedule_options": {},
+        "augmentation": {"hflip": 0.5},
+    }
     request = RunRequest(
         models=((model, changes.pop("options", {})),),
         dataset="eurosat",
@@ -49,9 +56,10 @@ def make_plan(root: Path, out: Path, model: str = "tiny-cnn", **changes: Any) ->
     return expand(request)[0]
 
 
-def test_record_of_a_run(root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_record_of_a_run(root: Path, tmp_path: Path, precision: str) -> None:
     events: list[dict[str, Any]] = []
-    plan = make_plan(root, tmp_path)
+    plan = make_plan(root, tmp_path, precision=precision)
     record = execute(plan, events.append)
     assert record["status"] == "ok"
     assert record["metrics"]["overall_accuracy"]["primary"]
@@ -61,7 +69,7 @@ def test_record_of_a_run(root: Path, tmp_path: Path) -> None:
     assert record["train"]["samples"] == 3 * 40
     assert [c["epoch"] for c in record["train"]["curve"]] == [1, 2, 3]
     assert record["perf"]["params"] == 312_674
-    assert record["env"]["flags"]["precision"] in ("fp32", "bf16")
+    assert record["env"]["flags"]["precision"] == precision
     assert [e["stage"] for e in events if e["type"] == "stage"] == [
         "data",
         "build",

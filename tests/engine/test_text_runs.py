@@ -38,6 +38,7 @@ def _no_java(monkeypatch: pytest.MonkeyPatch) -> None:
 def make_plan(root: Path, out: Path, model: str, dataset: str, **changes: Any) -> RunPlan:
     options = changes.pop("options", {})
     overfit = changes.pop("overfit", None)
+    short = {"epochs": 2, "batch": 8, "warmup": 0.0} if model.startswith("spatial") else {}
     request = RunRequest(
         models=((model, options),),
         dataset=dataset,
@@ -45,15 +46,16 @@ def make_plan(root: Path, out: Path, model: str, dataset: str, **changes: Any) -
         out=str(out),
         seeds=(0,),
         overfit=overfit,
-        changes={"epochs": 2, "batch": 8, "warmup": 0.0} | changes if model.startswith("spatial") else changes,
+        changes={"precision": "fp32"} | short | changes,
         threads=1,
         device="cpu",
     )
     return expand(request)[0]
 
 
-def test_a_captioning_run_from_plan_to_verified_record(root: Path, tmp_path: Path) -> None:
-    plan = make_plan(root, tmp_path, "spatialnet-vit", "ucm-captions", options=SMALL)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_captioning_run_from_plan_to_verified_record(root: Path, tmp_path: Path, precision: str) -> None:
+    plan = make_plan(root, tmp_path, "spatialnet-vit", "ucm-captions", options=SMALL, precision=precision)
     record = execute(plan, lambda e: None)
     assert record["error"] is None
     assert set(record["metrics"]) == {"BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr-D"}
@@ -92,8 +94,9 @@ def test_caption_controls(root: Path, tmp_path: Path, model: str) -> None:
     assert (value < 0.5) if model == "commonest-caption" else (value > 2)  # colours tell the fake classes apart
 
 
-def test_a_vqa_run_answers_every_question_once(root: Path, tmp_path: Path) -> None:
-    plan = make_plan(root, tmp_path, "spatialnet-vit", "rsvqa-lr", options=SMALL)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_vqa_run_answers_every_question_once(root: Path, tmp_path: Path, precision: str) -> None:
+    plan = make_plan(root, tmp_path, "spatialnet-vit", "rsvqa-lr", options=SMALL, precision=precision)
     record = execute(plan, lambda e: None)
     assert record["error"] is None
     assert record["metrics"]["OA"]["n"] == 12

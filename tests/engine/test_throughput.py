@@ -55,8 +55,9 @@ def _small_products(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def plan_of(tmp_path: Path, model: str, **more: Any) -> Any:
-    request = {"threads": 1, "device": "cpu", "quick": True, "batches": (2,), "out": str(tmp_path), **more}
-    (plan,) = expand(ThroughputRequest(models=(model,), **request))
+    """Return a plan in float32 where *more* does not say otherwise: ``auto`` depends on the processor."""
+    request = {"threads": 1, "device": "cpu", "precision": "fp32", "quick": True, "batches": (2,), **more}
+    (plan,) = expand(ThroughputRequest(models=(model,), out=str(tmp_path), **request))
     plan.protocol.update(TINY)  # type: ignore[attr-defined]
     return plan
 
@@ -358,15 +359,23 @@ def record_of(plan: Any) -> dict[str, Any]:
     ],
 )
 def test_a_measurement_leaves_a_record(tmp_path: Path, model: str, more: dict[str, Any], unit: str) -> None:
-    plan = plan_of(tmp_path, model, **more)
-    record = record_of(plan)
+    """In either precision, which moves the logits and not the work: layers that the counter takes apart below autocast
+    would multiply bfloat16 with float32."""
+    full, half = (record_of(plan_of(tmp_path, model, precision=p, **more)) for p in ("fp32", "bf16"))
+    check_record(full, "fp32", unit)
+    check_record(half, "bf16", unit)
+    assert full["perf"]["drift"]["max_abs"] == 0 < half["perf"]["drift"]["max_abs"]
+    for mode in ("inference", "training"):
+        assert full["perf"][mode]["macs"] == half["perf"][mode]["macs"] > 0
+
+
+def check_record(record: dict[str, Any], precision: str, unit: str) -> None:
     perf = record["perf"]
     assert perf["unit"] == unit
+    assert record["env"]["flags"]["precision"] == precision
     assert record["env"]["flags"]["layout"] == "channels_last"
     assert record["env"]["torch"] == torch.__version__
     assert perf["params"] > 0
-    assert perf["drift"]["max_abs"] == 0
-    assert perf["inference"]["macs"] > 0
     for mode in ("inference", "training"):
         (point,) = perf[mode]["points"]
         assert len(point["window_s"]) >= 5

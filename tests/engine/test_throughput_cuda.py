@@ -186,7 +186,9 @@ def test_every_way_in_which_cuda_says_that_memory_ran_out(error: Exception, expe
 
 @pytest.fixture
 def subject(tmp_path: Path) -> Subject:
-    (plan,) = expand(ThroughputRequest(models=("tiny-cnn",), size=16, threads=1, device="cpu", out=str(tmp_path)))
+    (plan,) = expand(
+        ThroughputRequest(models=("tiny-cnn",), size=16, threads=1, device="cpu", precision="fp32", out=str(tmp_path))
+    )
     return Subject.build(plan, Machine.prepare(plan))
 
 
@@ -202,7 +204,9 @@ def test_cuda_graphs_of_the_sweep_are_dropped_before_the_loader_is_measured(
 
 
 def test_memory_is_given_back_before_the_peak_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    request = ThroughputRequest(models=("tiny-cnn",), size=16, threads=1, device="cpu", out=str(tmp_path), quick=True)
+    request = ThroughputRequest(
+        models=("tiny-cnn",), size=16, threads=1, device="cpu", precision="fp32", out=str(tmp_path), quick=True
+    )
     (plan,) = expand(request)
     done: list[str] = []
     monkeypatch.setattr(Subject, "forget", lambda self: done.append("forget"))

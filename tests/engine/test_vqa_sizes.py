@@ -46,7 +46,7 @@ def test_real_mini_set(real_data: Path, tmp_path: Path) -> None:
         dataset="rsvqa-lr",
         data_root=tmp_path,
         out=str(tmp_path / "out"),
-        changes={"epochs": 15, "batch": 50, "lr": 2e-3},
+        changes={"precision": "fp32", "epochs": 15, "batch": 50, "lr": 2e-3},
         seeds=(0,),
         threads=1,
         device="cpu",

@@ -40,7 +40,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> LoadedRecord:
         data_root=folder,
         out=str(folder / "out"),
         seeds=(0,),
-        changes={"epochs": 1, "batch": 8},
+        changes={"precision": "fp32", "epochs": 1, "batch": 8},
         threads=1,
         device="cpu",
     )

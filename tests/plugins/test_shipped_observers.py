@@ -39,7 +39,7 @@ def run(root: Path, out: Path, monkeypatch: pytest.MonkeyPatch, observer: str, *
         data_root=root,
         out=str(out),
         seeds=(0,),
-        changes={"epochs": 2, "batch": 8, "lr": 0.01, **changes},
+        changes={"precision": "fp32", "epochs": 2, "batch": 8, "lr": 0.01, **changes},
         threads=1,
         device="cpu",
     )

@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 
 def count_macs(work: Callable[[], object]) -> int:
-    """Return the multiply-accumulates of *work*; FLOPs are twice as many, and element-wise work is not counted."""
+    """Return the multiply-accumulates of *work*; FLOPs are twice as many, and element-wise work is not counted.
+
+    *work* is done in float32: the counter takes layers apart below autocast, which then no longer brings types together.
+    """
     counter = FlopCounterMode(display=False)
     counter.mod_tracker = _Everything()  # type: ignore[assignment]
     with countable(), counter:
@@ -30,10 +34,10 @@ class _Everything(AbstractContextManager[None]):
 
 @contextmanager
 def countable() -> Iterator[None]:
-    """Let recurrent layers and transformer layers take the path whose products the counter sees.
+    """Let recurrent layers, attention and transformer layers take the path whose products the counter sees.
 
-    As one fused operation (cuDNN's or oneDNN's LSTM and GRU, the inference path of ``nn.TransformerEncoderLayer``)
-    they would count as nothing.
+    As one fused operation (cuDNN's or oneDNN's LSTM and GRU, the CPU's flash attention, the inference path of
+    ``nn.TransformerEncoderLayer``) they would count as nothing, and a GPU's attention would count its recomputation.
     """
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
@@ -42,7 +46,7 @@ def countable() -> Iterator[None]:
         mkldnn = torch.backends.mkldnn.flags(enabled=False)
         cudnn = torch.backends.cudnn.flags(enabled=False)
         try:
-            with mkldnn, cudnn:
+            with mkldnn, cudnn, sdpa_kernel(SDPBackend.MATH):
                 yield
         finally:
             torch.backends.mha.set_fastpath_enabled(fast)

@@ -99,8 +99,8 @@ def _measure(plan: RunPlan, machine: Machine, stages: Stages, emit: Emit, check:
 
 def _size(subject: Subject, modes: list[str]) -> dict[str, Any]:
     """Unit, parameters, and multiply-accumulates a sample of each mode."""
-    samples = smallest(subject.job)
-    works = {"inference": (subject.inference, samples), "training": (subject.gradients, max(samples, 2))}
+    samples, counted = smallest(subject.job), subject.in_full()
+    works = {"inference": (counted.inference, samples), "training": (counted.gradients, max(samples, 2))}
     perf: dict[str, Any] = {
         "unit": UNITS[subject.job.plan.task],
         "params": sum(p.numel() for p in subject.model.parameters()),

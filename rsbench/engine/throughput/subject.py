@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -53,6 +53,10 @@ class Subject:
             raise RunError(f"The factory of '{job.name}' returned {type(model).__name__}, not a module.", "build")
         model = model.to(device=machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(job, model.eval(), make_fabric(machine.device, machine.precision), machine.device)
+
+    def in_full(self) -> Subject:
+        """Return the same network run in float32, without autocast."""
+        return replace(self, fabric=make_fabric(self.device, "fp32"))
 
     def batch(self, samples: int) -> Batch:
         """Return a synthetic batch."""
