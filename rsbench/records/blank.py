@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-SCHEMA: Final = "rsbench.record/1"
+SCHEMA: Final = "rsbench.record/2"
 
 
 def blank_record(run_id: str, plan: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,4 +26,6 @@ def blank_record(run_id: str, plan: Mapping[str, Any]) -> dict[str, Any]:
         "checks": [],
         "artifacts": {},
         "timing": {},
+        "amended": [],
+        "digest": None,
     }

@@ -1,4 +1,4 @@
-"""The record of a run, ``rsbench.record/1`` (see the README of benchmarks/records for a picture of it).
+"""The record of a run, ``rsbench.record/2`` (see the README of benchmarks/records for a picture of it).
 
 What is not known is null, never 0.
 """
@@ -66,10 +66,23 @@ class Training(_Part):
     time_to: dict[str, float]
 
 
-class Record(_Part):
-    """A run: its plan, its results, and what they were obtained on."""
+class Amendment(_Part):
+    """One field, by its dotted path, that was changed after the record was made."""
 
-    schema_: Literal["rsbench.record/1"] = Field(alias="schema")
+    field: str
+    was: Any
+    now: Any
+    why: str
+
+
+class Record(_Part):
+    """A run: its plan, its results, and what they were obtained on.
+
+    ``digest`` is the SHA-256 of the canonical JSON of all the rest (:func:`rsbench.records.seal.digest_of`); ``None``
+    where nothing sealed the record when it was written.
+    """
+
+    schema_: Literal["rsbench.record/2"] = Field(alias="schema")
     run_id: str
     created: str
     status: Literal["ok", "failed"]
@@ -83,3 +96,5 @@ class Record(_Part):
     checks: list[Check]
     artifacts: dict[str, Artifact]
     timing: dict[str, Any]
+    amended: list[Amendment]
+    digest: str | None

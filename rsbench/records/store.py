@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from rsbench.errors import UserError
 from rsbench.files import sweep, write_atomically
+from rsbench.records.seal import sealed
 from rsbench.records.upgrade import upgrade
 
 FILE: Final = "record.json"
@@ -34,7 +35,7 @@ class LoadedRecord:
 
 
 def save(record: dict[str, Any], directory: Path) -> Path:
-    """Validate *record* and write it as ``record.json`` in *directory*, atomically.
+    """Validate *record* and write it, in the current schema and with its digest, to ``record.json`` in *directory*.
 
     Raises:
         UserError: a finished record is there already; it would be lost.
@@ -46,7 +47,7 @@ def save(record: dict[str, Any], directory: Path) -> Path:
 
 
 def add_checks(checks: Iterable[dict[str, Any]], directory: Path) -> None:
-    """Add checks that were made once the record was on disk; nothing else of it can change."""
+    """Add checks that were made once the record was on disk and renew its digest; nothing else of it can change."""
     record = load(directory)
     record["checks"] += checks
     _write(record, directory)
@@ -54,8 +55,9 @@ def add_checks(checks: Iterable[dict[str, Any]], directory: Path) -> None:
 
 def _write(record: dict[str, Any], directory: Path) -> Path:
     target = directory / FILE
+    record = upgrade(record, str(target))
     validate(record, str(target))
-    write_atomically(target, json.dumps(record, indent=1, allow_nan=False) + "\n")
+    write_atomically(target, json.dumps(sealed(record), indent=1, allow_nan=False) + "\n")
     sweep(directory)
     return target
 

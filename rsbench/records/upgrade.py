@@ -7,11 +7,23 @@ from typing import Any, Final
 
 from rsbench.errors import UserError
 
-CURRENT: Final = 1
+CURRENT: Final = 2
 PREFIX: Final = "rsbench.record/"
 
+
+def _sealable(record: dict[str, Any]) -> dict[str, Any]:
+    """Schema 2 adds ``digest`` and ``amended``; an old record says there that nothing sealed it."""
+    change = {
+        "field": "schema",
+        "was": record["schema"],
+        "now": f"{PREFIX}2",
+        "why": "written before records had a digest",
+    }
+    return {**record, "schema": change["now"], "amended": [change], "digest": record.get("digest")}
+
+
 # STEPS[n] takes a record of schema n to schema n + 1 and does not change its argument.
-STEPS: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+STEPS: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {1: _sealable}
 
 
 def upgrade(record: dict[str, Any], source: str) -> dict[str, Any]:

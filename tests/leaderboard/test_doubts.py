@@ -62,7 +62,7 @@ def test_unreadable_records_are_named_and_left_out(folder: Path) -> None:
     half = folder / "two-s1-closed" / "record.json"
     half.write_text(half.read_text()[:300])
     newer = folder / "two-s0-closed" / "record.json"
-    newer.write_text(newer.read_text().replace("rsbench.record/1", "rsbench.record/9"))
+    newer.write_text(newer.read_text().replace("rsbench.record/2", "rsbench.record/9"))
     done = board(folder)
     assert done.exit_code == 0
     lines = [line for line in done.stderr.splitlines() if line.startswith("rsbench: ")]

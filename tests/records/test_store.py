@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,22 +10,44 @@ import pytest
 
 from rsbench.errors import UserError
 from rsbench.records import store, upgrade
+from rsbench.records.seal import sealed
 
 FIXTURE = Path(__file__).parent.parent / "data" / "record-1.json"
 
 
 @pytest.fixture
 def record() -> dict[str, Any]:
-    return json.loads(FIXTURE.read_text())
+    return store.load(FIXTURE)
 
 
-def test_fixture_of_schema_one_loads(record: dict[str, Any]) -> None:
-    assert store.load(FIXTURE) == record
+def test_fixture_of_schema_one_loads_and_says_that_nothing_sealed_it(record: dict[str, Any]) -> None:
+    (change,) = record["amended"]
+    assert (change["field"], change["was"], change["now"]) == ("schema", "rsbench.record/1", "rsbench.record/2")
+    old = json.loads(FIXTURE.read_text())
+    assert record == old | {"schema": "rsbench.record/2", "amended": [change], "digest": None}
+
+
+def test_the_digest_covers_all_of_a_record_and_is_renewed_with_its_checks(
+    record: dict[str, Any], tmp_path: Path
+) -> None:
+    def digest() -> str:
+        kept = json.loads((tmp_path / "record.json").read_text())
+        stored = kept.pop("digest")
+        text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
+        assert stored == hashlib.sha256(text.encode()).hexdigest()
+        return stored
+
+    store.save(record | {"timing": {"total": 1.0, "steps": (1, 2)}}, tmp_path)
+    first = digest()
+    late = {"name": "observer", "ok": False, "detail": "late"}
+    store.add_checks([late], tmp_path)
+    assert digest() != first
+    assert store.load(tmp_path)["checks"] == [*record["checks"], late]
 
 
 def test_save_and_load(record: dict[str, Any], tmp_path: Path) -> None:
     path = store.save(record, tmp_path / "run")
-    assert store.load(tmp_path / "run") == store.load(path) == record
+    assert store.load(tmp_path / "run") == store.load(path) == sealed(record)
     assert [p.name for p in path.parent.iterdir()] == ["record.json"]
     assert store.finished(tmp_path / "run")
 
