@@ -24,6 +24,7 @@ SIZES: Final = {"train": 3000, "val": 500, "test": 1500}
 
 SCENES: Final = DatasetSpec(
     name="scenes",
+    version="2",
     summary="Generated overhead scenes of 64x64 pixels in ten land-cover classes; nothing is downloaded.",
     source="rsbench_scenes.source:source",
     classes=CLASSES,
@@ -39,6 +40,7 @@ SCENES: Final = DatasetSpec(
 
 CAPTIONS: Final = DatasetSpec(
     name="scenes-captions",
+    version="2",
     summary="2,000 generated scenes with five sentences each.",
     source="rsbench_scenes.text_sources:captions_source",
     tasks=("captioning", "classification"),
@@ -55,6 +57,7 @@ CAPTIONS: Final = DatasetSpec(
 
 QUESTIONS: Final = DatasetSpec(
     name="scenes-vqa",
+    version="2",
     summary="77,232 questions about 772 generated scenes in the types of RSVQA-LR, nine answers.",
     source="rsbench_scenes.text_sources:questions_source",
     tasks=("vqa",),

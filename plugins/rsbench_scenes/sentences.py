@@ -13,12 +13,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from rsbench_scenes.draw import SIZE
-from rsbench_scenes.questions import relations
+from rsbench_scenes.draw import WIDTH
+from rsbench_scenes.draws import Draws
+from rsbench_scenes.fixed import PIXEL, TURN, direction
+from rsbench_scenes.questions import STREAM, relations
 
 Thing = Mapping[str, Any]
 
-HIGHWAY_WIDTH: Final = 6.0  # pixels; what is narrower is a road
+HIGHWAY_WIDTH: Final = 6 * PIXEL  # what is narrower is a road
 NUMBERS: Final = ("no", "a", "two", "three", "four")
 MANY: Final = 10  # five and more are several, below this
 TELLING: Final = ("highway", "lake", "river", "hall", "pond", "road", "house", "field", "tree")
@@ -28,7 +30,7 @@ BURIED: Final = ("forest", "industrial", "residential")  # classes that hide the
 VERBS: Final = {"road": "run", "tree": "grow", "house": "stand", "field": "lie", "pond": "lie"}
 GROUND: Final = {"grass": "green", "meadow": "green", "heath": "brown", "soil": "brown", "stubble": "yellow"}
 DIRECTIONS: Final = ("from left to right", "towards the lower right", "from top to bottom", "towards the upper right")
-MIDDLE: Final = 10  # pixels from the centre
+MIDDLE: Final = 10 * PIXEL  # from the centre
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def captions(graph: Mapping[str, Any], seed: int, index: int) -> list[str]:
         graph: the scene.
         seed, index: what the choice of words depends on besides the scene.
     """
-    rng = np.random.default_rng((seed, index))
+    draws = Draws(seed, index, STREAM)
     manner, groups = MANNERS[graph["class"]], _groups(graph["objects"])
     ground = "open" if "field" in groups else GROUND[graph["ground"]]
     scene = manner.scene.format(ground=ground)
@@ -144,9 +146,9 @@ def captions(graph: Mapping[str, Any], seed: int, index: int) -> list[str]:
         groups.pop("field", None)
     details = _details(groups, manner.main, things)
     sentences = []
-    for shape in rng.permutation(len(SHAPES))[:5]:
-        one, other = (details[k] for k in sorted(rng.permutation(len(details))[:2]))
-        opening = manner.openings[rng.integers(2)].format(main=main, ground=ground)
+    for shape in draws.permutation(len(SHAPES))[:5]:
+        one, other = (details[k] for k in sorted(draws.permutation(len(details))[:2]))
+        opening = draws.choice(manner.openings).format(main=main, ground=ground)
         text = SHAPES[shape].format(opening=opening, main=main, scene=scene, one=one, other=other)
         sentences.append(f"{text[0].upper()}{text[1:]} .")
     return sentences
@@ -191,23 +193,23 @@ def _divided(things: list[Thing], strip: Thing) -> bool:
     """Whether a road or river has things on either side."""
     if strip["category"] not in ("road", "river"):
         return False
-    c, s = np.cos(strip["angle"]), np.sin(strip["angle"])
+    c, s = direction(strip["angle"])
     across = [c * (t["y"] - strip["y"]) - s * (t["x"] - strip["x"]) for t in things]
     return min(across) < 0 < max(across)
 
 
 def _direction(strips: list[Thing]) -> str:
     """How roads or a river run, to the nearest multiple of 45 degrees."""
-    names = {DIRECTIONS[round(strip["angle"] / (np.pi / 4)) % 4] for strip in strips}
+    names = {DIRECTIONS[(strip["angle"] + TURN // 16) // (TURN // 8) % 4] for strip in strips}
     return names.pop() if len(names) == 1 else "in different directions"
 
 
 def _zone(things: list[Thing]) -> str:
     """The side of the picture on which all things are, or its middle, or else ``here and there``."""
-    offsets = np.array([[t["x"], t["y"]] for t in things]) - SIZE / 2
+    offsets = np.array([[t["x"], t["y"]] for t in things]) - WIDTH // 2
     if (np.abs(offsets) <= MIDDLE).all():
         return "in the middle"
-    axis = int(np.abs(offsets.mean(axis=0)).argmax())
+    axis = int(np.abs(offsets.sum(axis=0)).argmax())
     below = offsets[:, axis] < 0
     if below.all():
         return ("on the left", "at the top")[axis]

@@ -11,6 +11,7 @@ from rsbench.specs import DatasetSpec
 from rsbench_scenes.compose import compose
 from rsbench_scenes.declared import CLASSES, SIZES
 from rsbench_scenes.draw import Canvas
+from rsbench_scenes.draws import Draws
 
 SEED: Final = 20_261
 
@@ -39,9 +40,9 @@ class SceneSource:
 
     def draw(self, index: int) -> tuple[np.ndarray, dict[str, Any]]:
         """Return image ``index``, uint8 [3, 64, 64], and its scene graph (see :mod:`rsbench_scenes.compose`)."""
-        rng = np.random.Generator(np.random.Philox(key=[self.seed, index]))
-        canvas = Canvas(rng)
-        graph = compose(canvas, CLASSES[index % len(CLASSES)], rng)
+        draws = Draws(self.seed, index)
+        canvas = Canvas(draws)
+        graph = compose(canvas, CLASSES[index % len(CLASSES)], draws)
         return canvas.finish(), graph
 
     def scene_graph(self, index: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 from rsbench_controls.classification import PixelStatistics
 from rsbench_scenes.declared import CLASSES, SCENES, SIZES
+from rsbench_scenes.fixed import PIXEL
 from rsbench_scenes.source import SceneSource
 
 from rsbench.data import splits
@@ -52,7 +53,7 @@ def test_graph_is_of_the_image_that_is_drawn() -> None:
     image, graph = SceneSource().draw(4)
     assert graph == SceneSource().scene_graph(4)
     (lake,) = [o for o in graph["objects"] if o["category"] == "lake"]
-    inside = image[:, int(np.clip(lake["y"], 0, 63)), int(np.clip(lake["x"], 0, 63))]
+    inside = image[:, np.clip(lake["y"] // PIXEL, 0, 63), np.clip(lake["x"] // PIXEL, 0, 63)]
     assert int(inside[2]) > int(inside[0])
 
 
