@@ -11,6 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
+from rsbench import execution
 from rsbench.errors import UserError, UserErrors
 from rsbench.leaderboard.result import Leaderboard, leaderboard
 from rsbench.records.sources import OUT, load_records
@@ -36,18 +37,7 @@ __all__ = [
 ]
 DEMO: Final = Path(__file__).parent / "suites" / "demo.yaml"
 # What is asked of all runs of a suite; the rest stands in its file.
-OF_SUITES: Final = (
-    "device",
-    "devices",
-    "nodes",
-    "strategy",
-    "compile",
-    "checkpoint_activations",
-    "threads",
-    "out",
-    "data_root",
-    "command",
-)
+OF_SUITES: Final = ("device", *execution.FIELDS, "threads", "out", "data_root", "command")
 
 
 class Settings(TypedDict, total=False):

@@ -12,11 +12,11 @@ from typing import Any, Final
 from rsbench.errors import UserError, UserErrors
 from rsbench.plan import RunPlan, RunRequest, expand, file_sha256, run_id
 from rsbench.registry import registry
+from rsbench.specs import NORMALISATIONS
 from rsbench.tasks.weights import read_metadata
 
 # What of a recipe has a say in a test; how the weights were trained is not known.
 SAYS: Final = ("batch", "precision", "loss", "loss_options", "task_options")
-NORMALISATIONS: Final = ("dataset", "imagenet", "unit", "none")
 KEPT: Final = "checkpoint"  # the normalisation that the file itself holds
 
 
@@ -26,7 +26,7 @@ class EvaluationRequest:
 
     checkpoint: file of a state dict; see :func:`rsbench.tasks.weights.read`.
     model, options: ``None`` and what is not among them are taken from a checkpoint that rsbench wrote.
-    normalisation: one of :data:`NORMALISATIONS`; default: that of the checkpoint, else the model's.
+    normalisation: one of :data:`rsbench.specs.NORMALISATIONS`; default: that of the checkpoint, else the model's.
     system: name on the board; default: the model and the name of the file.
     recipe, changes: for their task options, such as the smallest count of a word in the vocabulary.
     """

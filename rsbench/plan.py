@@ -7,13 +7,12 @@ import hashlib
 import importlib.util
 import json
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from rsbench import __version__, execution, scale
 from rsbench.data import manifest
@@ -21,7 +20,7 @@ from rsbench.data.location import data_root
 from rsbench.errors import UserError, UserErrors
 from rsbench.recipes import attempt, resolve_options, resolve_recipe
 from rsbench.registry import registry
-from rsbench.specs import DatasetSpec, ModelSpec, ProtocolSpec, to_jsonable
+from rsbench.specs import PRECISIONS, DatasetSpec, ModelSpec, ProtocolSpec, to_jsonable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +38,7 @@ class RunPlan:
     run_id: str
     task: str
     seed: int
-    division: str  # closed | open | debug
+    division: str  # closed | open | debug | external | throughput
     command: str
     model: Mapping[str, Any]
     dataset: Mapping[str, Any]
@@ -47,11 +46,11 @@ class RunPlan:
     recipe: Mapping[str, Any]
     device: str = "auto"  # auto | cpu | cuda | cuda:N
     threads: int = 0  # 0: as many as the cores this process may use
-    devices: int = 1  # of each node; like the next two no part of the run's identity
+    devices: int = 1  # of each node; like the next four no part of the run's identity (see rsbench.execution)
     nodes: int = 1
-    strategy: str = "auto"  # auto | ddp | fsdp
-    compile: str | None = None  # none | auto | a mode of torch.compile; None: auto on CUDA. No part of the identity
-    checkpoint_activations: bool = False  # nor is this
+    strategy: str = "auto"  # one of rsbench.scale.STRATEGIES
+    compile: str | None = None  # one of rsbench.execution.COMPILE; None: auto on CUDA, none elsewhere
+    checkpoint_activations: bool = False
     overfit: int | None = None  # train and test on this many training images
     family: Mapping[str, Any] | None = None  # what it is trained together with (see :mod:`rsbench.family`)
     checkpoint: str | None = None  # file of weights that are evaluated and not trained (see :mod:`rsbench.evaluation`)
@@ -65,52 +64,19 @@ class RunPlan:
     def portable(self) -> dict[str, Any]:
         """Return the plan for a record: without the folders of this machine, files by their names alone."""
         plan = self.to_dict()
-        plan["command"] = portable_command(self.command)
+        plan["command"] = execution.portable_command(self.command, speed=self.division == "throughput")
         plan["out"] = plan["data_root"] = ""
-        for how in ("devices", "nodes", "strategy", "compile", "checkpoint_activations"):  # the record's env says it
+        for how in execution.FIELDS:
             del plan[how]
         plan["dataset"] = {**plan["dataset"], "store": ""}
         plan["checkpoint"] = self.checkpoint and Path(self.checkpoint).name
-        options = plan["model"].get("options", {})
-        if plan["model"].get("weights_sha256") and "weights" in options:
-            options = {**options, "weights": Path(str(options["weights"])).name}
-        plan["model"] = {**plan["model"], "options": options}
+        plan["model"] = _without_folder(plan["model"])
         return plan
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunPlan:
         """Inverse of :meth:`to_dict`."""
         return cls(**data)
-
-
-# Options that say where a run takes place, and do not change it.
-PLACES: Final = (
-    "--out",
-    "--data-root",
-    "--launcher",
-    "--parallel",
-    "--ray-address",
-    "--cpus-per-run",
-    "--gpus-per-run",
-    "--devices",
-    "--nodes",
-    "--strategy",
-)
-
-
-def portable_command(command: str) -> str:
-    """Return a command line without the options in :data:`PLACES`, and with the names of files for absolute paths."""
-    words = iter(shlex.split(command))
-    kept: list[str] = []
-    for word in words:
-        option, equals, value = word.partition("=")
-        if option in PLACES:
-            if not equals:
-                next(words, None)
-            continue
-        place = value if equals else word
-        kept.append(word.removesuffix(place) + Path(place).name if Path(place).is_absolute() else word)
-    return shlex.join(kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,8 +273,8 @@ def _mismatches(model: ModelSpec, setting: _Setting, recipe: Mapping[str, Any]) 
         wanted = accepts.size or f"at least {accepts.min_size}"
         found.append(f"Model '{model.name}' takes images of {wanted} pixels; protocol '{protocol.name}' has {size}.")
     precision = recipe.get("precision", "auto")
-    if precision not in ("auto", "fp32", "bf16", "fp16"):
-        found.append(f"Precision '{precision}' is not one of auto, fp32, bf16, fp16.")
+    if precision not in PRECISIONS:
+        found.append(f"Precision '{precision}' is not one of {', '.join(PRECISIONS)}.")
     return found
 
 
@@ -369,9 +335,18 @@ def _plans(
 def run_id(common: Mapping[str, Any], seed: int) -> str:
     """Return ``dataset-model-protocol-s<seed>-<sha8>``: a file name that changes with what may change results."""
     dataset = {k: v for k, v in common["dataset"].items() if k != "store"}
-    sha = digest({**common, "dataset": dataset, "seed": seed, "rsbench": __version__})[:8]
+    model = _without_folder(common["model"])
+    sha = digest({**common, "model": model, "dataset": dataset, "seed": seed, "rsbench": __version__})[:8]
     words = (common["dataset"]["name"], common["model"]["name"], common["protocol"]["name"], f"s{seed}", sha)
     return "-".join(re.sub(r"[^A-Za-z0-9._+-]+", "-", w) for w in words)
+
+
+def _without_folder(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a plan's ``model`` with its file of weights by name: the hash beside it says which file it is."""
+    options = model.get("options", {})
+    if model.get("weights_sha256") and "weights" in options:
+        options = {**options, "weights": Path(str(options["weights"])).name}
+    return {**model, "options": options}
 
 
 def dataset_block(store: Path, stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from rsbench.errors import UserError, UserErrors, did_you_mean
 from rsbench.registry import registry
-from rsbench.specs import ModelSpec, Option, ProtocolSpec, to_jsonable
+from rsbench.specs import PRECISIONS, RECIPE_DESCRIPTION, ModelSpec, Option, ProtocolSpec, to_jsonable
 from rsbench.tasks.options import TASK_OPTIONS
 
 
@@ -68,13 +68,12 @@ def _check_task_options(recipe: dict[str, Any], task: str, problems: list[str], 
 
 # Fields younger than the first records: at these defaults a plan leaves them out, so that run ids stay what they were.
 _LATER: Final = {"validate_from": 1}
-FIXED: Final = ("name", "summary", "version", "tasks", "citation", "reconstruction")
 
 
 def _change(recipe: dict[str, Any], key: str, value: Any, problems: list[str]) -> None:
     """Set a (dotted) field of a recipe."""
     first, dot, rest = key.partition(".")
-    fields = [f for f in recipe if f not in FIXED]
+    fields = [f for f in recipe if f not in RECIPE_DESCRIPTION]
     if first not in fields:
         problems.append(f"A recipe has no field '{first}'.{did_you_mean(first, fields)} Fields: {', '.join(fields)}.")
     elif dot and not isinstance(recipe[first], dict):
@@ -107,7 +106,7 @@ RECIPE_TYPES: Final[dict[str, tuple[tuple[type, ...], str]]] = {
     "loss": ((str,), "a name"),
     "loss_options": ((dict,), "a mapping"),
     "augmentation": ((dict,), "a mapping"),
-    "precision": ((str,), "auto, fp32, bf16 or fp16"),
+    "precision": ((str,), f"one of {', '.join(PRECISIONS)}"),
     "ema": _OPTIONAL,
     "clip_grad": _OPTIONAL,
     "patience": ((int, type(None)), "a whole number or none"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from rsbench.specs import TASKS
+
 STRATEGIES: Final = ("auto", "ddp", "fsdp")  # auto is ddp
-TASKS: Final = ("classification", "captioning", "vqa")
 SLICED_STEPS: Final = ("sgd", "adam", "adamw")  # optimizers that look at each number of a parameter by itself
 
 

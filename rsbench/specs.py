@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-TASKS: Final = ("classification", "captioning", "vqa")
+TASKS: Final = ("classification", "captioning", "vqa")  # the core's own
 UNITS: Final = ("uint8", "s2_dn", "reflectance", "float")
+NORMALISATIONS: Final = ("dataset", "imagenet", "unit", "none")  # see Accepts
+PRECISIONS: Final = ("auto", "fp32", "bf16", "fp16")
 NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 PRINTED_NUMBER: Final = re.compile(r"-?(\d+\.?\d*|\.\d+)")
 PRINTED_UNITS: Final = ("%", "x100", "M", "")
@@ -250,7 +252,7 @@ class RecipeSpec(Spec):
     loss: str = "cross-entropy"
     loss_options: Mapping[str, Any] = field(default_factory=dict)
     augmentation: Mapping[str, Any] = field(default_factory=dict)
-    precision: str = "auto"  # auto | fp32 | bf16 | fp16
+    precision: str = "auto"  # one of PRECISIONS
     ema: float | None = None
     clip_grad: float | None = None
     patience: int | None = None
@@ -259,6 +261,10 @@ class RecipeSpec(Spec):
     task_options: Mapping[str, Any] = field(default_factory=dict)
     reconstruction: bool = False
     citation: str = ""
+
+
+# Fields of a recipe that describe it and say nothing about training.
+RECIPE_DESCRIPTION: Final = ("name", "summary", "version", "tasks", "citation", "reconstruction")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,16 +16,15 @@ from typing import Any, Final
 
 from rsbench.data.location import data_root
 from rsbench.errors import UserError, UserErrors, did_you_mean
+from rsbench.execution import COMPILE_FIXED, NONE
 from rsbench.plan import RunPlan, digest, model_block
 from rsbench.recipes import attempt, resolve_options
 from rsbench.records.throughput import DIVISION, MODES
 from rsbench.registry import registry
-from rsbench.specs import ModelSpec
+from rsbench.specs import PRECISIONS, ModelSpec
 from rsbench.tasks.answers import ANSWERS_LR, TYPES_LR
 from rsbench.tasks.options import TASK_OPTIONS
 
-COMPILE: Final = ("none", "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
-PRECISIONS: Final = ("auto", "fp32", "bf16", "fp16")
 # Sides and classes of the shipped datasets: EuroSAT; UCM-captions; RSVQA-LR.
 SIZES: Final = {"classification": 64, "captioning": 256, "vqa": 256}
 CLASSES: Final = {"classification": 10, "captioning": 21, "vqa": len(ANSWERS_LR)}
@@ -138,7 +137,7 @@ def _words(request: ThroughputRequest) -> list[str]:
     """What is wrong with words that do not depend on the model."""
     problems: list[str] = []
     for name, value, known in (
-        ("compile", request.compile, COMPILE),
+        ("compile", request.compile, COMPILE_FIXED),
         ("precision", request.precision, PRECISIONS),
     ):
         attempt(problems, partial(_one_of, name, value, known))
@@ -248,7 +247,7 @@ def _recipe(request: ThroughputRequest, task: str) -> dict[str, Any]:
     return {
         "name": "throughput",
         "precision": request.precision,
-        "compile": None if request.compile == "none" else request.compile,
+        "compile": None if request.compile == NONE else request.compile,
         "batches": None if request.batches is None else list(request.batches),
         "optimizer": "adamw",
         "optimizer_options": {},

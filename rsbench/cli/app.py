@@ -65,17 +65,23 @@ def build(chosen: str | None = None) -> typer.Typer:
     return app
 
 
+def _show_version(asked: bool) -> None:
+    """Show it before a command is asked for."""
+    if asked:
+        typer.echo(f"rsbench {__version__}")
+        raise typer.Exit
+
+
 def globals_(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and stop.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and stop.", is_eager=True, callback=_show_version)
+    ] = False,
     plugin: Annotated[
         list[str] | None, typer.Option("-p", metavar="no:NAME", help="Do not import plugin NAME. May be repeated.")
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of mistakes.")] = False,
 ) -> None:
     """Handle the options that all commands share."""
-    del plugin, debug  # both are read from the arguments before plugins are loaded
+    del version, plugin, debug  # handled by its callback; the others are read from the arguments before all else
     for problem in registry().problems:
         print(f"rsbench: {problem}", file=sys.stderr)
-    if version:
-        typer.echo(f"rsbench {__version__}")
-        raise typer.Exit

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from rsbench.cli import complete, lazy, options
+from rsbench.specs import NORMALISATIONS
 
 
 def register(app: typer.Typer, chosen: str | None = None) -> None:
@@ -34,8 +35,8 @@ def evaluate(
     normalisation: Annotated[
         str | None,
         typer.Option(
-            help="dataset | imagenet | unit | none. Default: the file's, else the model's.",
-            autocompletion=complete.among(("dataset", "imagenet", "unit", "none")),
+            help=f"{' | '.join(NORMALISATIONS)}. Default: the file's, else the model's.",
+            autocompletion=complete.among(NORMALISATIONS),
         ),
     ] = None,
     recipe: Annotated[

@@ -9,21 +9,23 @@ import typer
 
 from rsbench import execution, scale
 from rsbench.cli import complete
+from rsbench.specs import PRECISIONS
 
 Changes = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")]
 ModelOptions = Annotated[
     list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Set an option of the model.")
 ]
 Device = Annotated[str, typer.Option(help="auto | cpu | cuda | cuda:N")]
-Precision = Annotated[str | None, typer.Option(help="auto | fp32 | bf16 | fp16")]
+Precision = Annotated[str | None, typer.Option(help=" | ".join(PRECISIONS), autocompletion=complete.among(PRECISIONS))]
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: all usable cores.")]
 Devices = Annotated[int, typer.Option(min=1, help="Devices of each node; with --device cpu, processes.")]
 Nodes = Annotated[int, typer.Option(min=1, help="Nodes, on which torchrun or srun has started a process a device.")]
 Strategy = Annotated[
     str,
     typer.Option(
-        help="auto | ddp | fsdp: how several devices share a run; with fsdp each holds a slice of the network.",
-        autocompletion=lambda: list(scale.STRATEGIES),
+        help=" | ".join(scale.STRATEGIES)
+        + ": how several devices share a run; with fsdp each holds a slice of the network.",
+        autocompletion=complete.among(scale.STRATEGIES),
     ),
 ]
 Compile = Annotated[
@@ -44,8 +46,8 @@ Overfit = Annotated[
 Launcher = Annotated[
     str,
     typer.Option(
-        help="local | ray: processes of this machine, or tasks of a Ray cluster.",
-        autocompletion=lambda: ["local", "ray"],
+        help=" | ".join(execution.LAUNCHERS) + ": processes of this machine, or tasks of a Ray cluster.",
+        autocompletion=complete.among(execution.LAUNCHERS),
     ),
 ]
 Parallel = Annotated[

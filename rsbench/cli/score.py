@@ -11,8 +11,7 @@ import typer
 from rsbench.cli import complete, lazy
 from rsbench.errors import UserError
 from rsbench.registry import registry
-
-TASKS = ("classification", "captioning", "vqa")
+from rsbench.specs import TASKS
 
 
 def register(app: typer.Typer, chosen: str | None = None) -> None:

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rsbench.cli import complete, lazy, options
+from rsbench.execution import COMPILE_FIXED
+from rsbench.records import throughput as records
+from rsbench.specs import PRECISIONS, TASKS
 
 if TYPE_CHECKING:
     from rsbench.cli.progress import OnEvent
     from rsbench.engine.outcome import Outcome
     from rsbench.plan import RunPlan
 
-TASKS = ("classification", "captioning", "vqa")
-MODES = ("inference", "training", "both")
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-COMPILE = ("none", "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+MODES = (*records.MODES, "both")
 
 
 def register(app: typer.Typer, chosen: str | None = None) -> None:
@@ -49,7 +49,7 @@ def throughput(
         str, typer.Option(help=" | ".join(PRECISIONS), autocompletion=complete.among(PRECISIONS))
     ] = "auto",
     compile_: Annotated[
-        str, typer.Option("--compile", help=" | ".join(COMPILE), autocompletion=complete.among(COMPILE))
+        str, typer.Option("--compile", help=" | ".join(COMPILE_FIXED), autocompletion=complete.among(COMPILE_FIXED))
     ] = "none",
     threads: options.Threads = 0,
     quick: Annotated[

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 from rsbench.engine.launch_local import LocalPool
 from rsbench.engine.outcome import Outcome, cached
 from rsbench.errors import UserError
+from rsbench.execution import LAUNCHERS
 from rsbench.family import families
 from rsbench.plan import RunPlan
 
@@ -26,8 +27,9 @@ INTERRUPT_GRACE_SECONDS: Final = 30.0
 class Launch:
     """Where plans run.
 
-    launcher: ``local | ray``.  parallel: runs at once, which take the GPUs of this machine in turn; default: one
-    locally, as many as fit on a Ray cluster.
+    launcher: one of :data:`rsbench.execution.LAUNCHERS`.
+    parallel: runs at once, which take the GPUs of this machine in turn; default: one locally, as many as fit on a Ray
+        cluster.
     Of Ray alone: address (see :class:`rsbench.engine.ray_cluster.Cluster`), cpus and gpus reserved for a run.
     """
 
@@ -83,8 +85,8 @@ def _pool(launch: Launch, plans: Sequence[RunPlan]) -> AbstractContextManager[Po
         if launch.address is not None or launch.cpus is not None or launch.gpus is not None:
             raise UserError("--ray-address, --cpus-per-run and --gpus-per-run need --launcher ray.")
         return LocalPool(launch.parallel or 1)
-    if launch.launcher != "ray":
-        raise UserError(f"Launcher '{launch.launcher}' is not one of local, ray.")
+    if launch.launcher not in LAUNCHERS:
+        raise UserError(f"Launcher '{launch.launcher}' is not one of {', '.join(LAUNCHERS)}.")
     from rsbench.engine.launch_ray import RayPool
 
     return RayPool(launch, plans)

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from rsbench.errors import UserError
 from rsbench.records.store import LoadedRecord
+from rsbench.specs import RECIPE_DESCRIPTION
 from rsbench.tasks.weights import read_metadata
 
 MLM: Final = "https://stac-extensions.github.io/mlm/v1.5.0/schema.json"
 FILE: Final = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
 TASKS: Final = {"classification": "scene-classification", "captioning": "image-captioning", "vqa": "classification"}
-NOT_OF_TRAINING: Final = ("name", "summary", "version", "tasks", "citation", "reconstruction")
 MULTIHASH_SHA256: Final = "1220"  # code of SHA-256 and its length in bytes
 SEMANTIC_VERSION: Final = re.compile(r"\d+\.\d+\.\d+(\+[0-9A-Za-z.-]+)?")
 
@@ -71,7 +71,7 @@ def properties(loaded: LoadedRecord) -> dict[str, Any]:
         "mlm:accelerator": _accelerator(record),
         "mlm:input": [_input(loaded)],
         "mlm:output": [_output(plan)],
-        "mlm:hyperparameters": {k: v for k, v in plan["recipe"].items() if k not in NOT_OF_TRAINING},
+        "mlm:hyperparameters": {k: v for k, v in plan["recipe"].items() if k not in RECIPE_DESCRIPTION},
     }
     source = {"mlm:pretrained_source": "ImageNet" if weights == "imagenet" else None}
     return {k: v for k, v in found.items() if v is not None} | (source if weights in ("none", "imagenet") else {})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rsbench.leaderboard.namesakes import ASIDE
 from rsbench.records.store import LoadedRecord
+from rsbench.specs import RECIPE_DESCRIPTION
 
 if TYPE_CHECKING:
     from rsbench.leaderboard.aggregate import Row
@@ -36,7 +36,7 @@ def _changes(first: Mapping[str, Any], plan: Mapping[str, Any]) -> Iterator[str]
         return
     for a, b, aside in (
         (first["model"].get("options", {}), plan["model"].get("options", {}), ()),
-        (first["recipe"], plan["recipe"], ASIDE),
+        (first["recipe"], plan["recipe"], RECIPE_DESCRIPTION),
     ):
         for name in sorted({*a, *b}):
             if a.get(name) != b.get(name) and name not in aside:

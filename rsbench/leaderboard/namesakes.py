@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-# Fields of a recipe that say nothing about training.
-ASIDE: Final = ("name", "summary", "version", "citation", "tasks", "reconstruction")
+from rsbench.specs import RECIPE_DESCRIPTION
+
 SHOWN: Final = 2
 
 
@@ -35,7 +35,7 @@ def _options(recipe: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, 
     for name, value in recipe.items():
         if isinstance(value, Mapping):
             yield from _options(value, f"{above}{name}.")
-        elif above or name not in ASIDE:
+        elif above or name not in RECIPE_DESCRIPTION:
             yield above + name, value
 
 

@@ -7,9 +7,8 @@ from typing import Any
 
 from rsbench.errors import UserError
 from rsbench.leaderboard.aggregate import Row
-from rsbench.leaderboard.namesakes import ASIDE
 from rsbench.registry import registry
-from rsbench.specs import Claim, ClaimSet, to_jsonable
+from rsbench.specs import RECIPE_DESCRIPTION, Claim, ClaimSet, to_jsonable
 
 
 def reasons(found: ClaimSet, claim: Claim, row: Row, plan: Mapping[str, Any]) -> Iterator[str]:
@@ -83,7 +82,7 @@ def _changes(recipe: Mapping[str, Any], declared: Any) -> list[str]:
     return [
         f"{field} {recipe[field]} in place of {value}"
         for field, value in plain.items()
-        if field not in ASIDE and recipe.get(field, value) != value
+        if field not in RECIPE_DESCRIPTION and recipe.get(field, value) != value
     ]
 
 

@@ -9,10 +9,9 @@ from typing import Any, Final, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rsbench.errors import did_you_mean
-from rsbench.recipes import FIXED
-from rsbench.specs import RecipeSpec
+from rsbench.specs import PRECISIONS, RECIPE_DESCRIPTION, RecipeSpec
 
-RECIPE_FIELDS: Final = tuple(f.name for f in dataclasses.fields(RecipeSpec) if f.name not in FIXED)
+RECIPE_FIELDS: Final = tuple(f.name for f in dataclasses.fields(RecipeSpec) if f.name not in RECIPE_DESCRIPTION)
 CHANGES: Final[dict[str, Any]] = {
     "type": "object",
     "properties": {name: {} for name in RECIPE_FIELDS},
@@ -39,7 +38,7 @@ class Run(_Part):
         json_schema_extra={"anyOf": [CHANGES, {"type": "null"}]},
     )
     options: dict[str, Any] | None = Field(None, description="Options of the models: rsbench show MODEL.")
-    precision: str | None = Field(None, description="auto | fp32 | bf16 | fp16", examples=["auto", "fp32", "bf16"])
+    precision: str | None = Field(None, description=" | ".join(PRECISIONS), examples=list(PRECISIONS))
     overfit: int | None = Field(None, ge=1, description="Train and test on this many training images.")
 
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from rsbench.data.store import PreparedStore
 from rsbench.errors import UserError
-from rsbench.specs import MetricSpec
+from rsbench.specs import TASKS, MetricSpec
 from rsbench.tasks import score, score_answers, score_captions
 from rsbench.tasks.kinds import Outcome
 from rsbench.tasks.predictions import as_stored
-
-TASKS: Final = ("classification", "captioning", "vqa")
 
 
 def score_files(task: str, predictions: Path, references: Path, classes: Sequence[str] | None = None) -> dict[str, Any]:

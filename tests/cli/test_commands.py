@@ -17,6 +17,7 @@ import pytest
 from filelock import FileLock
 from typer.testing import CliRunner, Result
 
+from rsbench import __version__
 from rsbench.cli.app import build
 from rsbench.data.prepare import prepare
 from rsbench.registry import registry
@@ -196,6 +197,12 @@ def test_doctor_and_lists(root: Path, tmp_path: Path) -> None:
     shown = json.loads(rsbench(root, tmp_path, "show", "bmta").stdout)
     assert shown["params"] == 13_115_813
     assert shown["distribution"] == "rsbench"
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--version", "run"], ["-p", "no:mlflow", "--version"]])
+def test_version_needs_no_command(within: Callable[..., Result], arguments: list[str]) -> None:
+    done = within(*arguments)
+    assert (done.exit_code, done.output) == (0, f"rsbench {__version__}\n")
 
 
 def test_data_prepare_and_verify(root: Path, tmp_path: Path) -> None:

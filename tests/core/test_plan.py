@@ -8,7 +8,8 @@ import pytest
 from rsbench.config import load_suite, parse_pairs, parse_seeds
 from rsbench.data.prepare import prepare
 from rsbench.errors import UserError, UserErrors
-from rsbench.plan import RunPlan, RunRequest, expand, portable_command, source_sha256
+from rsbench.execution import portable_command
+from rsbench.plan import RunPlan, RunRequest, expand, source_sha256
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
 

@@ -12,7 +12,8 @@ from rsbench import cores
 from rsbench.engine.launch import Launch, run_plans
 from rsbench.engine.outcome import Outcome
 from rsbench.errors import UserError
-from rsbench.plan import RunPlan, RunRequest, expand, portable_command
+from rsbench.execution import portable_command
+from rsbench.plan import RunPlan, RunRequest, expand
 
 
 def make_plans(root: Path, out: Path, seeds: tuple[int, ...], **changes: Any) -> list[RunPlan]:
@@ -82,4 +83,4 @@ def test_mistakes(launch: Launch, message: str) -> None:
 
 def test_a_record_does_not_say_where_it_was_made() -> None:
     command = "rsbench run --suite s.yaml --launcher ray --ray-address=10.0.0.1:6379 --parallel 4 --cpus-per-run 2 -q"
-    assert portable_command(command) == "rsbench run --suite s.yaml -q"
+    assert portable_command(command) == "rsbench run --suite s.yaml"
