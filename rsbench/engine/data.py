@@ -63,15 +63,20 @@ def open_data(plan: RunPlan) -> RunData:
     if plan.overfit:
         train = test = evenly(train, plan.overfit)
         val = val[:0]
+    return taken(plan, store, train, val, test)
+
+
+def taken(plan: RunPlan, store: PreparedStore, train: np.ndarray, val: np.ndarray, test: np.ndarray) -> RunData:
+    """Return the samples of a store with the bands and the size that the plan's protocol takes; by default all."""
     names = list(plan.dataset["bands"])
-    wanted = plan.protocol["bands"] or names
+    wanted = plan.protocol.get("bands") or names
     return RunData(
         store=store,
         train=train,
         val=val,
         test=test,
         bands=[names.index(b) for b in wanted],
-        size=int(plan.protocol["size"] or store.images.shape[-1]),
+        size=int(plan.protocol.get("size") or store.images.shape[-1]),
         classes=tuple(plan.dataset["classes"]),
     )
 

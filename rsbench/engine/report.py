@@ -17,6 +17,7 @@ from torch import nn
 from rsbench.engine import environment
 from rsbench.engine.device import has_bf16, pin_threads, select_device, select_precision, set_arithmetic
 from rsbench.engine.jobs.base import Evaluated, Job
+from rsbench.engine.macs import macs_of_sample
 from rsbench.engine.selection import Selection
 from rsbench.engine.train import Emit, Progress
 from rsbench.errors import RunError, UserError
@@ -177,24 +178,5 @@ def perf_block(job: Job, model: nn.Module, progress: Progress) -> dict[str, Any]
         "train_samples_per_s": progress.samples / max(progress.seconds, 1e-9),
         "data_wait_fraction": progress.data_seconds / max(progress.seconds, 1e-9),
         "params": sum(p.numel() for p in model.parameters()),
-        "macs": count_macs(job, model),
+        "macs": macs_of_sample(job, model),
     }
-
-
-def count_macs(job: Job, model: nn.Module) -> int | None:
-    """Multiply-accumulates of one sample (FLOPs / 2 by torch's FlopCounterMode; element-wise work is not counted)."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    parameter = next(model.parameters(), None)
-    if parameter is None:
-        return None
-    training = model.training
-    try:
-        model.eval()
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model(*job.probe(parameter.device))
-        return counter.get_total_flops() // 2
-    except Exception:  # counting must never cost a finished run its record
-        return None
-    finally:
-        model.train(training)

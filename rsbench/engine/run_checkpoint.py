@@ -8,10 +8,11 @@ from typing import Any
 
 from torch import nn
 
-from rsbench.engine import preflight, report, setup
+from rsbench.engine import preflight, setup
 from rsbench.engine.data import RunData
 from rsbench.engine.device import make_fabric
 from rsbench.engine.jobs.base import Evaluated, Job
+from rsbench.engine.macs import macs_of_sample
 from rsbench.engine.normalisation import Normalisation
 from rsbench.engine.run_context import RunContext
 from rsbench.errors import RunError
@@ -46,7 +47,7 @@ def run_checkpoint(job: Job, context: RunContext) -> tuple[dict[str, Any], Evalu
         "train": None,
         "perf": {
             "params": sum(p.numel() for p in model.parameters()),
-            "macs": report.count_macs(job, model),
+            "macs": macs_of_sample(job, model),
             "train_samples_per_s": None,
             "data_wait_fraction": None,
         },

@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from rsbench.engine.report import Machine
 from rsbench.engine.throughput import contention, peak
-from rsbench.engine.throughput.cost import count_macs
 from rsbench.engine.throughput.drift import drift, reference_logits
 from rsbench.engine.throughput.execute import execute
 from rsbench.engine.throughput.inputs import batch_of
@@ -229,47 +227,7 @@ def test_training_begins_with_two_samples() -> None:
     assert seen == [2, 4, 8]
 
 
-# Work, drift, memory, contention
-
-
-def test_macs_of_a_small_network_by_hand() -> None:
-    """Conv 3 -> 4, 3 x 3 on 8 x 8: 6 * 6 * 4 * 27; depthwise 4, 3 x 3: 4 * 4 * 4 * 9; linear 64 -> 5: 320."""
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3, groups=4), nn.Flatten(), nn.Linear(64, 5))
-    expected = 6 * 6 * 4 * 27 + 4 * 4 * 4 * 9 + 64 * 5
-    with torch.no_grad():
-        assert count_macs(lambda: network(torch.zeros(1, 3, 8, 8))) == expected
-        assert count_macs(lambda: network(torch.zeros(7, 3, 8, 8))) == 7 * expected
-
-
-def test_macs_of_layers_that_run_as_one_fused_operation() -> None:
-    """Counted as nothing on their fast paths: an LSTM, 4 gates; attention with its projections and two linear layers."""
-    lstm = nn.LSTM(8, 16).eval()
-    encoder = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True).eval()
-    with torch.no_grad():
-        assert count_macs(lambda: lstm(torch.zeros(3, 2, 8))) == 3 * 2 * (8 + 16) * 4 * 16
-        length, width = 5, 16
-        projections, products = 4 * length * width * width, 2 * length * length * width
-        assert count_macs(lambda: encoder(torch.zeros(1, 5, 16))) == projections + products + 2 * length * width * 32
-
-
-def test_macs_of_a_module_that_is_given_a_parameter() -> None:
-    class Tied(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.table, self.same = nn.Embedding(5, 4), nn.Identity()
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x @ self.same(self.table.weight).T
-
-    network = Tied()
-    with torch.inference_mode():
-        assert count_macs(lambda: network(torch.zeros(3, 4))) == 3 * 4 * 5
-
-
-def test_counting_leaves_the_fast_paths_on() -> None:
-    count_macs(lambda: None)
-    assert torch.backends.mha.get_fastpath_enabled()
-    assert torch.backends.mkldnn.enabled
+# Drift, memory, contention
 
 
 @pytest.fixture

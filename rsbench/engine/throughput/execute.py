@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from rsbench.engine import report
+from rsbench.engine.macs import count_macs
 from rsbench.engine.report import Machine, Stages
 from rsbench.engine.throughput.clock import clock_of
 from rsbench.engine.throughput.contention import Watch, flags
-from rsbench.engine.throughput.cost import count_macs
 from rsbench.engine.throughput.drift import SAMPLES, drift, reference_logits
 from rsbench.engine.throughput.feed import data_wait
 from rsbench.engine.throughput.inputs import UNITS, smallest

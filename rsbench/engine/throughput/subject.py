@@ -19,9 +19,9 @@ from rsbench.engine.loader import Batch
 from rsbench.engine.optim import make_optimizer
 from rsbench.engine.phases import set_training_mode
 from rsbench.engine.report import Machine
+from rsbench.engine.synthetic import synthetic_data
 from rsbench.engine.throughput.clock import Step
 from rsbench.engine.throughput.inputs import batch_of
-from rsbench.engine.throughput.synthetic import synthetic_data
 from rsbench.errors import RunError
 from rsbench.plan import RunPlan
 

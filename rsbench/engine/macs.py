@@ -7,14 +7,34 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import torch
+from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
+
+from rsbench.engine.jobs.base import Job
+
+
+def macs_of_sample(job: Job, model: nn.Module) -> int | None:
+    """Return the multiply-accumulates of evaluating one sample; ``None`` where they cannot be counted, since counting
+    must never cost a finished run its record."""
+    parameter, training = next(model.parameters(), None), model.training
+    if parameter is None:
+        return None
+    try:
+        arguments = job.probe(parameter.device)
+        with torch.no_grad():
+            return count_macs(lambda: model.eval()(*arguments))
+    except Exception:
+        return None
+    finally:
+        model.train(training)
 
 
 def count_macs(work: Callable[[], object]) -> int:
     """Return the multiply-accumulates of *work*; FLOPs are twice as many, and element-wise work is not counted.
 
-    *work* is done in float32: the counter takes layers apart below autocast, which then no longer brings types together.
+    *work* is to be done in float32, without autocast: the counter takes layers apart below it, where nothing brings
+    their types together any more.
     """
     counter = FlopCounterMode(display=False)
     counter.mod_tracker = _Everything()  # type: ignore[assignment]

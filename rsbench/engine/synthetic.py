@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from rsbench.data.store import PreparedStore
-from rsbench.engine.data import RunData
+from rsbench.engine.data import RunData, taken
 from rsbench.plan import RunPlan
 from rsbench.tasks.text import SPECIAL
 
@@ -20,9 +20,7 @@ def synthetic_data(plan: RunPlan) -> RunData:
     """Return data whose samples have the plan's classes, words and question types, all of them for training."""
     store = SyntheticStore(plan)
     everything = np.arange(len(store.ids))
-    channels, size, _ = plan.dataset["image_shape"]
-    classes = tuple(plan.dataset["classes"])
-    return RunData(store, everything, everything[:0], everything, list(range(channels)), size, classes)
+    return taken(plan, store, everything, everything[:0], everything)
 
 
 class SyntheticStore(PreparedStore):
