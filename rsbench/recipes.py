@@ -46,7 +46,7 @@ def resolve_recipe(
         if protocol.task not in loss.tasks:
             problems.append(f"Loss '{loss.name}' is for {', '.join(loss.tasks)}, not for {protocol.task}.")
     _check_task_options(recipe, protocol.task, problems, tolerant)
-    recipe = {key: value for key, value in recipe.items() if key not in _LATER or value != _LATER[key]}
+    recipe = {key: value for key, value in recipe.items() if key not in LATER or value != LATER[key]}
     return recipe, name == protocol.recipe and not changes
 
 
@@ -67,7 +67,7 @@ def _check_task_options(recipe: dict[str, Any], task: str, problems: list[str], 
 
 
 # Fields younger than the first records: at these defaults a plan leaves them out, so that run ids stay what they were.
-_LATER: Final = {"validate_from": 1}
+LATER: Final[dict[str, Any]] = {"validate_from": 1, "drop_last": True}
 
 
 def _change(recipe: dict[str, Any], key: str, value: Any, problems: list[str]) -> None:
@@ -101,6 +101,7 @@ RECIPE_TYPES: Final[dict[str, tuple[tuple[type, ...], str]]] = {
     "weight_decay": _NUMBER,
     "no_decay": ((list,), "a list of patterns"),
     "batch": ((int,), "a whole number"),
+    "drop_last": ((bool,), "true or false"),
     "epochs": ((int,), "a whole number"),
     "seconds": _OPTIONAL,
     "loss": ((str,), "a name"),
@@ -120,7 +121,7 @@ def _fits(value: Any, expected: tuple[tuple[type, ...], str]) -> bool:
     """Whether a value has one of the types; numbers are not negative, and whole ones (batch, epochs) are positive."""
     types, _ = expected
     if isinstance(value, bool) or not isinstance(value, types):
-        return False
+        return isinstance(value, bool) and bool in types
     if isinstance(value, (int, float)):
         return value > 0 or (value == 0 and float in types)
     return True

@@ -230,6 +230,7 @@ class RecipeSpec(Spec):
     warmup: epochs of linear warm-up.  weight_decay: decoupled for AdamW; no_decay: regular expressions of parameter
     names that are exempt (``"norm_and_bias"`` is short for all one-dimensional ones).
     augmentation: name -> strength, as in ``rsbench.engine.augment``.
+    drop_last: leave out the last batch of an epoch where it is smaller than ``batch``.
     patience: epochs without a better validation loss before training stops, or ``None``.
     validate_from: the first epoch that is scored on the validation split; all later ones are, too.
     task_options: what a task leaves open; captioning: ``min_count`` (of a word in the vocabulary), ``max_words``,
@@ -247,6 +248,7 @@ class RecipeSpec(Spec):
     weight_decay: float = 0.05
     no_decay: tuple[str, ...] = ("norm_and_bias",)
     batch: int = 64
+    drop_last: bool = True
     epochs: int = 30
     seconds: float | None = None
     loss: str = "cross-entropy"

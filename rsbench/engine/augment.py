@@ -6,7 +6,8 @@ and quarter turns act on the stored integers, the rest on float images in stored
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +16,8 @@ import torch.nn.functional as F
 
 from rsbench.errors import UserError, did_you_mean
 
-# One column of uniform draws per decision; the order is part of the format, so new ones go last.
+# One column of uniform draws per decision.  What a sample draws depends on how many columns a stream has, so this one
+# stays as it is, and new columns have a stream of their own.
 COLUMNS: Final = (
     "hflip",
     "vflip",
@@ -34,6 +36,7 @@ COLUMNS: Final = (
     "erase_y",
     "erase_size",
 )
+LATER: Final = ("color_jitter_order",)
 NAMES: Final = (
     "hflip",
     "vflip",
@@ -41,18 +44,26 @@ NAMES: Final = (
     "shift",
     "rotation",
     "scale",
+    "interpolation",
     "color_jitter",
+    "color_jitter_order",
     "blur",
     "erase",
     "sizes",
 )
-_COLUMN: Final = {name: i for i, name in enumerate(COLUMNS)}
+# How something is done that others ask for; the first is what is done by default.
+CHOICES: Final = {"interpolation": ("bilinear", "nearest"), "color_jitter_order": ("fixed", "random")}
+_ON_INTEGERS: Final = ("hflip", "vflip", "quarter_turns")
+_COLUMN: Final = {name: i for i, name in enumerate((*COLUMNS, *LATER))}
+_JITTER_ORDERS: Final = np.array(list(itertools.permutations(range(4))))
 
 
 def draw(seed: int, epoch: int, samples: int) -> np.ndarray:
-    """Return uniform draws float32 [samples, len(COLUMNS)] in [0, 1) for one epoch."""
-    stream = np.random.Philox(key=[seed & (2**64 - 1), epoch])
-    return np.random.Generator(stream).random((samples, len(COLUMNS)), dtype=np.float32)
+    """Return uniform draws float32 [samples, len(COLUMNS) + len(LATER)] in [0, 1) for one epoch."""
+    streams = ((epoch, COLUMNS), (epoch + 2**33, LATER))  # the loader's order is drawn from epoch + 2**32
+    keys = ((np.random.Philox(key=[seed & (2**64 - 1), word]), len(columns)) for word, columns in streams)
+    drawn = [np.random.Generator(key).random((samples, columns), dtype=np.float32) for key, columns in keys]
+    return np.concatenate(drawn, axis=1)
 
 
 class Augmentation:
@@ -61,14 +72,15 @@ class Augmentation:
     Args:
         settings: name -> strength: ``hflip`` and ``vflip`` (probability), ``quarter_turns`` (bool), ``shift`` (pixels,
             reflected at the border), ``rotation`` (degrees, uniform in +-), ``scale`` ([low, high] zoom),
-            ``color_jitter`` ([brightness, contrast, saturation, hue], RGB only), ``blur`` ([low, high] sigma of a
-            3x3 Gaussian),
+            ``interpolation`` (of these two: ``bilinear``, the default, or ``nearest``),
+            ``color_jitter`` ([brightness, contrast, saturation, hue], RGB only), ``color_jitter_order`` (``fixed``: as
+            listed, the default, or ``random``: drawn for each image), ``blur`` ([low, high] sigma of a 3x3 Gaussian),
             ``erase`` (probability of blanking a rectangle of 2-20 % of the area), ``sizes`` ([[pixels, epochs], ...]:
             train that many epochs on images made so small, one entry after another, then on the full size).
         top: the largest value of the stored unit (255 for uint8), to which colours are relative.
 
     Raises:
-        UserError: a name is not one of these, or ``sizes`` are not pairs of whole numbers above 0.
+        UserError: a name or a choice is not one of these, or ``sizes`` are not pairs of whole numbers above 0.
     """
 
     def __init__(self, settings: Mapping[str, Any], top: float = 255.0) -> None:
@@ -78,10 +90,18 @@ class Augmentation:
                     f"'{name}' is not an augmentation.{did_you_mean(name, NAMES)} Known: {', '.join(NAMES)}."
                 )
         self.settings = {k: v for k, v in settings.items() if v not in (None, False, 0)}
+        self.chosen = {name: self._choice(name) for name in CHOICES}
         self.top = top
         self.sizes = checked_sizes(self.settings.get("sizes", []))
-        self.turns = bool({"hflip", "vflip", "quarter_turns"} & self.settings.keys())
+        self.turns = bool(self.settings.keys() & _ON_INTEGERS)
         self.geometric = bool({"rotation", "scale"} & self.settings.keys())
+
+    def _choice(self, name: str) -> str:
+        known = CHOICES[name]
+        value = self.settings.get(name, known[0])
+        if value not in known:
+            raise UserError(f"augmentation.{name} is {' or '.join(known)}; '{value}' is not.")
+        return str(value)
 
     def turn_codes(self, draws: np.ndarray) -> np.ndarray:
         """Return one of 8 codes per sample, int64 [B]: bit 0 transposes, bit 1 flips columns, bit 2 flips rows.
@@ -104,9 +124,9 @@ class Augmentation:
         if "shift" in s:
             images = shift(images, draws[:, _COLUMN["shift_x"]], draws[:, _COLUMN["shift_y"]], int(s["shift"]))
         if self.geometric:
-            images = rotate_and_scale(images, *self._angles_and_zooms(draws))
+            images = rotate_and_scale(images, *self._angles_and_zooms(draws), self.chosen["interpolation"])
         if "color_jitter" in s:
-            images = color_jitter(images, draws, s["color_jitter"], self.top)
+            images = color_jitter(images, draws, s["color_jitter"], self.top, self.chosen["color_jitter_order"])
         if "blur" in s:
             images = blur(images, draws[:, _COLUMN["blur"]], s["blur"])
         if "erase" in s:
@@ -124,7 +144,7 @@ class Augmentation:
     @property
     def acts_on_floats(self) -> bool:
         """Whether anything is left to do after flips and turns."""
-        return bool(self.settings.keys() - {"hflip", "vflip", "quarter_turns", "sizes"})
+        return bool(self.settings.keys() - {*_ON_INTEGERS, *CHOICES, "sizes"})
 
     def _angles_and_zooms(self, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         degrees = float(self.settings.get("rotation", 0.0))
@@ -170,18 +190,34 @@ def _moved_index(draws: np.ndarray, pixels: int, length: int) -> torch.Tensor:
     return torch.from_numpy(np.where(index >= length, 2 * (length - 1) - index, index))
 
 
-def rotate_and_scale(images: torch.Tensor, angles: np.ndarray, zooms: np.ndarray) -> torch.Tensor:
-    """Rotate by ``angles`` (radians, counter-clockwise) and enlarge by ``zooms`` about the centre; outside is 0."""
+def rotate_and_scale(
+    images: torch.Tensor, angles: np.ndarray, zooms: np.ndarray, interpolation: str = "bilinear"
+) -> torch.Tensor:
+    """Rotate by ``angles`` (radians, counter-clockwise) and enlarge by ``zooms`` about the centre; outside is 0.
+
+    Args:
+        images: [B, C, H, W].
+        angles, zooms: [B].
+        interpolation: ``bilinear`` or ``nearest``.
+    """
     cos, sin = np.cos(angles) / zooms, np.sin(angles) / zooms
     zero = np.zeros_like(cos)
     theta = np.stack([np.stack([cos, -sin, zero], 1), np.stack([sin, cos, zero], 1)], 1).astype(np.float32)
     matrices = torch.from_numpy(theta).to(images.device, non_blocking=True)
     grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return F.grid_sample(images, grid, mode=interpolation, padding_mode="zeros", align_corners=False)
 
 
-def color_jitter(images: torch.Tensor, draws: np.ndarray, strengths: Any, top: float) -> torch.Tensor:
-    """Brightness, contrast, saturation, hue in this order, each factor uniform as in torchvision's ColorJitter.
+def color_jitter(
+    images: torch.Tensor, draws: np.ndarray, strengths: Any, top: float, order: str = "fixed"
+) -> torch.Tensor:
+    """Change brightness, contrast, saturation and hue, each factor uniform as in torchvision's ColorJitter.
+
+    Args:
+        images: [B, 3, H, W], from 0 to ``top``.
+        draws: [B, columns], as :func:`draw` gives them.
+        strengths: of the four.
+        order: ``fixed``, as named above, or ``random``, one of the 24 orders for each image, as torchvision does.
 
     Raises:
         UserError: the images are not RGB.
@@ -198,12 +234,29 @@ def color_jitter(images: torch.Tensor, draws: np.ndarray, strengths: Any, top: f
 
     brightness, contrast, saturation, hue = (float(x) for x in strengths)
     unit = images / top
-    unit = enhance.adjust_brightness_accumulative(unit, factor("brightness", brightness, 1.0))
-    unit = enhance.adjust_contrast_with_mean_subtraction(unit, factor("contrast", contrast, 1.0))
-    unit = enhance.adjust_saturation_with_gray_subtraction(unit, factor("saturation", saturation, 1.0))
+    steps = [
+        (enhance.adjust_brightness_accumulative, factor("brightness", brightness, 1.0)),
+        (enhance.adjust_contrast_with_mean_subtraction, factor("contrast", contrast, 1.0)),
+        (enhance.adjust_saturation_with_gray_subtraction, factor("saturation", saturation, 1.0)),
+    ]
     if hue:
-        unit = enhance.adjust_hue(unit, factor("hue", hue * 2 * np.pi, 0.0))
+        steps.append((enhance.adjust_hue, factor("hue", hue * 2 * np.pi, 0.0)))
+    if order == "fixed":
+        for change, factors in steps:
+            unit = change(unit, factors)
+    else:
+        _change_in_order(unit, steps, _JITTER_ORDERS[(draws[:, _COLUMN["color_jitter_order"]] * 24).astype(np.int64)])
     return unit.clamp_(0, 1).mul_(top)
+
+
+def _change_in_order(images: torch.Tensor, steps: Sequence[tuple[Any, torch.Tensor]], orders: np.ndarray) -> None:
+    """Change images [B, ...] in place by steps (function, factors [B]), those of a row of ``orders`` [B, n] in turn."""
+    for place in orders.T:
+        for number, (change, factors) in enumerate(steps):
+            rows = torch.from_numpy(np.flatnonzero(place == number)).to(images.device, non_blocking=True)
+            if len(rows):
+                changed = change(images.index_select(0, rows), factors.index_select(0, rows))
+                images.index_copy_(0, rows, changed)
 
 
 def blur(images: torch.Tensor, draws: np.ndarray, sigmas: Any) -> torch.Tensor:

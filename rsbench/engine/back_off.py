@@ -95,7 +95,7 @@ class Gradients:
         if self.parts == 1:
             return self._pass(model, batch, self.loss)
         total = torch.zeros((), device=self.device)
-        for part in cut(batch, self.loss, self.parts):
+        for part in cut(batch, self.loss, min(self.parts, len(batch.index))):  # the last batch may hold fewer images
             total += self._pass(model, part.batch, part.loss, part.weight)
         return total
 

@@ -96,6 +96,10 @@ class ArrayLoader:
         augmentation: applied in training epochs; ``None`` for evaluation.
         resident: keep the images on the device: ``None`` decides by free memory.
         beside: a loader of the same images, whose copy on the device serves this one too.
+        drop_last: leave out the last batch of a training epoch where it is smaller than the others.
+
+    Attributes:
+        short: samples in the last batch of a training epoch where these are fewer than in the others, else 0.
     """
 
     def __init__(
@@ -114,9 +118,11 @@ class ArrayLoader:
         seed: int = 0,
         resident: bool | None = None,
         beside: ArrayLoader | None = None,
+        drop_last: bool = True,
     ) -> None:
         self.samples = np.asarray(samples, dtype=np.int64)
         self.batch = min(batch, max(len(self.samples), 1))
+        self.short = 0 if drop_last else len(self.samples) % self.batch
         self.device, self.augmentation, self.seed = device, augmentation, seed
         self.image_index = image_index
         self.targets: Targets = Labels(targets) if isinstance(targets, np.ndarray) else targets
@@ -137,10 +143,12 @@ class ArrayLoader:
         """
         if ranks.world == 1:
             return self
-        if self.augmentation is not None and self.batch < ranks.world:
+        smallest = self.short or self.batch
+        if self.augmentation is not None and smallest < ranks.world:
+            last = "; or leave the last batch out (--set drop_last=true)" if self.short else ""
             raise UserError(
-                f"A batch of {self.batch} image(s) cannot be shared by {ranks.world} devices: use fewer devices, or a "
-                "larger batch (--set batch=...)."
+                f"A batch of {smallest} image(s) cannot be shared by {ranks.world} devices: use fewer devices, or "
+                f"another batch (--set batch=...){last}."
             )
         made = copy.copy(self)
         made.ranks = ranks
@@ -149,13 +157,14 @@ class ArrayLoader:
         return made
 
     def __len__(self) -> int:
-        """Batches in a training epoch (the incomplete last one is left out)."""
-        return len(self.samples) // self.batch
+        """Batches in a training epoch; an incomplete last one counts unless it is left out."""
+        return len(self.samples) // self.batch + (self.short > 0)
 
     @property
     def batch_samples(self) -> float:
         """Samples in a batch, on average."""
-        return self.targets.count(self.samples) * self.batch / max(len(self.samples), 1)
+        seen = min(len(self) * self.batch, len(self.samples))
+        return self.targets.count(self.samples) * seen / max(len(self) * len(self.samples), 1)
 
     def order(self, epoch: int) -> np.ndarray:
         """Return the sample order of an epoch: positions int64 [n] in ``samples``, from (seed, epoch) alone."""
@@ -165,8 +174,11 @@ class ArrayLoader:
     def training_epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the shuffled, augmented batches of *epoch*, from batch number *start* on."""
         draws = None if self.augmentation is None else draw(self.seed, epoch, len(self.samples))
-        batches = self.order(epoch)[: len(self) * self.batch].reshape(len(self), self.batch)[start:]
-        yield from self._produce(self._by_turn(batches, draws), draws, epoch)
+        order, whole = self.order(epoch), len(self.samples) // self.batch * self.batch
+        groups = self._by_turn(order[:whole].reshape(-1, self.batch), draws)
+        if self.short:
+            groups += self._by_turn(order[None, whole:], draws)
+        yield from self._produce(groups[start:], draws, epoch)
 
     def in_order(self) -> Iterator[Batch]:
         """Yield every sample exactly once, as stored, without augmentation; the last batch may be smaller."""
@@ -186,7 +198,7 @@ class ArrayLoader:
     def _by_turn(self, batches: np.ndarray, draws: np.ndarray | None) -> list[Group]:
         """Sort each of the batches [n, B] by flips and turns, so that each code is one slice; order within a batch is
         free."""
-        own = self.ranks.share(self.batch)
+        own = self.ranks.share(batches.shape[1])
         share = own if self.ranks.world > 1 else None
         if draws is None or self.augmentation is None or not self.augmentation.turns:
             return [Group(batch[own], [len(batch[own])], batch, share) for batch in batches]

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from rsbench.engine.jobs.base import Job, Loss
-from rsbench.engine.loader import Batch
+from rsbench.engine.loader import ArrayLoader, Batch
 from rsbench.engine.snapshot import Snapshot
 from rsbench.engine.throughput.memory import is_out_of_memory
 from rsbench.errors import RunError
@@ -53,6 +53,27 @@ def run(
     expected = job.start_loss()
     checks = [] if expected is None else [loss_check(value, expected)]
     return [*checks, gradients], value
+
+
+def check_last_batch(job: Job, model: nn.Module, train: ArrayLoader, fabric: Any) -> None:
+    """Try a last batch of one image before an epoch is spent: BatchNorm refuses it where a channel has one value.
+
+    Raises:
+        RunError: the model fails on it.
+    """
+    if train.short != 1:
+        return
+    batch = next(train.training_epoch(0, len(train) - 1))
+    random = torch.random.fork_rng(devices=[batch.images.device] if batch.images.is_cuda else [])
+    try:
+        with random, _copied(model) as trial, fabric.autocast():
+            forward(job, trial, batch)
+    except RunError as error:
+        raise RunError(
+            f"{error} The last batch of an epoch holds this one image: leave it out (--set drop_last=true) or choose "
+            "another batch (--set batch=...).",
+            "preflight",
+        ) from error
 
 
 @contextmanager

@@ -126,6 +126,7 @@ class FamilyRun:
             if first is None:
                 raise RunError(f"The training split of '{member.name}' is smaller than a batch.", "preflight")
             member.checks, member.initial = preflight.run(member.job, network, first, loss, self.fabric)
+            preflight.check_last_batch(member.job, network, member.train, self.fabric)
 
     def _train(self) -> None:
         members, context = self.members, self.context

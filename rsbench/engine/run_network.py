@@ -128,6 +128,7 @@ class NetworkRun:
             return preflight.run(self.job, self.model, batch, self.loss, self.fabric, sharded=self.ranks.sharded)
 
         self.checks, self.initial_loss = self.gradients.try_out(check, first)
+        preflight.check_last_batch(self.job, self.model, self.train, self.fabric)
 
     def _encode(self) -> None:
         """Let the loaders give the features of a frozen encoder, where these fit in memory."""

@@ -162,6 +162,12 @@ def test_changes_of_a_recipe_are_named(tmp_path: Path) -> None:
     assert "not by the authors'" not in found
 
 
+def test_an_older_record_left_the_last_batch_out(tmp_path: Path) -> None:
+    recipe = author("baseline-cnn-author")
+    add(tmp_path, 0.9, recipe={field: value for field, value in recipe.items() if field != "drop_last"})
+    assert "recipe changed: drop_last True in place of False" in reasons(tmp_path)
+
+
 def test_reconstructions_weights_and_options_are_reasons(tmp_path: Path) -> None:
     options = {"weights": "none", "input_size": 128}
     add(tmp_path, 0.9, name="resnet50-finetuned", tags=["reconstruction"], options=options)

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import itertools
+import zlib
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from rsbench.engine.augment import (
     COLUMNS,
+    LATER,
     Augmentation,
     apply_turn,
     blur,
@@ -23,6 +28,12 @@ def test_draws_depend_on_seed_epoch_and_sample_alone() -> None:
     assert not np.array_equal(draw(3, 1, 20), draw(3, 2, 20))
     assert not np.array_equal(draw(3, 1, 20), draw(4, 1, 20))
     assert draw(0, 0, 100_000).mean() == pytest.approx(0.5, abs=0.002)
+
+
+def test_draws_of_earlier_versions_stay_what_they_were() -> None:
+    """Bytes as the first records' version drew them, on any processor."""
+    assert [zlib.crc32(draw(7, epoch, 100)[:, :16].tobytes()) for epoch in (0, 5)] == [3204490382, 2669309546]
+    assert (len(COLUMNS), draw(7, 0, 100).shape) == (16, (100, 16 + len(LATER)))
 
 
 @pytest.mark.parametrize("quarter", [0, 1, 2, 3])
@@ -64,6 +75,22 @@ def test_rotation_by_quarter_turn_and_identity() -> None:
     assert torch.allclose(rotate_and_scale(images, np.zeros(2), np.ones(2)), images, atol=1e-5)
 
 
+@pytest.mark.parametrize(("mode", "share"), [("nearest", 2e-4), ("bilinear", 0.0)])
+def test_rotation_equals_torchvision(mode: str, share: float) -> None:
+    """With ``nearest`` some pixels that lie between two are rounded to the other."""
+    from torchvision.transforms.v2 import InterpolationMode
+    from torchvision.transforms.v2.functional import rotate
+
+    images, degrees = torch.randint(0, 256, (60, 3, 64, 64)).float(), np.linspace(-90, 90, 60) + 0.1
+    ours = rotate_and_scale(images, np.deg2rad(degrees), np.ones(60), mode)
+    pairs = zip(images, degrees.tolist(), strict=True)
+    theirs = torch.stack([rotate(image, angle, InterpolationMode(mode)) for image, angle in pairs])
+    differ = (ours - theirs).abs().amax(1) > 0.01
+    assert differ.float().mean() <= share
+    if mode == "nearest":
+        assert ours.frac().count_nonzero() == 0  # no value that was not there
+
+
 def test_zoom_enlarges_about_the_centre() -> None:
     images = torch.zeros(1, 1, 32, 32)
     images[:, :, 12:20, 12:20] = 1
@@ -88,6 +115,56 @@ def test_brightness_factor_matches_torchvision() -> None:
     factor = 1 + (float(draws[0, COLUMNS.index("brightness")]) * 2 - 1) * 0.3
     expected = adjust_brightness(images / 255, factor) * 255
     assert torch.allclose(color_jitter(images, draws, (0.3, 0, 0, 0), 255.0), expected, atol=1e-2)
+
+
+def test_jitter_in_random_order_equals_torchvision() -> None:
+    """Each image by torchvision's four operations in its own order; the draws say which order and which factors."""
+    from torchvision.transforms.v2 import functional
+
+    images, draws = torch.randint(0, 256, (96, 3, 16, 16)).float(), draw(3, 0, 96)
+    orders = list(itertools.permutations(("brightness", "contrast", "saturation", "hue")))
+    strengths = {"brightness": (0.3, 1.0), "contrast": (0.3, 1.0), "saturation": (0.3, 1.0), "hue": (0.1, 0.0)}
+    expected = []
+    for image, row in zip(images / 255, draws.tolist(), strict=True):
+        for name in orders[int(row[len(COLUMNS)] * 24)]:
+            strength, centre = strengths[name]
+            factor = centre + (2 * row[COLUMNS.index(name)] - 1) * strength
+            image = getattr(functional, f"adjust_{name}")(image, factor)
+        expected.append(image * 255)
+    found = color_jitter(images, draws, (0.3, 0.3, 0.3, 0.1), 255.0, "random")
+    assert (found - torch.stack(expected)).abs().max() < 0.03
+    assert (found - color_jitter(images, draws, (0.3, 0.3, 0.3, 0.1), 255.0)).abs().max() > 5
+
+
+def test_all_orders_come_equally_often() -> None:
+    drawn = np.bincount((draw(0, 0, 96_000)[:, len(COLUMNS)] * 24).astype(int), minlength=24)
+    assert np.allclose(drawn / 4_000, 1, atol=0.08)
+
+
+def test_an_order_without_hue() -> None:
+    images, draws = torch.rand(8, 3, 8, 8) * 255, draw(0, 0, 8)
+    assert torch.allclose(color_jitter(images, draws, (0, 0, 0, 0), 255.0, "random"), images, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"rotation": 9, "interpolation": "cubic"},
+            "augmentation.interpolation is bilinear or nearest; 'cubic' is not",
+        ),
+        ({"color_jitter_order": "drawn"}, "augmentation.color_jitter_order is fixed or random; 'drawn' is not"),
+    ],
+)
+def test_other_choices_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Augmentation(settings)
+
+
+def test_choices_do_nothing_by_themselves() -> None:
+    settings = {"rotation": 0, "interpolation": "nearest", "color_jitter": None, "color_jitter_order": "random"}
+    assert not Augmentation({"hflip": 0.5, **settings}).acts_on_floats
+    assert Augmentation(settings | {"rotation": 5}).acts_on_floats
 
 
 def test_colour_jitter_needs_rgb() -> None:

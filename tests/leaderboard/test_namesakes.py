@@ -35,6 +35,11 @@ def test_what_says_nothing_about_training_sets_nothing_apart() -> None:
     assert recipe_labels([plan(citation="A"), plan(citation="B", summary="b")]) == ["short", "short"]
 
 
+def test_an_older_record_has_the_default_of_a_younger_field() -> None:
+    assert recipe_labels([plan(), plan(drop_last=True)]) == ["short", "short"]
+    assert recipe_labels([plan(), plan(drop_last=False)]) == ["short (drop_last=True)", "short (drop_last=False)"]
+
+
 def test_three_rows_of_which_two_agree_in_an_option() -> None:
     labels = recipe_labels([plan(), plan(epochs=9), plan(epochs=9, lr=0.2)])
     assert labels == ["short (epochs=5, lr=0.1)", "short (epochs=9, lr=0.1)", "short (epochs=9, lr=0.2)"]

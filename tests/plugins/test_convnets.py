@@ -190,7 +190,9 @@ def test_recipes_of_the_author():
         "hflip": 0.5,
         "vflip": 0.5,
         "rotation": 90,
+        "interpolation": "nearest",
         "color_jitter": [0.3, 0.3, 0.3, 0.1],
+        "color_jitter_order": "random",
         "blur": [0.1, 2.0],
     }
     baseline, cbam = registry().get("recipe", "baseline-cnn-author"), registry().get("recipe", "cbam-cnn-author")

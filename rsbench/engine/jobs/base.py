@@ -180,6 +180,7 @@ class Job(ABC):
             augmentation=Augmentation(self.plan.recipe["augmentation"], top) if training else None,
             seed=self.plan.seed,
             beside=self._loaders.get(device),
+            drop_last=self.plan.recipe.get("drop_last", True),
         )
         self._loaders.setdefault(device, made)
         return made
