@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -115,7 +114,7 @@ class FamilyRun:
 
     def _build(self) -> None:
         device = self.machine.device
-        self.family = _build(self.jobs).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.family = build(self.jobs, device)
         self.members = [_member(job, k, device) for k, job in enumerate(self.jobs)]
         self.losses = [setup.build_loss(job.plan, job.loss_context()).to(device) for job in self.jobs]
 
@@ -182,16 +181,11 @@ class FamilyRun:
         return parts
 
 
-def _build(jobs: Sequence[Job]) -> Family:
+def build(jobs: Sequence[Job], device: torch.device) -> Family:
     """Build each member from the same seed, so that it starts as it does alone."""
-    plan = jobs[0].plan
-    networks = []
-    for job in jobs:
-        torch.manual_seed(plan.seed)
-        np.random.seed(plan.seed % 2**32)
-        networks.append(setup.build_model(job.plan, job.model_context()))
-    shared = registry().get("model", plan.model["name"]).shared
-    return Family(networks, shared, plan.model["name"])
+    name = jobs[0].plan.model["name"]
+    shared = registry().get("model", name).shared
+    return Family([setup.build_network(job, device) for job in jobs], shared, name)
 
 
 def _member(job: Job, number: int, device: torch.device) -> Member:

@@ -52,7 +52,7 @@ def parts_of(plans: list[RunPlan]) -> tuple[Family, list[Any], list[Any]]:
         job.make_loader(job.data.train, CPU, setup.normalisation(plan, job.data), training=True)
         for job, plan in zip(jobs, plans, strict=True)
     ]
-    return run_family._build(jobs), jobs, loaders
+    return run_family.build(jobs, CPU), jobs, loaders
 
 
 def test_gradient_is_that_of_the_weighted_sum(text_root: Path, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -22,7 +21,6 @@ from rsbench.engine.report import Machine
 from rsbench.engine.synthetic import synthetic_data
 from rsbench.engine.throughput.clock import Step
 from rsbench.engine.throughput.inputs import batch_of
-from rsbench.errors import RunError
 from rsbench.plan import RunPlan
 
 METHODS: Final = ("start", "step", "training_loss")  # of a network, beside its forward
@@ -45,14 +43,9 @@ class Subject:
         Raises:
             RunError: its factory does not return a network.
         """
-        torch.manual_seed(plan.seed)
-        np.random.seed(plan.seed)
         job = setup.make_job(plan, synthetic_data(plan))
-        model = setup.build_model(plan, job.model_context())
-        if not isinstance(model, nn.Module):
-            raise RunError(f"The factory of '{job.name}' returned {type(model).__name__}, not a module.", "build")
-        model = model.to(device=machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(job, model.eval(), make_fabric(machine.device, machine.precision), machine.device)
+        model = setup.build_network(job, machine.device).eval()
+        return cls(job, model, make_fabric(machine.device, machine.precision), machine.device)
 
     def in_full(self) -> Subject:
         """Return the same network run in float32, without autocast."""

@@ -1,0 +1,66 @@
+"""Every path to a network is the same: seeded, checked to be one, moved to the device."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from one_run import one_run
+
+from rsbench.engine import run, run_family, setup
+from rsbench.engine.data import open_data
+from rsbench.engine.throughput import execute as measurement
+from rsbench.family import FamilyRequest, expand_family
+from rsbench.plan import RunPlan
+from rsbench.tasks.context import ModelContext
+from rsbench.throughput import ThroughputRequest, expand
+
+
+def nothing(context: ModelContext, **options: Any) -> dict[str, Any]:
+    return {"classes": context.num_classes} | options
+
+
+def broken(plan: RunPlan) -> RunPlan:
+    return dataclasses.replace(plan, model={**plan.model, "factory": f"{__name__}:nothing"})
+
+
+def members(root: Path, out: Path) -> list[RunPlan]:
+    settings: dict[str, Any] = {"changes": {"batch": 8}, "threads": 1, "device": "cpu"}
+    tasks = (("ucm-captions", "ucm-landuse"), ("rsvqa-lr", None))
+    return expand_family(
+        FamilyRequest(model="spatialnet-vit", members=tasks, data_root=root, out=str(out), recipe=None, **settings)
+    )
+
+
+def alone(root: Path, out: Path) -> dict[str, Any]:
+    return run.execute(broken(one_run(root, out, {}, dataset="ucm-captions", protocol="ucm-landuse")), print)
+
+
+def together(root: Path, out: Path) -> dict[str, Any]:
+    first, *_ = run_family.execute([broken(plan) for plan in members(root, out)], print)
+    return first
+
+
+def timed(root: Path, out: Path) -> dict[str, Any]:
+    request = ThroughputRequest(models=("tiny-cnn",), size=16, threads=1, device="cpu", out=str(out), quick=True)
+    return measurement.execute(broken(expand(request)[0]), print)
+
+
+@pytest.mark.parametrize("path", [alone, together, timed])
+def test_what_is_no_module_is_refused(
+    text_root: Path, tmp_path: Path, path: Callable[[Path, Path], dict[str, Any]]
+) -> None:
+    error = path(text_root, tmp_path)["error"]
+    assert (error["stage"], error["type"]) == ("build", "RunError")
+    assert error["message"].endswith("returned dict, not a module.")
+
+
+def test_members_start_as_they_do_alone(text_root: Path, tmp_path: Path) -> None:
+    jobs = [setup.make_job(plan, open_data(plan)) for plan in members(text_root, tmp_path)]
+    single = setup.build_network(jobs[-1], torch.device("cpu")).state_dict()
+    family = run_family.build(jobs, torch.device("cpu")).members[-1].state_dict()
+    assert all(torch.equal(family[name], tensor) for name, tensor in single.items())
