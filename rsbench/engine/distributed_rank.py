@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,8 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from rsbench.cores import ALLOTTED, usable_cores
-from rsbench.engine import distributed_world, worker
+from rsbench.engine import distributed_world
 from rsbench.engine.distributed_world import Place
+from rsbench.engine.process import StopFlag, redirect_output, stop_with_parent
 from rsbench.plan import RunPlan
 
 PARENT_SECONDS: Final = 1.0  # between looks whether the parent lives
@@ -66,9 +66,9 @@ def start(plan: RunPlan, place: Place) -> Rank:
 def main(connection: Connection, plan: RunPlan, place: Place, environment: dict[str, str]) -> None:
     """Take part in a run as the rank at *place*; what is printed goes to ``run.log``, of others to ``rank<n>.log``."""
     os.environ.update(environment)
-    stop = worker.StopFlag()
-    _stop_with_parent(stop)
-    worker.redirect_output(Path(plan.out) / plan.run_id / distributed_world.log_name(place.rank))
+    stop = StopFlag()
+    stop_with_parent(stop, _wait_for_parent)
+    redirect_output(Path(plan.out) / plan.run_id / distributed_world.log_name(place.rank))
 
     def send(event: dict[str, Any]) -> None:
         with suppress(OSError):  # the parent is gone; the run ends at its next look at the stop flag
@@ -81,18 +81,11 @@ def main(connection: Connection, plan: RunPlan, place: Place, environment: dict[
     os._exit(0)  # threads of collectives that wait for a lost rank would hold the process
 
 
-def _stop_with_parent(stop: worker.StopFlag) -> None:
-    """As the worker does, but by the parent's number: forks hold each other's pipes, which so tell of no end."""
+def _wait_for_parent() -> None:
+    """By its number, and not by a pipe as the worker does: forks hold each other's pipes, which so tell of no end."""
     parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(PARENT_SECONDS)
-        stop.set = True
-        time.sleep(worker.ORPHAN_GRACE_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    while os.getppid() == parent:
+        time.sleep(PARENT_SECONDS)
 
 
 def _take_part(

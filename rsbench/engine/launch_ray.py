@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from rsbench.cores import ALLOTTED
 from rsbench.engine import ray_cluster
 from rsbench.engine.distributed_world import SIGNS
-from rsbench.engine.launch import Launch, OnEvent, drive
 from rsbench.engine.launch_local import LocalPool, Worker, death_message
 from rsbench.engine.outcome import Outcome, cached, interrupted, record_death
+from rsbench.engine.pool import Launch, OnEvent, drive
 from rsbench.errors import UserError
 from rsbench.plan import RunPlan
 

@@ -4,44 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-import sys
-import threading
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 from rsbench.engine import distributed_world
+from rsbench.engine.process import StopFlag, redirect_output, stop_with_parent
 
 LOG: Final = distributed_world.LOG
 LOCK: Final = ".lock"  # held by the process that is at the run
-ORPHAN_GRACE_SECONDS: Final = 30.0
-
-
-class StopFlag:
-    """Set by SIGINT or SIGTERM; a second SIGINT ends the process at once.
-
-    SIGTERM does not count as the second: on Ctrl-C the terminal sends SIGINT and the parent SIGTERM.
-    """
-
-    def __init__(self) -> None:
-        self.set, self.interrupts = False, 0
-        signal.signal(signal.SIGINT, self._on_signal)
-        signal.signal(signal.SIGTERM, self._on_signal)
-
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self.set and number == signal.SIGINT and self.interrupts:
-            os._exit(128 + number)
-        self.interrupts += number == signal.SIGINT
-        self.set = True
-
-    def __call__(self) -> bool:
-        """Whether the run is to stop."""
-        return self.set
 
 
 def main(
@@ -54,7 +27,8 @@ def main(
     """
     os.environ.update(environment)
     stop = StopFlag()
-    stop_with_parent(stop)
+    if parent := multiprocessing.parent_process():
+        stop_with_parent(stop, parent.join)
     first = plans_data[0]
     folder = Path(first["out"]) / first["run_id"]
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,21 +62,6 @@ def _lock(folder: Path, patience: float) -> AbstractContextManager[Any]:
     from filelock import FileLock
 
     return nullcontext() if distributed_world.follows() else FileLock(folder / LOCK, timeout=patience)
-
-
-def stop_with_parent(stop: StopFlag) -> None:
-    """Once the parent is gone, stop as at an interrupt, and end in any case after a grace."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        assert parent is not None
-        parent.join()
-        stop.set = True
-        time.sleep(ORPHAN_GRACE_SECONDS)
-        os._exit(1)
-
-    if parent is not None:
-        threading.Thread(target=watch, daemon=True).start()
 
 
 def _execute(plans_data: list[dict[str, Any]], emit: Callable[[dict[str, Any]], None], stop: StopFlag) -> list[Any]:
@@ -140,13 +99,3 @@ def primary_of(metrics: dict[str, Any]) -> dict[str, Any] | None:
         if entry.get("primary"):
             return {"name": name, "value": entry["value"], "ci95": entry["ci95"], "unit": entry["unit"]}
     return None
-
-
-def redirect_output(path: Path) -> None:
-    """Send stdout and stderr, those of C libraries too, to a file."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)

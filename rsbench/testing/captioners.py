@@ -8,7 +8,7 @@ import torch
 
 from rsbench.engine.decode import Search, generate
 from rsbench.testing.contract import Checks, require
-from rsbench.testing.models import BATCH, ModelTrial
+from rsbench.testing.model_trial import BATCH, ModelTrial
 from rsbench.testing.networks import close
 
 CHECKS: Final = Checks()

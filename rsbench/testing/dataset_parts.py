@@ -14,7 +14,7 @@ from rsbench.errors import UserError
 from rsbench.registry import registry
 from rsbench.specs import ProtocolSpec
 from rsbench.testing.contract import Checks, Fault, Inapplicable, require
-from rsbench.testing.datasets import LOOKED_AT, DatasetTrial
+from rsbench.testing.dataset_trial import LOOKED_AT, DatasetTrial
 
 CHECKS: Final = Checks()
 SLACK: Final = 0.05  # of a band's standard deviation

@@ -1,105 +1,27 @@
-"""What the kit makes of a dataset, from small fake files in the true format, and checks of its samples."""
+"""Checks of the samples of a dataset, and which checks look at one."""
 
 from __future__ import annotations
 
 import pickle
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 
-from rsbench.data import manifest
-from rsbench.data.location import data_root
 from rsbench.data.prepare import check_columns, default_bands, prepare
-from rsbench.data.source import Source
-from rsbench.data.store import PreparedStore
 from rsbench.errors import UserError
-from rsbench.specs import UNITS, DatasetSpec, load_attribute
+from rsbench.specs import UNITS, DatasetSpec
+from rsbench.testing import dataset_parts
 from rsbench.testing.contract import Checks, Fault, Group, Inapplicable, require
+from rsbench.testing.dataset_trial import LOOKED_AT, DatasetTrial
 
 CHECKS: Final = Checks()
-LOOKED_AT: Final = 256  # images, where there are many
 PICTURES: Final = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy")
 
 
 def groups(spec: DatasetSpec) -> Iterator[Group]:
     """Yield the checks of a dataset."""
-    from rsbench.testing import dataset_parts
-
     yield Group(spec.name, [*CHECKS, *dataset_parts.CHECKS], lambda: DatasetTrial(spec))
-
-
-@dataclass
-class DatasetTrial:
-    """A dataset, its fake files (or what it generates), and the arrays that the core prepares of them."""
-
-    spec: DatasetSpec
-    _temporary: tempfile.TemporaryDirectory[str] = field(default_factory=tempfile.TemporaryDirectory)
-
-    @property
-    def folder(self) -> Path:
-        """A folder that goes away with the trial."""
-        return Path(self._temporary.name)
-
-    def files(self, name: str) -> Path:
-        """Write fake files into a new folder and return it; a generated dataset needs none.
-
-        Raises:
-            Fault: the dataset has files, but no fake ones.
-        """
-        require(self.spec.fake or self.spec.generated, "it is not generated and names no fake='module:function'")
-        place = self.folder / name
-        if not place.exists():
-            place.mkdir()
-            if self.spec.fake:
-                load_attribute(self.spec.fake)(place, self.spec)
-        return place
-
-    def source(self, name: str = "files") -> Source:
-        """Build the plugin's source over fake files."""
-        return load_attribute(self.spec.source)(self.files(name), self.spec)
-
-    @cached_property
-    def first(self) -> Source:
-        """One source, for checks that only look."""
-        return self.source()
-
-    @cached_property
-    def store(self) -> PreparedStore:
-        """The arrays that the core prepares of the fake files, or of a part of what is generated."""
-        spec = self.spec if self.spec.fake else replace(self.spec, source="rsbench.testing.sampled:source")
-        return prepare(spec, self.files("files"), self.folder, workers=1)
-
-    @cached_property
-    def real(self) -> PreparedStore | None:
-        """The true data as prepared under the data root; ``None`` where they are not."""
-        path = manifest.store_path(data_root(None), self.spec)
-        return PreparedStore(path) if manifest.is_complete(path) else None
-
-    @property
-    def columns(self) -> Mapping[str, Sequence[Any]] | None:
-        """Columns of all true samples, generated or prepared; ``None`` where they are not here."""
-        if self.spec.generated:
-            return self.first.columns
-        return self.real.columns if self.real else None
-
-    @property
-    def images(self) -> np.ndarray | None:
-        """Images [N, C, H, W] of true samples, or of a part of them; ``None`` where they are not here."""
-        if self.real is not None:
-            return self.real.images
-        return self.store.images if self.spec.generated else None
-
-    def read(self, source: Source, numbers: Sequence[int]) -> np.ndarray:
-        """Decode single images, [n, C, H, W]."""
-        out = np.empty((len(numbers), *source.shape), dtype=source.dtype)
-        for place, number in enumerate(numbers):
-            source.read(number, number + 1, out[place : place + 1])
-        return out
 
 
 @CHECKS(

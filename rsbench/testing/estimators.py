@@ -9,7 +9,7 @@ import numpy as np
 
 from rsbench.tasks.vqa import Questions
 from rsbench.testing.contract import Checks, Inapplicable, require
-from rsbench.testing.models import ModelTrial
+from rsbench.testing.model_trial import ModelTrial
 from rsbench.testing.trials import CLASSES, SENTENCES
 
 CHECKS: Final = Checks()

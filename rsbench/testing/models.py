@@ -1,28 +1,17 @@
-"""What the kit builds of a model, and which checks look at it."""
+"""Which checks look at a model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Final
 
-import numpy as np
-import torch
-from torch import nn
-
-from rsbench.specs import ModelSpec, load_attribute
-from rsbench.testing.contract import Group, require
-from rsbench.testing.trials import TaskTrial, trial_of
-
-BATCH: Final = 3
-SIZE: Final = 64  # of images, where a model takes any: a grid of 2x2 after five halvings
+from rsbench.specs import ModelSpec
+from rsbench.testing import captioners, estimators, network_modes, networks
+from rsbench.testing.contract import Group
+from rsbench.testing.model_trial import ModelTrial
 
 
 def groups(spec: ModelSpec) -> Iterator[Group]:
     """Yield the checks of each task of a model; the name says which, where there are several."""
-    from rsbench.testing import captioners, estimators, network_modes, networks
-
     for task in spec.tasks:
         name = spec.name if len(spec.tasks) == 1 else f"{spec.name}@{task}"
         trial = ModelTrial(spec, task)
@@ -31,75 +20,3 @@ def groups(spec: ModelSpec) -> Iterator[Group]:
             continue
         checks = [*networks.CHECKS, *network_modes.CHECKS, *(captioners.CHECKS if task == "captioning" else ())]
         yield Group(name, checks, lambda trial=trial: trial)  # type: ignore[misc]
-
-
-@dataclass
-class ModelTrial:
-    """A model on one task, built on the CPU with its trial options for made-up images."""
-
-    spec: ModelSpec
-    task: str
-
-    @cached_property
-    def made_up(self) -> TaskTrial:
-        """Inputs of the task."""
-        return trial_of(self.task)
-
-    @property
-    def channels(self) -> int:
-        """Bands that the model takes, or three."""
-        return self.spec.accepts.channels or 3
-
-    @property
-    def size(self) -> int:
-        """Side of the images that the model takes, or the smallest that is worth looking at."""
-        return self.spec.accepts.size or max(SIZE, self.spec.accepts.min_size)
-
-    def make(self, *, channels: int | None = None, size: int | None = None, seed: int = 0) -> Any:
-        """Call the factory as a run does, with torch's and NumPy's generators seeded."""
-        torch.manual_seed(seed)
-        np.random.seed(seed)
-        context = self.made_up.context(channels or self.channels, size or self.size, seed)
-        options = {name: option.default for name, option in self.spec.options.items()} | dict(self.spec.trial)
-        return load_attribute(self.spec.factory)(context, **options)
-
-    def network(self, *, channels: int | None = None, size: int | None = None, seed: int = 0) -> nn.Module:
-        """Build a network.
-
-        Raises:
-            Fault: the factory gives something else.
-        """
-        made = self.make(channels=channels, size=size, seed=seed)
-        require(isinstance(made, nn.Module), f"the factory returned {type(made).__name__}, not a torch.nn.Module")
-        return made
-
-    @cached_property
-    def built(self) -> nn.Module:
-        """A network that checks only evaluate."""
-        return self.network().eval()
-
-    def images(self, count: int = BATCH, *, channels: int | None = None, size: int | None = None) -> torch.Tensor:
-        """Return float32 [count, C, S, S] as the model gets them: normalised, or of uint8's range where it asks for
-        none.  The first image is the same whatever the count."""
-        side = size or self.size
-        generator = torch.Generator().manual_seed(11)
-        images = torch.randn(count, channels or self.channels, side, side, generator=generator)
-        return images if self.spec.accepts.normalisation != "none" else (images * 50 + 128).clamp(0, 255)
-
-    def arguments(self, count: int = BATCH, *, channels: int | None = None, size: int | None = None) -> tuple[Any, ...]:
-        """Arguments of ``forward`` for a batch of *count* images."""
-        return self.made_up.arguments(self.images(count, channels=channels, size=size))
-
-    def outputs(self, model: nn.Module, arguments: tuple[Any, ...]) -> torch.Tensor:
-        """Call ``forward``, and require a finite float tensor of the declared shape."""
-        found = self.made_up.outputs(model, arguments)
-        expected = self.made_up.shape(arguments)
-        shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
-        require(shape == expected, f"forward returned {_text(shape)} where {_text(expected)} is declared")
-        require(found.is_floating_point(), f"forward returned {found.dtype}, not floats")
-        require(torch.isfinite(found).all(), "forward returned values that are not finite")
-        return found
-
-
-def _text(shape: Any) -> str:
-    return str(list(shape)) if isinstance(shape, tuple) else str(shape)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from rsbench.testing.contract import Checks, Inapplicable, require
-from rsbench.testing.models import BATCH, ModelTrial
+from rsbench.testing.model_trial import BATCH, ModelTrial
 from rsbench.testing.networks import close
 
 CHECKS: Final = Checks()

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from rsbench.testing.contract import Checks, Fault, Inapplicable, require
-from rsbench.testing.models import BATCH, ModelTrial
+from rsbench.testing.model_trial import BATCH, ModelTrial
 
 CHECKS: Final = Checks()
 STEPS: Final = 3

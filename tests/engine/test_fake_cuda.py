@@ -20,7 +20,7 @@ from rsbench.registry import registry
 from rsbench.specs import LossSpec, RecipeSpec, load_attribute, to_jsonable
 from rsbench.tasks.captioning import CaptionTargets, token_loss
 from rsbench.tasks.context import LossContext
-from rsbench.testing.models import BATCH, ModelTrial
+from rsbench.testing.model_trial import BATCH, ModelTrial
 
 
 def networks(task: str) -> Iterator[str]:

@@ -1,0 +1,59 @@
+"""What every process of a run does, worker or rank: heeds signals, ends with its parent, prints to a file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+ORPHAN_GRACE_SECONDS: Final = 30.0
+
+
+class StopFlag:
+    """Set by SIGINT or SIGTERM; a second SIGINT ends the process at once.
+
+    SIGTERM does not count as the second: on Ctrl-C the terminal sends SIGINT and the parent SIGTERM.
+    """
+
+    def __init__(self) -> None:
+        self.set, self.interrupts = False, 0
+        signal.signal(signal.SIGINT, self._on_signal)
+        signal.signal(signal.SIGTERM, self._on_signal)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self.set and number == signal.SIGINT and self.interrupts:
+            os._exit(128 + number)
+        self.interrupts += number == signal.SIGINT
+        self.set = True
+
+    def __call__(self) -> bool:
+        """Whether the run is to stop."""
+        return self.set
+
+
+def stop_with_parent(stop: StopFlag, wait_for_its_end: Callable[[], object]) -> None:
+    """Once the parent is gone, stop as at an interrupt, and end in any case after a grace."""
+
+    def watch() -> None:
+        wait_for_its_end()
+        stop.set = True
+        time.sleep(ORPHAN_GRACE_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def redirect_output(path: Path) -> None:
+    """Send stdout and stderr, those of C libraries too, to a file."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)

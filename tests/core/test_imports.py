@@ -1,0 +1,119 @@
+"""Who may import whom: the core points one way, files form no circle, plugins see the contracts, all is declared."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGES = [ROOT / "rsbench", *sorted(p.parent for p in (ROOT / "plugins").glob("*/__init__.py"))]
+FILES = {
+    ".".join((package.name, *path.relative_to(package).with_suffix("").parts)).removesuffix(".__init__"): path
+    for package in PACKAGES
+    for path in package.rglob("*.py")
+}
+# Parts of rsbench, each importing only from above its own line.
+LEVELS = (
+    {"cores", "errors", "files", "specs"},
+    {"data", "execution", "hookspecs", "metrics", "scale", "suites"},
+    {"registry"},
+    {"claims", "observing", "scaffold", "tasks"},
+    {"recipes"},
+    {"plan"},
+    {"config", "evaluation", "family", "records"},
+    {"engine", "export", "leaderboard", "schemas", "throughput"},
+    {"api", "testing"},
+    {"cli"},
+    {"__main__"},
+)
+# What plugins may build on; other modules of the core may change without a word.
+CONTRACTS = {"data.source", "errors", "metrics.contract", "specs"} | {
+    f"tasks.{name}"
+    for name in ["answers", "captioning", "classification", "context", "rsvqa", "standard", "text", "vqa", "weights"]
+}
+OTHERWISE_CALLED = {"PIL": "pillow", "yaml": "pyyaml", "pynvml": "nvidia-ml-py", "mlflow": "mlflow-skinny"}
+
+
+def imported(path: Path, *, types: bool) -> Iterator[str]:
+    """Yield the modules that a file imports, inside functions too, and with *types* those for annotations alone.
+
+    What is imported from a package is named in full, be it a module of it or not.
+    """
+    waiting: list[ast.AST] = [ast.parse(path.read_text())]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not types:
+            waiting += node.orelse
+        else:
+            waiting += ast.iter_child_nodes(node)
+
+
+def module_of(name: str) -> str:
+    """The module of this repository that *name* is, or is defined in, or an empty string."""
+    return name if name in FILES or "." not in name else module_of(name.rpartition(".")[0])
+
+
+def test_every_part_of_the_core_has_a_level() -> None:
+    there = {p.stem for p in (ROOT / "rsbench").iterdir() if p.suffix == ".py" or any(p.glob("**/*.py"))}
+    assert set.union(*LEVELS) == there - {"__init__", "__pycache__"}
+    assert sum(map(len, LEVELS)) == len(set.union(*LEVELS))
+
+
+def test_imports_point_one_way() -> None:
+    level = {part: number for number, parts in enumerate(LEVELS) for part in parts}
+    wrong = [
+        f"{module} -> {other}"
+        for module, path in FILES.items()
+        for other in map(module_of, imported(path, types=True))
+        if module.startswith("rsbench.") and other.startswith("rsbench.")
+        if (own := module.split(".")[1]) != (part := other.split(".")[1]) and level[part] >= level[own]
+    ]
+    assert wrong == []
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    """An import inside a function counts: it hides a circle, and does not open it."""
+    graph = {
+        module: {m for m in map(module_of, imported(path, types=False)) if m in FILES} - {module, "rsbench"}
+        for module, path in FILES.items()
+    }
+    assert sum(map(len, graph.values())) > len(FILES)
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, with the files of a circle
+
+
+def test_plugins_import_public_contracts_only() -> None:
+    allowed = {f"rsbench.{name}" for name in CONTRACTS}
+    wrong = [
+        f"{module} -> {name}"
+        for module, path in FILES.items()
+        for name in imported(path, types=True)
+        if not module.startswith("rsbench.") and module != "rsbench" and name.split(".")[0] == "rsbench"
+        if name != "rsbench.hookimpl" and module_of(name) not in allowed
+    ]
+    assert wrong == []
+
+
+def test_everything_imported_is_declared() -> None:
+    """And everything that is required is imported; another distribution may cease to bring along what it brought."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    required = {distribution(line) for line in project["dependencies"]}
+    optional = {distribution(line) for lines in project["optional-dependencies"].values() for line in lines}
+    own = {package.name for package in PACKAGES}
+    roots = {name.split(".")[0] for path in FILES.values() for name in imported(path, types=True)}
+    used = {distribution(OTHERWISE_CALLED.get(name, name)) for name in roots - own - sys.stdlib_module_names}
+    assert used - optional <= required
+    assert required <= used
+
+
+def distribution(line: str) -> str:
+    """Normalised name of the distribution in a requirement such as ``mkdocs>=1.6,<2``."""
+    return re.split(r"[^\w.-]", line)[0].lower().replace("_", "-")
