@@ -199,11 +199,13 @@ class MetricSpec(Spec):
 
     golden: names ``golden(spec) -> Iterable[rsbench.metrics.contract.Golden]``: small cases whose value is known from
         elsewhere (by hand, from another implementation), which the conformance kit runs.
+    proportion: the score is the share of samples whose statistic is 1, of 0 and 1; it has Wilson's interval.
     """
 
     factory: str
     tasks: tuple[str, ...] = ("classification",)
     options: Mapping[str, Any] = field(default_factory=dict)
+    proportion: bool = False
     higher_is_better: bool | None = True
     range: tuple[float | None, float | None] = (0.0, 1.0)
     unit: str = "fraction"

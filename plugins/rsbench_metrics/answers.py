@@ -10,7 +10,7 @@ from abc import abstractmethod
 
 import numpy as np
 
-from rsbench.metrics.contract import MetricContext, SumMetric
+from rsbench.metrics.contract import MeanMetric, MetricContext, SumMetric
 from rsbench.tasks.vqa import AnswerReferences, Answers
 
 
@@ -43,9 +43,30 @@ class TypedAccuracy(SumMetric):
         with np.errstate(divide="ignore", invalid="ignore"):
             return self.score(right, right + wrong)
 
+    def totals(self, statistics: np.ndarray) -> np.ndarray:
+        """Return how often each column is named [2 T]."""
+        return np.bincount(statistics[:, 0].astype(np.int64), minlength=2 * self.types).astype(np.float64)
+
+    def weighted(self, statistics: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return the weight of the column that each row names [N]."""
+        return weights[statistics[:, 0].astype(np.int64)]
+
+    def gradient(self, totals: np.ndarray, n: float) -> np.ndarray:
+        """Return the derivatives by wrong and right answers of each type [2 T]; 0 for types that do not count."""
+        del n
+        wrong, right = totals[::2][self.kept], totals[1::2][self.kept]
+        found = np.zeros((self.types, 2))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found[self.kept] = np.nan_to_num(self.slope(right, right + wrong), posinf=0, neginf=0)
+        return found.ravel()
+
     @abstractmethod
     def score(self, right: np.ndarray, asked: np.ndarray) -> np.ndarray:
         """Return scores [...] of right answers and questions, [..., types that count]."""
+
+    @abstractmethod
+    def slope(self, right: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """Return the derivatives of the score by wrong and right answers, [types that count, 2]."""
 
 
 class PooledAccuracy(TypedAccuracy):
@@ -54,6 +75,11 @@ class PooledAccuracy(TypedAccuracy):
     def score(self, right: np.ndarray, asked: np.ndarray) -> np.ndarray:
         """Right over asked."""
         return right.sum(-1) / asked.sum(-1)
+
+    def slope(self, right: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """The same for all types."""
+        score = right.sum() / asked.sum()
+        return np.broadcast_to(np.array([-score, 1 - score]) / asked.sum(), (len(asked), 2))
 
 
 class MeanAccuracy(TypedAccuracy):
@@ -74,8 +100,13 @@ class MeanAccuracy(TypedAccuracy):
             return (right / asked).mean(-1)
         return np.where(asked > 0, right / asked, 0.0).sum(-1) / (asked > 0).sum(-1)
 
+    def slope(self, right: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """Those of each type's accuracy, over the number of types."""
+        score = right / asked
+        return np.stack([-score, 1 - score], axis=1) / asked[:, None] / (asked > 0).sum()
 
-class UnparsableRate(SumMetric):
+
+class UnparsableRate(MeanMetric):
     """Share of answers -1, which are none of the closed list.  Statistics [N, 1]: 1 where unparsable."""
 
     def __init__(self, context: MetricContext) -> None:
@@ -85,10 +116,6 @@ class UnparsableRate(SumMetric):
         """Return float64 [N, 1]."""
         del references
         return (predictions.answers == -1).astype(np.float64)[:, None]
-
-    def from_totals(self, totals: np.ndarray, n: np.ndarray | float) -> np.ndarray:
-        """Unparsable over all."""
-        return totals[..., 0] / n
 
 
 class CountMeanAbsoluteError(SumMetric):
@@ -113,6 +140,12 @@ class CountMeanAbsoluteError(SumMetric):
         del n
         with np.errstate(divide="ignore", invalid="ignore"):
             return (totals[..., 1] / totals[..., 0]) ** (1 / self.power)
+
+    def gradient(self, totals: np.ndarray, n: float) -> np.ndarray:
+        """Those of the root of the mean [2]."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slope = float(self.from_totals(totals, n)) / self.power / totals
+        return slope * np.array([-1, 1])
 
 
 class CountRootMeanSquaredError(CountMeanAbsoluteError):

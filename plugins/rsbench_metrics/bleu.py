@@ -46,6 +46,14 @@ class Bleu(CaptionMetric):
         with np.errstate(over="ignore"):
             return precision * np.exp(np.minimum(0.0, 1 - 1 / ratio))
 
+    def gradient(self, totals: np.ndarray, n: float) -> np.ndarray:
+        """Return those of the score as :meth:`from_totals` has it [2 + 2 n]."""
+        score = float(self.from_totals(totals, n))
+        length, reference = totals[0] + TINY, totals[1] + SMALL
+        brevity = np.array([reference / length**2, -1 / length]) if length < reference else np.zeros(2)
+        guesses, matches = totals[2 : 2 + self.n] + SMALL, totals[2 + self.n :] + TINY
+        return score * np.concatenate([brevity, -1 / guesses / self.n, 1 / matches / self.n])
+
 
 def _matches(grams: NGrams, found: Corpus) -> np.ndarray:
     """Return float64 [N]: over the n-grams of a hypothesis, the most that one reference shares."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rsbench.metrics.contract import MetricContext, SumMetric
+from rsbench.metrics.contract import MeanMetric, MetricContext, SumMetric
 
 
 class CaptionMetric(SumMetric):
@@ -18,9 +18,5 @@ class CaptionMetric(SumMetric):
         return self.from_totals(self.summands(statistics), 1.0)
 
 
-class MeanMetric(CaptionMetric):
+class MeanCaptionMetric(MeanMetric, CaptionMetric):
     """The mean of one value an image.  Statistics [N, 1]."""
-
-    def from_totals(self, totals: np.ndarray, n: np.ndarray | float) -> np.ndarray:
-        """Sum over number."""
-        return totals[..., 0] / n

@@ -8,14 +8,14 @@ from typing import Final
 import numpy as np
 
 from rsbench.tasks.captioning import Captions
-from rsbench_metrics.captioning import MeanMetric
+from rsbench_metrics.captioning import MeanCaptionMetric
 from rsbench_metrics.ngrams import Corpus, NGrams, corpus
 
 SIGMA: Final = 6.0
 SCALE: Final = 10.0
 
 
-class CiderD(MeanMetric):
+class CiderD(MeanCaptionMetric):
     """Mean over references and orders 1 to 4 of the similarity of tf-idf vectors of n-grams, times ten.
 
     Document frequencies are those of the references given, one document an image, so that a single image scores 0.

@@ -16,7 +16,12 @@ _GUO: Final = "Guo et al. 2017, On Calibration of Modern Neural Networks"
 _PTB: Final = "1+ptb1"
 
 _CLASSIFICATION: Final = (
-    MetricSpec(name="overall_accuracy", summary="Share of correct samples.", factory=f"{_CONFUSION}:OverallAccuracy"),
+    MetricSpec(
+        name="overall_accuracy",
+        summary="Share of correct samples.",
+        factory=f"{_CONFUSION}:OverallAccuracy",
+        proportion=True,
+    ),
     MetricSpec(
         name="average_accuracy",
         summary="Mean recall over the classes that have references.",
@@ -49,6 +54,7 @@ _CLASSIFICATION: Final = (
         summary="Share of samples whose class is among the three most probable.",
         factory=f"{_PROBABILITY}:TopK",
         options={"k": 3},
+        proportion=True,
         needs=("probabilities",),
     ),
     MetricSpec(
@@ -56,6 +62,7 @@ _CLASSIFICATION: Final = (
         summary="Share of samples whose class is among the five most probable.",
         factory=f"{_PROBABILITY}:TopK",
         options={"k": 5},
+        proportion=True,
         needs=("probabilities",),
     ),
     MetricSpec(

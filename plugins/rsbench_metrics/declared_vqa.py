@@ -58,6 +58,7 @@ _METRICS: Final = (
         name="unparsable_rate",
         summary="Share of answers that are none of the closed list.",
         factory="rsbench_metrics.answers:UnparsableRate",
+        proportion=True,
         tasks=("vqa",),
         higher_is_better=False,
     ),

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from rsbench.metrics.contract import MetricContext, SumMetric
+from rsbench.metrics.contract import MeanMetric, MetricContext, SumMetric
 from rsbench.tasks.classification import Predictions
 
 SMALLEST: Final = np.finfo(np.float64).tiny
@@ -29,12 +29,12 @@ class ProbabilityMetric(SumMetric):
     def rows(self, probabilities: np.ndarray, labels: np.ndarray, references: np.ndarray) -> np.ndarray:
         """Return one row of statistics per sample."""
 
-    def from_totals(self, totals: np.ndarray, n: np.ndarray | float) -> np.ndarray:
-        """The mean of the first column."""
-        return totals[..., 0] / n
+
+class MeanProbabilityMetric(MeanMetric, ProbabilityMetric):
+    """The mean of one number a sample."""
 
 
-class TopK(ProbabilityMetric):
+class TopK(MeanProbabilityMetric):
     """Share of samples with fewer than k classes strictly more probable than, or tied with and before, the true one."""
 
     def __init__(self, context: MetricContext, k: int) -> None:
@@ -49,7 +49,7 @@ class TopK(ProbabilityMetric):
         return (rank < self.k).astype(np.float64)[:, None]
 
 
-class NegativeLogLikelihood(ProbabilityMetric):
+class NegativeLogLikelihood(MeanProbabilityMetric):
     """Mean of -ln p(reference), in nats; a probability of 0 counts as the smallest positive float64."""
 
     def rows(self, probabilities: np.ndarray, labels: np.ndarray, references: np.ndarray) -> np.ndarray:
@@ -58,7 +58,7 @@ class NegativeLogLikelihood(ProbabilityMetric):
         return -np.log(np.maximum(own, SMALLEST))[:, None]
 
 
-class Brier(ProbabilityMetric):
+class Brier(MeanProbabilityMetric):
     """Sum over classes of the squared error, in [0, 2]."""
 
     def rows(self, probabilities: np.ndarray, labels: np.ndarray, references: np.ndarray) -> np.ndarray:
@@ -67,7 +67,7 @@ class Brier(ProbabilityMetric):
         return ((probabilities**2).sum(1) - 2 * own + 1)[:, None]
 
 
-class Overconfidence(ProbabilityMetric):
+class Overconfidence(MeanProbabilityMetric):
     """Mean top-1 probability minus accuracy: positive where a model is too sure."""
 
     def rows(self, probabilities: np.ndarray, labels: np.ndarray, references: np.ndarray) -> np.ndarray:
@@ -90,9 +90,20 @@ class ConfidenceGap(ProbabilityMetric):
         with np.errstate(divide="ignore", invalid="ignore"):
             return totals[..., 0] / totals[..., 1] - totals[..., 2] / totals[..., 3]
 
+    def gradient(self, totals: np.ndarray, n: float) -> np.ndarray:
+        """Those of the two means [4]."""
+        del n
+        sure, right, unsure, wrong = totals
+        return np.array([1 / right, -sure / right**2, -1 / wrong, unsure / wrong**2])
+
 
 class ExpectedCalibrationError(ProbabilityMetric):
-    """Sum over bins of n_b / N |accuracy - confidence|, in ``bins`` equal-width, right-closed bins (i/b, (i+1)/b]."""
+    """Sum over bins of n_b / N |accuracy - confidence|, in ``bins`` equal-width, right-closed bins (i/b, (i+1)/b].
+
+    It is resampled: of a model that is well calibrated most bins' gaps lie near 0, where the absolute value has a kink.
+    """
+
+    smooth = False
 
     def __init__(self, context: MetricContext, bins: int = 15) -> None:
         super().__init__(context)

@@ -8,13 +8,13 @@ from typing import Final
 import numpy as np
 
 from rsbench.tasks.captioning import Captions
-from rsbench_metrics.captioning import MeanMetric
+from rsbench_metrics.captioning import MeanCaptionMetric
 from rsbench_metrics.ngrams import corpus
 
 BETA: Final = 1.2
 
 
-class RougeL(MeanMetric):
+class RougeL(MeanCaptionMetric):
     """F-measure of the longest common subsequence; its precision and its recall are each the best over references.
 
     Statistics [N, 1].  A sentence without words counts as one empty word, so that two of them agree.

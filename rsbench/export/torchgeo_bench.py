@@ -8,6 +8,7 @@ from io import StringIO
 from typing import Any, Final
 
 from rsbench.errors import UserError
+from rsbench.metrics.evaluate import BOOTSTRAP
 from rsbench.metrics.resample import RESAMPLES
 from rsbench.records.store import LoadedRecord
 
@@ -97,5 +98,5 @@ def row(record: dict[str, Any]) -> dict[str, Any]:
         "image_size": protocol["size"] or dataset["image_shape"][-1],
         "partition": protocol["name"],
         "bands": "rgb" if sorted(bands) == ["blue", "green", "red"] else "all" if not protocol["bands"] else "",
-        "bootstrap": RESAMPLES if "bootstrap" in (entry["method"] or "") else None,
+        "bootstrap": RESAMPLES if entry["method"] == BOOTSTRAP else None,
     }

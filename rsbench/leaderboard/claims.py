@@ -13,7 +13,7 @@ from rsbench.leaderboard.aggregate import Row, Table, group
 from rsbench.leaderboard.rank import rank
 from rsbench.leaderboard.reasons import reasons
 from rsbench.leaderboard.rows import metric_over_seeds, rows_of
-from rsbench.metrics.resample import bootstrap_interval
+from rsbench.metrics.paired import bootstrap_interval
 from rsbench.records.store import LoadedRecord
 from rsbench.specs import Claim, ClaimSet
 

@@ -14,7 +14,7 @@ from rsbench.leaderboard.aggregate import configuration
 from rsbench.leaderboard.rows import Rows, metric_over_seeds, rows_of
 from rsbench.metrics.contract import Metric
 from rsbench.metrics.intervals import holm, mcnemar_exact
-from rsbench.metrics.resample import paired_bootstrap
+from rsbench.metrics.paired import paired_bootstrap
 from rsbench.records.store import LoadedRecord
 from rsbench.records.throughput import is_throughput
 from rsbench.registry import registry

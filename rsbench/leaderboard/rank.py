@@ -10,7 +10,7 @@ import numpy as np
 from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.metrics.intervals import holm
 from rsbench.metrics.joint import joint_scores
-from rsbench.metrics.resample import percentile_interval, two_sided
+from rsbench.metrics.paired import percentile_interval, two_sided
 
 LEVEL: Final = 0.05
 # Controls that see too little to solve the task: what is not above one has not solved it either.  Those that can be

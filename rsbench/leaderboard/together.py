@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rsbench.leaderboard.aggregate import Row, Table
-from rsbench.metrics.resample import paired_bootstrap
+from rsbench.metrics.paired import paired_bootstrap
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,19 @@ import numpy as np
 
 from rsbench.metrics.contract import Metric, MetricContext, Unavailable
 from rsbench.metrics.guard import Unbuilt, read_only, reason_of, reduced, statistics_of
+from rsbench.metrics.influence import effects, has_influence, units_of
 from rsbench.metrics.intervals import wilson
 from rsbench.metrics.resample import bootstrap_intervals
+from rsbench.metrics.two_level import SeedTerm, single, summarize
 from rsbench.specs import MetricSpec, load_attribute
 
-WILSON: Final = "overall_accuracy"
-BOOTSTRAP: Final = "bootstrap-percentile"
+WILSON: Final = "wilson"
+INFLUENCE: Final = "influence-t"
+BOOTSTRAP: Final = "bootstrap-percentile-2"  # the first drew distinct rows, in the order of computed numbers
+
+# An interval and how it was made, where there is one; and why there is none where the metric raised an error.
+Interval = tuple[tuple[float, float] | None, str | None, str | None]
+NONE: Final = (None, None, None)
 
 
 def build(spec: MetricSpec, context: MetricContext) -> Metric:
@@ -56,8 +63,9 @@ def evaluate(
 ) -> dict[str, dict[str, Any]]:
     """Return name -> the record's entry of each metric; ``value`` is ``None`` where it is undefined or unavailable.
 
-    A metric that raises an error is ``None`` with that as its ``note``, and harms no other.  Overall accuracy without
-    clusters has Wilson's interval, everything else the percentile bootstrap's.
+    A metric that raises an error is ``None`` with that as its ``note``, and harms no other.  Proportions without
+    clusters have Wilson's interval, means and functions of sums a t interval from influence values, other metrics the
+    percentile bootstrap's.  There is none where the units are fewer than two or do not vary.
 
     Args:
         clusters: [N], the cluster of each sample, where samples share one.
@@ -73,10 +81,10 @@ def evaluate(
         rows.append(found)
         values.append(value)
         notes.append(note)
-    intervals = _intervals(specs, metrics, rows, values, clusters)
+    intervals = _intervals(specs, metrics, rows, values, predictions.ids, clusters)
     results = {}
     for spec, value, note in zip(specs, values, notes, strict=True):
-        interval, method = intervals.get(spec.name, (None, None))
+        interval, method, why = intervals.get(spec.name, NONE)
         results[spec.name] = {
             "value": value if math.isfinite(value) else None,
             "ci95": list(interval) if interval else None,
@@ -87,7 +95,7 @@ def evaluate(
             "higher_is_better": spec.higher_is_better,
             "unit": spec.unit,
             "primary": spec.name == primary,
-        } | ({"note": note} if note else {})
+        } | ({"note": note or why} if note or why else {})
     return results
 
 
@@ -115,17 +123,54 @@ def _intervals(
     metrics: Sequence[Metric],
     rows: Sequence[np.ndarray],
     values: Sequence[float],
+    ids: Sequence[str],
     clusters: np.ndarray | None,
-) -> dict[str, tuple[tuple[float, float] | None, str]]:
-    """Return name -> (interval, method) of the metrics that are defined; one draw of resamples serves them all."""
-    found: dict[str, tuple[tuple[float, float] | None, str]] = {}
-    left = []
-    for i, spec in enumerate(specs):
+) -> dict[str, Interval]:
+    """Return name -> the interval of each metric that is defined."""
+    found: dict[str, Interval] = {}
+    drawn = []
+    for i, (spec, metric) in enumerate(zip(specs, metrics, strict=True)):
         if not math.isfinite(values[i]):
             continue
-        if spec.name == WILSON and clusters is None:
-            found[spec.name] = wilson(int(rows[i].sum()), len(rows[i])), "wilson"
+        if spec.proportion and clusters is None:
+            found[spec.name] = wilson(int(rows[i].sum()), len(rows[i])), WILSON, None
+        elif has_influence(metric):
+            found[spec.name] = _by_influence(spec, metric, rows[i], clusters)
         else:
-            left.append(i)
-    drawn = bootstrap_intervals([metrics[i] for i in left], [rows[i] for i in left], clusters)
-    return found | {specs[i].name: (interval, BOOTSTRAP) for i, interval in zip(left, drawn, strict=True)}
+            drawn.append(i)
+    if drawn:  # in the order of the ids, whatever that of the file is
+        order = np.argsort(np.array(ids))
+        parts = [read_only(rows[i][order]) for i in drawn]
+        made = _by_bootstrap([metrics[i] for i in drawn], parts, None if clusters is None else clusters[order])
+        found |= {specs[i].name: interval for i, interval in zip(drawn, made, strict=True)}
+    return found
+
+
+def _by_influence(spec: MetricSpec, metric: Metric, rows: np.ndarray, clusters: np.ndarray | None) -> Interval:
+    """Return the t interval within the metric's range; none where nothing varies."""
+    try:
+        varying = effects(metric, rows, clusters)
+    except Exception as error:
+        return None, None, f"no interval: {reason_of(error)}"
+    if varying is None or not varying.any():
+        return NONE
+    low, high = single(summarize([metric.reduce(rows)], [varying], units_of(rows, clusters)), SeedTerm()).interval
+    return within(spec, (float(low), float(high))), INFLUENCE, None
+
+
+def _by_bootstrap(metrics: Sequence[Metric], rows: Sequence[np.ndarray], clusters: np.ndarray | None) -> list[Interval]:
+    """Return percentile intervals, drawn together unless one of them raises an error."""
+    try:
+        made = bootstrap_intervals(metrics, rows, clusters)
+        return [(ends, BOOTSTRAP, None) if ends and ends[0] < ends[1] else NONE for ends in made]
+    except Exception as error:
+        if len(metrics) == 1:
+            return [(None, None, f"no interval: {reason_of(error)}")]
+    return [_by_bootstrap([metric], [part], clusters)[0] for metric, part in zip(metrics, rows, strict=True)]
+
+
+def within(spec: MetricSpec, interval: tuple[float, float]) -> tuple[float, float]:
+    """Return the part of an interval that lies in the range of a metric."""
+    least, most = spec.range
+    low, high = interval
+    return low if least is None else max(low, least), high if most is None else min(high, most)

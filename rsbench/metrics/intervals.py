@@ -39,10 +39,12 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjusted p-values, in the order given."""
-    order = np.argsort(p_values, kind="stable")
-    adjusted = np.empty(len(p_values))
-    running = 0.0
-    for rank, index in enumerate(order):
-        running = max(running, (len(p_values) - rank) * p_values[index])
-        adjusted[index] = min(running, 1.0)
-    return [float(p) for p in adjusted]
+    ordered, steps = holm_steps(np.asarray(p_values, dtype=np.float64))
+    return [float(p) for p in steps[np.searchsorted(ordered, p_values)]]
+
+
+def holm_steps(p_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return p-values [M] in ascending order and Holm's adjusted ones [M] of these; of equal ones, the first counts."""
+    ordered = np.sort(p_values)
+    steps = np.maximum.accumulate(ordered * np.arange(len(ordered), 0, -1))
+    return ordered, np.minimum(steps, 1.0)

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from rsbench.metrics.contract import Metric, SumMetric
-from rsbench.metrics.resample import RESAMPLES, cluster_numbers, resampled_scores, sum_by_cluster, uniform_draw
+from rsbench.metrics.paired import RESAMPLES, cluster_numbers, resampled_scores, sum_by_cluster, uniform_draw
 
 BLOCK_NUMBERS: Final = 8_000_000  # summands, or scores, of the systems that are resampled at once
 CHUNK: Final = 1_000  # resamples drawn at once

@@ -137,6 +137,20 @@ def direction(trial: MetricTrial) -> None:
 
 
 @CHECKS(
+    "proportion",
+    reason="a proportion has Wilson's interval, which takes 0 and 1",
+    remedy="declare proportion=True where the score is the share of samples whose statistic is 1, and nowhere else",
+)
+def proportion(trial: MetricTrial) -> None:
+    """Rows of a proportion are 0 or 1, and its score is their mean."""
+    if not trial.spec.proportion:
+        raise Inapplicable("it is not declared to be a proportion")
+    rows = trial.rows(trial.outcome())
+    require(rows.shape == (SAMPLES, 1) and bool(np.isin(rows, (0, 1)).all()), "its rows are not one 0 or 1 a sample")
+    _same(trial.metric.reduce(rows), float(rows.mean()), "it is declared to be a proportion, but is not the mean:")
+
+
+@CHECKS(
     "order",
     reason="a score must not depend on the order in which samples are evaluated",
     remedy="let a row depend on its own sample",

@@ -13,7 +13,7 @@ from rsbench.leaderboard.render import data, markdown, terminal
 from rsbench.metrics.contract import MetricContext
 from rsbench.metrics.evaluate import evaluate
 from rsbench.metrics.intervals import holm
-from rsbench.metrics.resample import paired_bootstrap
+from rsbench.metrics.paired import paired_bootstrap
 from rsbench.records import store
 from rsbench.records.verify import verify
 from rsbench.registry import registry

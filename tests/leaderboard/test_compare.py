@@ -15,7 +15,7 @@ from rsbench.cli.app import build
 from rsbench.errors import UserError
 from rsbench.leaderboard.compare import compare
 from rsbench.metrics.intervals import mcnemar_exact
-from rsbench.metrics.resample import paired_bootstrap
+from rsbench.metrics.paired import paired_bootstrap
 from rsbench.records.store import LoadedRecord, load_all
 from rsbench.tasks.kinds import kind_of
 

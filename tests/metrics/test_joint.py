@@ -9,7 +9,7 @@ from rsbench_metrics.confusion import MacroF1, OverallAccuracy
 from rsbench.metrics import joint
 from rsbench.metrics.contract import Metric, MetricContext, SumMetric
 from rsbench.metrics.joint import joint_scores
-from rsbench.metrics.resample import RESAMPLES
+from rsbench.metrics.paired import RESAMPLES
 
 CONTEXT = MetricContext("classification", tuple("abc"))
 

@@ -7,10 +7,17 @@ from rsbench_metrics.declared import METRICS
 from rsbench_metrics.probability import NegativeLogLikelihood
 from scipy import stats
 
-from rsbench.metrics.contract import MetricContext
+from rsbench.metrics.contract import Metric, MetricContext
 from rsbench.metrics.evaluate import build, evaluate
-from rsbench.metrics.resample import bootstrap_interval, paired_bootstrap
+from rsbench.metrics.influence import effects
+from rsbench.metrics.intervals import wilson
+from rsbench.metrics.resample import bootstrap_intervals, replicates
 from rsbench.tasks.classification import Predictions
+
+
+def bootstrap_interval(metric: Metric, rows: np.ndarray, seed: int = 0) -> tuple[float, float] | None:
+    return bootstrap_intervals([metric], [rows], resamples=10_000, seed=seed)[0]
+
 
 CONTEXT = MetricContext("classification", tuple("abcd"))
 ACCURACY = OverallAccuracy(CONTEXT)
@@ -51,34 +58,19 @@ def test_seed_fixes_the_interval() -> None:
     assert bootstrap_interval(metric, rows, seed=1) != bootstrap_interval(metric, rows, seed=2)
 
 
-def test_clusters_widen_the_interval() -> None:
+@pytest.mark.parametrize("by_influence", [False, True])
+def test_clusters_widen_the_interval(by_influence: bool) -> None:
     """Fifty copies of ten samples hold the information of ten samples."""
     few = np.array([1.0, 0, 1, 1, 0, 1, 1, 0, 1, 1])[:, None]
     copied = np.repeat(few, 50, axis=0)
     clusters = np.repeat(np.arange(10), 50)
-    alone = bootstrap_interval(ACCURACY, few)
-    together = bootstrap_interval(ACCURACY, copied, clusters)
-    naive = bootstrap_interval(ACCURACY, copied)
-    assert alone is not None
-    assert together is not None
-    assert naive is not None
-    assert together == pytest.approx(alone, abs=0.051)
-    assert naive[1] - naive[0] < 0.4 * (together[1] - together[0])
-
-
-def test_paired_difference() -> None:
-    rng = np.random.default_rng(0)
-    a = (rng.random(800) < 0.9).astype(float)[:, None]
-    b = a.copy()
-    b[np.flatnonzero(a)[:30]] = 0
-    found = paired_bootstrap(ACCURACY, a, b)
-    assert found.difference == pytest.approx(30 / 800)
-    assert 0 < found.low < found.difference < found.high
-    assert found.p < 0.001
-    same = paired_bootstrap(ACCURACY, a, a)
-    assert (same.difference, same.low, same.high, same.p) == (0, 0, 0, 1)
-    back = paired_bootstrap(ACCURACY, b, a)
-    assert (back.low, back.high) == pytest.approx((-found.high, -found.low), abs=2e-3)
+    if by_influence:
+        deviation = [np.sqrt((effects(ACCURACY, *case) ** 2).sum()) for case in ((few,), (copied, clusters), (copied,))]  # type: ignore[operator]
+    else:
+        deviation = [replicates([ACCURACY], [c[0]], *c[1:])[0].std() for c in ((few,), (copied, clusters), (copied,))]
+    alone, together, naive = deviation
+    assert together == pytest.approx(alone, rel=1e-9)
+    assert naive < 0.2 * together
 
 
 def test_order_of_samples_does_not_matter() -> None:
@@ -92,6 +84,46 @@ def test_order_of_samples_does_not_matter() -> None:
         metric = build(spec, CONTEXT)
         a = metric.reduce(metric.statistics(predictions, truth))
         assert a == pytest.approx(metric.reduce(metric.statistics(shuffled, truth[order])), rel=1e-12)
+
+
+def test_order_of_the_file_does_not_matter() -> None:
+    """Resampled metrics are drawn in the order of the ids, so that two files with the same rows have one interval."""
+    predictions, truth = sample()
+    order = np.random.default_rng(1).permutation(len(truth))
+    assert predictions.probabilities is not None
+    ids = [predictions.ids[i] for i in order]
+    shuffled = Predictions(ids, predictions.labels[order], predictions.probabilities[order])
+    first = evaluate(METRICS, predictions, truth, CONTEXT, primary="macro_f1")
+    again = evaluate(METRICS, shuffled, truth[order], CONTEXT, primary="macro_f1")
+    for name, entry in first.items():
+        assert entry["ci95"] == pytest.approx(again[name]["ci95"], rel=1e-12), name
+    assert {e["method"] for e in first.values()} == {"wilson", "influence-t", "bootstrap-percentile-2"}
+    assert first["ece"]["method"] == first["mce"]["method"] == "bootstrap-percentile-2"
+
+
+@pytest.mark.parametrize("case", ["all right", "one sample", "one cluster"])
+def test_what_does_not_vary_has_no_interval(case: str) -> None:
+    """Never one of no width, nor NaN; a proportion has Wilson's, which holds for all right and for a single sample."""
+    predictions, truth = sample(1 if case == "one sample" else 60)
+    truth = predictions.labels if case == "all right" else truth
+    clusters = np.zeros(60) if case == "one cluster" else None
+    found = evaluate(METRICS, predictions, truth, CONTEXT, primary="macro_f1", clusters=clusters)
+    assert found["macro_f1"]["value"] is not None
+    assert (found["macro_f1"]["ci95"], found["macro_f1"]["method"]) == (None, None)
+    for name, entry in found.items():
+        assert entry["ci95"] is None or entry["ci95"][0] < entry["ci95"][1], name
+    if clusters is None:
+        assert found["overall_accuracy"]["ci95"] == list(wilson(int((predictions.labels == truth).sum()), len(truth)))
+    else:
+        assert all(entry["ci95"] is None for entry in found.values())
+
+
+def test_intervals_stay_in_the_range_of_their_metric() -> None:
+    predictions, truth = sample(60)
+    truth = predictions.labels.copy()
+    truth[0] = (truth[0] + 1) % 4
+    found = evaluate(METRICS, predictions, truth, CONTEXT, primary="macro_f1")
+    assert found["macro_f1"]["ci95"][1] == 1.0
 
 
 def test_evaluation_of_labels_alone() -> None:
