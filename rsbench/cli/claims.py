@@ -165,7 +165,10 @@ def compare(
     from rsbench.records.store import load_all
 
     sets = claim_sets(paper)
-    made = compare_records(load_all(records), sets)
+    problems: list[str] = []
+    made = compare_records(load_all(records, problems), sets, problems)
+    for problem in problems:
+        typer.echo(f"rsbench: {problem}", err=True)
     if as_json:
         typer.echo(json.dumps([asdict(b) for b in made], indent=1))
         return

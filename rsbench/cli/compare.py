@@ -38,9 +38,14 @@ def compare(
       rsbench compare results/A/record.json results/B/record.json --json
     """
     from rsbench.leaderboard.compare import compare as compare_records
+    from rsbench.leaderboard.members import usable
     from rsbench.records.store import load_all
 
-    found = compare_records(load_all(_paths(a)), load_all(_paths(b)))
+    problems: list[str] = []
+    sides = [usable(load_all(_paths(side), problems), problems) for side in (a, b)]
+    for problem in problems:
+        typer.echo(f"rsbench: {problem}", err=True)
+    found = compare_records(*sides)
     if as_json:
         typer.echo(json.dumps(asdict(found), indent=1))
         return

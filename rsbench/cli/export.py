@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rsbench.cli import complete, lazy
-from rsbench.errors import UserError
+from rsbench.errors import UserError, UserErrors
 from rsbench.files import write_atomically
 
 FORMS = ("hf", "stac-mlm", "croissant", "torchgeo-bench")
@@ -40,9 +40,16 @@ def export(
       rsbench export rsbench-results --to torchgeo-bench --output shared
     """
     from rsbench.export import export as texts
+    from rsbench.leaderboard.members import usable
     from rsbench.records.store import load_all
 
-    files = texts(load_all(records), to)
+    problems: list[str] = []
+    found = usable(load_all(records, problems), problems)
+    if problems and not found:
+        raise UserErrors(problems)
+    for problem in problems:
+        typer.echo(f"rsbench: {problem}", err=True)
+    files = texts(found, to)
     if not files:
         raise UserError("There is no record to export.")
     if output is None:

@@ -21,8 +21,8 @@ def throughput(paths: Sequence[Path], format_: str, output: Path | None, check: 
     from rsbench.leaderboard.render.throughput import RENDER
     from rsbench.leaderboard.throughput import build
 
-    def made(records: Any) -> Any:
-        return build(records, **filters)
+    def made(records: Any, unreadable: int) -> Any:
+        return build(records, unreadable=unreadable, **filters)
 
     _write(paths, made, _render("throughput", RENDER, format_), output, check)
 
@@ -43,8 +43,8 @@ def time_to(
     from rsbench.leaderboard.render.time_to import RENDER
     from rsbench.leaderboard.time_to import build
 
-    def made(records: Any) -> Any:
-        board = build(records, targets, **filters)
+    def made(records: Any, unreadable: int) -> Any:
+        board = build(records, targets, unreadable=unreadable, **filters)
         if board.tables and max(targets, default=0) > 1 and {t.score for t in board.tables} == {"val_accuracy"}:
             raise UserError("--target is a share for accuracies: 0.97 stands for 97 %.")
         return board
@@ -60,7 +60,7 @@ def _render(board: str, known: Mapping[str, Callable[[Any], str]], format_: str)
 
 def _write(
     paths: Sequence[Path],
-    build: Callable[[Any], Any],
+    build: Callable[[Any, int], Any],
     render: Callable[[Any], str],
     output: Path | None,
     check: bool,
@@ -71,7 +71,8 @@ def _write(
     if check and output is None:
         raise UserError("--check needs --output FILE to compare with.")
     problems: list[str] = []
-    board = build(load_all(paths, problems))
+    found = load_all(paths, problems)
+    board = build(found, len(problems))
     for problem in (*problems, *board.problems):
         typer.echo(f"rsbench: {problem}", err=True)
     text = render(board)

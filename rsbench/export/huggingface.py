@@ -48,7 +48,7 @@ def card(record: dict[str, Any]) -> str:
         eval_results=results(record),
         library_name="pytorch",
         license=spec.license.lower() if spec else None,
-        pipeline_tag=TASKS[plan["task"]],
+        pipeline_tag=TASKS.get(plan["task"]),
         tags=["remote-sensing", "rsbench", plan["dataset"]["name"], *plan["model"].get("tags", ())],
     )
     return f"---\n{data.to_yaml()}\n---\n\n{body(record)}"
@@ -67,7 +67,7 @@ def results(record: dict[str, Any]) -> list[EvalResult]:
         kind, configuration = METRICS.get(name, (name.lower(), None))
         found.append(
             EvalResult(
-                task_type=TASKS[plan["task"]],
+                task_type=TASKS.get(plan["task"], plan["task"]),
                 dataset_type=plan["dataset"]["name"],
                 dataset_name=plan["dataset"]["name"],
                 dataset_config=protocol["name"],

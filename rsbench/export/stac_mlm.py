@@ -62,7 +62,7 @@ def properties(loaded: LoadedRecord) -> dict[str, Any]:
         "bands": _named(plan),
         "mlm:name": "rsbench " + re.sub(r"[^A-Za-z0-9_.-]+", "-", model["name"]).strip("-."),
         "mlm:architecture": model["name"],
-        "mlm:tasks": [TASKS[plan["task"]]],
+        "mlm:tasks": [_task(plan)],
         "mlm:framework": "PyTorch",
         "mlm:framework_version": _version(record),
         "mlm:total_parameters": (record["perf"] or {}).get("params"),
@@ -75,6 +75,12 @@ def properties(loaded: LoadedRecord) -> dict[str, Any]:
     }
     source = {"mlm:pretrained_source": "ImageNet" if weights == "imagenet" else None}
     return {k: v for k, v in found.items() if v is not None} | (source if weights in ("none", "imagenet") else {})
+
+
+def _task(plan: dict[str, Any]) -> str:
+    if plan["task"] not in TASKS:
+        raise UserError(f"STAC's model extension has no name for the task '{plan['task']}'.")
+    return TASKS[plan["task"]]
 
 
 def assets(record: dict[str, Any]) -> dict[str, Any]:
@@ -148,7 +154,7 @@ def _output(plan: dict[str, Any]) -> dict[str, Any]:
     classes = plan["dataset"]["classes"]
     return {
         "name": "tokens" if captions else "logits",
-        "tasks": [TASKS[plan["task"]]],
+        "tasks": [_task(plan)],
         "result": {
             "shape": [-1, -1] if captions else [-1, len(classes)],
             "dim_order": ["batch", "token" if captions else "class"],

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
+from rsbench.leaderboard.census import Census
 from rsbench.leaderboard.identical import flag_identical
-from rsbench.leaderboard.identities import broken
+from rsbench.leaderboard.installed import is_reported, metric_spec
+from rsbench.leaderboard.members import Member, Seeds, by_seed, system
 from rsbench.leaderboard.namesakes import recipe_labels
 from rsbench.leaderboard.reading import Readers
 from rsbench.leaderboard.rows import Rows, metric_over_seeds
 from rsbench.metrics.contract import Metric
+from rsbench.metrics.guard import Unbuilt
 from rsbench.records.store import LoadedRecord
-from rsbench.records.throughput import is_throughput
-from rsbench.registry import registry
 
 GATE: Final = "gate:"
 
@@ -36,9 +37,10 @@ class Row:
         interval: 95 % of the test sample, over rows averaged over seeds; of one seed its record's own.
         rank: shared where neighbours cannot be told apart; ``None`` for controls and flagged rows.
         p_above: of the paired bootstrap against the ranked row above, by Holm's correction; ``None`` for the first.
-        flags: why a row is not ranked, or what is missing.
+        flags: why a row is not ranked, or what is missing; notes: what a reader should know of a row all the same.
         samples: per-sample rows [N, k] averaged over seeds, for comparisons; ``None`` without predictions.
         clusters: [N], what samples share, or ``None``.
+        records: those of its seeds, in order.
         company: how many tasks were trained together, 0 outside a family; ``kin``: what a twin has in common.
     """
 
@@ -56,12 +58,24 @@ class Row:
     control: bool
     flags: list[str]
     run_ids: tuple[str, ...]
+    records: tuple[LoadedRecord, ...] = field(repr=False)
+    notes: list[str] = field(default_factory=list)
     company: int = 0
     kin: str = ""
     rank: int | None = None
     p_above: float | None = None
     samples: np.ndarray | None = field(default=None, repr=False)
     clusters: np.ndarray | None = field(default=None, repr=False)
+
+    @property
+    def facts(self) -> list[dict[str, Any]]:
+        """The records themselves, without their places."""
+        return [loaded.record for loaded in self.records]
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """The plan of its first seed."""
+        return self.records[0].record["plan"]
 
 
 @dataclass
@@ -81,74 +95,61 @@ class Table:
     test_samples: int
 
 
-def group(records: Sequence[LoadedRecord], readers: Readers | None = None) -> list[Table]:
-    """Return a table for each protocol fingerprint, sorted by dataset and protocol; only finished, ranked divisions."""
-    tables: dict[str, list[LoadedRecord]] = {}
-    for loaded in records:
-        record = loaded.record
-        if record["status"] == "ok" and record["plan"]["division"] != "debug" and not is_throughput(record):
-            tables.setdefault(record["plan"]["protocol"]["fingerprint"], []).append(loaded)
-    made = [_table(fingerprint, members, readers or Readers()) for fingerprint, members in tables.items()]
-    return sorted(made, key=lambda t: (t.task, t.dataset, t.protocol, t.fingerprint))
+def group(members: Sequence[Member], census: Census, readers: Readers | None = None) -> list[Table]:
+    """Return a table for each protocol fingerprint, sorted by dataset and protocol; *census* is told of duplicates."""
+    tables: dict[tuple[str, ...], list[Member]] = {}
+    for one in members:
+        plan, protocol = one.record["plan"], one.record["plan"]["protocol"]
+        # The fingerprint alone, unless somebody has changed what it is the fingerprint of.
+        key = (plan["task"], plan["dataset"]["name"], protocol["name"], protocol["fingerprint"], protocol["primary"])
+        tables.setdefault(key, []).append(one)
+    return [_table(found, census, readers or Readers()) for _, found in sorted(tables.items())]
 
 
-def _table(fingerprint: str, members: list[LoadedRecord], readers: Readers) -> Table:
-    plan = members[0].record["plan"]
+def _table(members: list[Member], census: Census, readers: Readers) -> Table:
+    record = members[0].record
+    plan = record["plan"]
     protocol = plan["protocol"]
-    spec = registry().get("metric", protocol["primary"])
-    metric = metric_over_seeds(spec.name, plan)
-    configurations: dict[str, list[LoadedRecord]] = {}
-    for loaded in members:
-        configurations.setdefault(configuration(loaded.record["plan"]), []).append(loaded)
-    groups = [_by_seed(group) for group in configurations.values()]
-    read = readers.rows(groups, spec.name)
-    rows = [_row(group, spec.name, *found) for group, found in zip(groups, read, strict=True)]
-    for row, label in zip(rows, recipe_labels([group[0].record["plan"] for group in groups]), strict=True):
+    spec = metric_spec(protocol["primary"], record)
+    metric = Unbuilt(f"{spec.name} is only reported") if is_reported(record) else metric_over_seeds(spec.name, plan)
+    configurations: dict[str, list[Member]] = {}
+    for one in members:
+        configurations.setdefault(one.configuration, []).append(one)
+    seeds = [row for _, found in sorted(configurations.items(), key=_age) for row in by_seed(found, spec.name, census)]
+    read = readers.rows([[m.loaded for m in row.members] for row in seeds], spec.name)
+    rows = [_row(row, spec.name, *found) for row, found in zip(seeds, read, strict=True)]
+    for row, label in zip(rows, recipe_labels([row.plan for row in rows]), strict=True):
         row.recipe = label
-    flag_identical(list(zip(configurations.values(), rows, strict=True)))
+    flag_identical(rows)
     return Table(
         task=plan["task"],
         dataset=plan["dataset"]["name"],
         protocol=protocol["name"],
-        fingerprint=fingerprint,
+        fingerprint=protocol["fingerprint"],
         primary=spec.name,
         higher_is_better=spec.higher_is_better is not False,
         unit=spec.unit,
-        units={name: registry().get("metric", name).unit for name in protocol["metrics"]},
+        units={name: metric_spec(name, record).unit for name in protocol["metrics"]},
         metric=metric,
         rows=rows,
         test_samples=protocol["split_sizes"]["test"],
     )
 
 
-def configuration(plan: dict[str, Any]) -> str:
-    """What makes two runs seeds of the same thing: model, its code and options, recipe, division and company."""
-    family = plan.get("family") or {}
-    company = [family.get(k) for k in ("members", "weights", "rounds")]
-    return json.dumps([_system(plan), company], sort_keys=True)
+def _age(item: tuple[str, list[Member]]) -> tuple[str, str, str]:
+    """What puts configurations in order: when the first of their runs was made."""
+    key, members = item
+    return min(m.record["created"] for m in members), members[0].record["plan"]["model"]["label"], key
 
 
-def _system(plan: dict[str, Any]) -> list[Any]:
-    """Model, its code and options, recipe and division."""
-    model = {k: plan["model"].get(k) for k in ("name", "version", "options", "source_sha256", "weights_sha256")}
-    if model["options"] and plan["model"].get("weights_sha256"):
-        model["options"] = {k: v for k, v in model["options"].items() if k != "weights"}  # the file, not its place
-    return [model, plan["recipe"], plan["division"]]
-
-
-def _by_seed(group: list[LoadedRecord]) -> list[LoadedRecord]:
-    """Sort by seed; the same seed from two folders counts once."""
-    unique = {r.record["plan"]["seed"]: r for r in group}
-    return [unique[seed] for seed in sorted(unique)]
-
-
-def _row(group: list[LoadedRecord], primary: str, samples: Rows | None, doubts: list[str]) -> Row:
-    records = [r.record for r in group]
+def _row(seeds: Seeds, primary: str, samples: Rows | None, doubts: list[str]) -> Row:
+    records = [m.record for m in seeds.members]
     plan = records[0]["plan"]
     values = [r["metrics"][primary]["value"] for r in records]
     flags = sorted({_flag(c) for r in records for c in r["checks"] if c["name"].startswith(GATE) and not c["ok"]})
+    flags += [seeds.contradicts] if seeds.contradicts else []
     flags += dict.fromkeys(doubts)
-    flags += dict.fromkeys(f"{said} ({r['run_id']})" for r in records for said in broken(r))
+    flags += dict.fromkeys(f"{said} ({m.record['run_id']})" for m in seeds.members for said in m.doubts)
     family = plan.get("family") or {}
     return Row(
         system=plan["model"]["label"],
@@ -167,15 +168,29 @@ def _row(group: list[LoadedRecord], primary: str, samples: Rows | None, doubts: 
         control="control" in plan["model"].get("tags", ()),
         flags=flags,
         run_ids=tuple(r["run_id"] for r in records),
+        records=tuple(m.loaded for m in seeds.members),
+        notes=[*_precisions(records)],
         company=len(family.get("members", ())),
-        kin=json.dumps([_system(plan), family.get("rounds")], sort_keys=True),
+        kin=json.dumps([system(plan), family.get("rounds")], sort_keys=True),
         samples=None if samples is None else samples.rows,
         clusters=None if samples is None else samples.clusters,
     )
 
 
 def _flag(check: dict[str, Any]) -> str:
-    return f"{check['name'].removeprefix(GATE)}: {check['detail']}"
+    return f"{check['name'].removeprefix(GATE)}: {check.get('detail', '')}"
+
+
+def _precisions(records: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Say so where seeds ran in different precision: rounding is no luck of the seed."""
+    seeds: dict[str, list[str]] = {}
+    for record in records:
+        precision = ((record["env"] or {}).get("flags") or {}).get("precision")
+        if precision is not None:
+            seeds.setdefault(precision, []).append(str(record["plan"]["seed"]))
+    if len(seeds) > 1:
+        told = ", ".join(f"{name} (seed{'s' * (len(of) > 1)} {', '.join(of)})" for name, of in sorted(seeds.items()))
+        yield f"its seeds ran in different precision: {told}"
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

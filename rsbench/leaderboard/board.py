@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from rsbench.leaderboard.aggregate import Table, group
+from rsbench.leaderboard.census import SPEEDS, Census
+from rsbench.leaderboard.members import Filters, member
 from rsbench.leaderboard.rank import rank
 from rsbench.leaderboard.reading import Readers
 from rsbench.records.store import LoadedRecord, collector_paused
-from rsbench.records.throughput import is_throughput
 
 
 @dataclass
 class Board:
-    """Ranked tables, one for each protocol fingerprint, the records of their rows by run id, and runs that failed."""
+    """Ranked tables, one for each protocol fingerprint; where the records went; and runs that failed."""
 
     tables: list[Table]
-    records: Mapping[str, LoadedRecord] = field(default_factory=dict)
-    speeds: int = 0  # records of throughput, which are on another board
+    census: Census = field(default_factory=lambda: Census(0))
     failures: Sequence[LoadedRecord] = ()
 
     @property
+    def records(self) -> list[LoadedRecord]:
+        """The records of all rows."""
+        return [loaded for table in self.tables for row in table.rows for loaded in row.records]
+
+    @property
     def problems(self) -> list[str]:
-        """One sentence for each protocol of which there are two tables, because its data or metrics have changed; and
-        one where there are speeds alone."""
+        """One sentence for each record that is left out by name; for each protocol of which there are two tables,
+        because its data or metrics have changed; and one where there are speeds alone."""
         prints: dict[tuple[str, str], list[str]] = {}
         for table in self.tables:
             prints.setdefault((table.dataset, table.protocol), []).append(table.fingerprint[:16])
         hint = "Nothing but throughput was measured in these records: add --throughput."
-        return [hint] * (self.speeds > 0 and not self.tables) + [
+        speeds_alone = self.census.left_out[SPEEDS] > 0 and not self.tables
+        return [*self.census.problems, *([hint] if speeds_alone else [])] + [
             f"'{protocol}' of {dataset} stands for {len(found)} fingerprints ({', '.join(found)}): its data or metrics "
             "have changed, and the tables cannot be compared."
             for (dataset, protocol), found in prints.items()
@@ -47,6 +52,7 @@ def build(
     division: str | None = None,
     tag: str | None = None,
     readers: Readers | None = None,
+    unreadable: int = 0,
 ) -> Board:
     """Return the board of the records that match every filter given; *tag* is one of the model's.
 
@@ -54,33 +60,16 @@ def build(
 
     Args:
         readers: those that may have been started before the records were read.
+        unreadable: how many records could not be read.
     """
-    runs = [r for r in records if not is_throughput(r.record)]
-    chosen = [r for r in runs if matches(r.record["plan"], task, dataset, protocol, division, tag)]
+    filters = Filters(task, dataset, protocol, division, tag)
+    census = Census(len(records), unreadable)
     with collector_paused(), readers or Readers() as used:
-        used.start(len(chosen))
-        tables = group(chosen, used)
+        used.start(len(records))
+        members = [m for loaded in records if (m := census.take(loaded, lambda r: member(r, filters))) is not None]
+        tables = group(members, census, used)
         for table in tables:
             rank(table)
-    ranked = {run_id for table in tables for row in table.rows for run_id in row.run_ids}
-    found = {r.record["run_id"]: r for r in chosen if r.record["run_id"] in ranked}
-    failures = [r for r in chosen if r.record["status"] == "failed"]
-    return Board(tables, found, speeds=len(records) - len(runs), failures=failures)
-
-
-def matches(
-    plan: Mapping[str, Any],
-    task: str | None,
-    dataset: str | None,
-    protocol: str | None,
-    division: str | None,
-    tag: str | None,
-) -> bool:
-    """Whether a plan passes every filter that is not ``None``."""
-    wanted = (
-        (task, plan["task"]),
-        (dataset, plan["dataset"]["name"]),
-        (protocol, plan["protocol"]["name"]),
-        (division, plan["division"]),
-    )
-    return all(w in (None, have) for w, have in wanted) and (tag is None or tag in plan["model"].get("tags", ()))
+    rows = [row for table in tables for row in table.rows]
+    census.close(sum(len(row.records) for row in rows), len(rows))
+    return Board(tables, census, census.failures)

@@ -9,8 +9,8 @@ from typing import Any
 
 from rsbench.claims.check import doubts
 from rsbench.claims.printed import raw
-from rsbench.leaderboard.aggregate import Row, Table, group
-from rsbench.leaderboard.rank import rank
+from rsbench.leaderboard.aggregate import Row, Table
+from rsbench.leaderboard.board import build
 from rsbench.leaderboard.reasons import reasons
 from rsbench.leaderboard.rows import metric_over_seeds, rows_of
 from rsbench.metrics.paired import bootstrap_interval
@@ -55,20 +55,25 @@ class Beside:
     doubts: tuple[str, ...]
 
 
-def compare(records: Sequence[LoadedRecord], sets: Sequence[ClaimSet]) -> list[Beside]:
-    """Return each reported number beside each configuration that stands for its system on its dataset."""
-    loaded = {r.record["run_id"]: r for r in records}
+def compare(
+    records: Sequence[LoadedRecord], sets: Sequence[ClaimSet], problems: list[str] | None = None
+) -> list[Beside]:
+    """Return each reported number beside each configuration that stands for its system on its dataset.
+
+    Where *problems* is given, records that are left out are named there.
+    """
     against = {found.name: doubts(found) for found in sets}
+    board = build(records)  # ranked, for its intervals
+    if problems is not None:
+        problems += board.problems
     made = []
-    for table in group(records):
-        rank(table)  # for its intervals
+    for table in board.tables:
         for row in table.rows:
-            members = [loaded[run_id] for run_id in row.run_ids]
-            for found, claim in _claims_of(table.dataset, members[0].record["plan"], sets):
-                value = _measure(claim, table, row, members)
+            for found, claim in _claims_of(table.dataset, row.plan, sets):
+                value = _measure(claim, table, row, row.records)
                 if value is not None:
                     wrong = against[found.name].get(claim.id, ())
-                    made.append(_beside(found, claim, table, row, members, value, wrong))
+                    made.append(_beside(found, claim, table, row, value, wrong))
     return sorted(made, key=lambda b: (b.claims, b.system, b.protocol, b.configuration, b.recipe))
 
 
@@ -100,7 +105,6 @@ def _beside(
     claim: Claim,
     table: Table,
     row: Row,
-    members: Sequence[LoadedRecord],
     value: tuple[float, Interval],
     wrong: Sequence[str],
 ) -> Beside:
@@ -126,7 +130,7 @@ def _beside(
         measured=measured,
         interval=interval,
         difference=measured - reported,
-        reasons=tuple(reasons(found, claim, row, members[0].record["plan"])),
+        reasons=tuple(reasons(found, claim, row, row.plan)),
         doubts=tuple(wrong),
     )
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from rsbench.errors import UserError
-from rsbench.leaderboard.aggregate import configuration
+from rsbench.leaderboard.members import configuration
 from rsbench.leaderboard.rows import Rows, metric_over_seeds, rows_of
 from rsbench.metrics.contract import Metric
 from rsbench.metrics.intervals import holm, mcnemar_exact

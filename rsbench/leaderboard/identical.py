@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from rsbench.leaderboard.aggregate import Row
 
 
-def flag_identical(configurations: Sequence[tuple[Sequence[LoadedRecord], Row]]) -> None:
-    """Flag each row of which a run predicted exactly what another configuration did, and say what set them apart."""
+def flag_identical(rows: Sequence[Row]) -> None:
+    """Flag each row of which a run predicted exactly what an earlier one did, and say what set them apart."""
     seen: dict[str, tuple[LoadedRecord, Row]] = {}
-    for members, row in configurations:
-        for loaded in members:
+    for row in rows:
+        for loaded in row.records:
             sha = loaded.record["artifacts"].get("predictions", {}).get("sha256")
             first, other = seen.setdefault(sha, (loaded, row)) if sha else (loaded, row)
             if other is not row and not row.control:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.machines import machine
-from rsbench.records.store import LoadedRecord
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Point:
     cost: float
 
 
-def points(table: Table, records: Mapping[str, LoadedRecord], cost: Cost) -> dict[str, list[Point]]:
+def points(table: Table, cost: Cost) -> dict[str, list[Point]]:
     """Return machine -> points of the ranked rows, in the order of the table; one machine ``""`` for what is not
     measured."""
     found: dict[str, list[Point]] = {}
@@ -52,8 +51,7 @@ def points(table: Table, records: Mapping[str, LoadedRecord], cost: Cost) -> dic
         if row.rank is None:
             continue
         values: dict[str, list[float]] = {}
-        for run_id in row.run_ids:
-            record = records[run_id].record
+        for record in row.facts:
             value = _value(record, cost)
             where = machine(record) if cost.measured else ""
             if value and where is not None:

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from rsbench.leaderboard.aggregate import Row, Table
+from rsbench.leaderboard.reading import NOT_AT_HAND
 from rsbench.metrics.intervals import holm
 from rsbench.metrics.joint import joint_scores
 from rsbench.metrics.paired import percentile_interval, two_sided
@@ -16,7 +17,6 @@ LEVEL: Final = 0.05
 # Controls that see too little to solve the task: what is not above one has not solved it either.  Those that can be
 # computed in a moment are gates of each run already.
 FLOORS: Final = ("question-only",)
-UNRANKED_BUT_SHOWN: Final = "no predictions at hand"
 
 
 def rank(table: Table) -> None:
@@ -29,7 +29,7 @@ def rank(table: Table) -> None:
     sign = -1 if table.higher_is_better else 1
     _flag_below_floors(table, sign)
     table.rows.sort(key=lambda r: (sign * r.mean, r.system, r.recipe))
-    ranked = [r for r in table.rows if not r.control and all(f == UNRANKED_BUT_SHOWN for f in r.flags)]
+    ranked = [r for r in table.rows if not r.control and all(f == NOT_AT_HAND for f in r.flags)]
     compared = _resample(table, ranked)
     for (row, _), p in zip(compared, holm([p for _, p in compared]), strict=True):
         row.p_above = p

@@ -13,12 +13,14 @@ from types import TracebackType
 from typing import Any, Final
 
 from rsbench.cores import usable_cores, without_main
+from rsbench.leaderboard.census import described
 from rsbench.leaderboard.rows import Rows, metric_over_seeds, rows_of
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
 
 MANY: Final = 1_000  # records from which on it pays to start processes
 CHUNK: Final = 20  # configurations handed over at once
+NOT_AT_HAND: Final = "no predictions at hand"
 
 # The rows of a configuration, or ``None``, and what speaks against its records.
 Read = tuple[Rows | None, list[str]]
@@ -67,8 +69,14 @@ def _prepare() -> None:
 
 
 def _read(group: Sequence[LoadedRecord], name: str) -> Read:
+    """What cannot be read, or what a plugin cannot make rows of, speaks against these records and no others."""
+    if all("predictions" not in loaded.record["artifacts"] for loaded in group):
+        return None, [NOT_AT_HAND]
     doubts: list[str] = []
-    return rows_of(group, metric_over_seeds(name, group[0].record["plan"]), name, doubts), doubts
+    try:
+        return rows_of(group, metric_over_seeds(name, group[0].record["plan"]), name, doubts), doubts
+    except Exception as error:
+        return None, [*doubts, f"its predictions give no {name}: {described(error)}"]
 
 
 def _slim(loaded: LoadedRecord, name: str) -> LoadedRecord:

@@ -106,7 +106,7 @@ class Leaderboard:
         for table in self.tables if count else ():
             try:
                 if not generated or registry().get("dataset", table.dataset).generated:
-                    found[table.fingerprint] = collect(table, self.board.records, located(data_root), count)
+                    found[table.fingerprint] = collect(table, located(data_root), count)
             except UserError as error:
                 if problems is not None:
                     problems.append(f"no samples of {table.dataset}: {error}")
@@ -148,6 +148,13 @@ def leaderboard(
     with collector_paused(), Readers() as readers:
         loaded = load_records(*(records if many else [records]), problems=problems, begin=readers.start)  # type: ignore[misc]
         board = build(
-            loaded, task=task, dataset=dataset, protocol=protocol, division=division, tag=tag, readers=readers
+            loaded,
+            task=task,
+            dataset=dataset,
+            protocol=protocol,
+            division=division,
+            tag=tag,
+            readers=readers,
+            unreadable=len(problems),
         )
     return Leaderboard(board, (*problems, *board.problems))

@@ -6,14 +6,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from rsbench.data.store import PreparedStore, find
 from rsbench.errors import UserError
 from rsbench.leaderboard.aggregate import Row, Table
-from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
 from rsbench.tasks.kinds import Outcome, kind_of
 
@@ -57,7 +56,7 @@ class _Answers:
     place: Mapping[str, int]
 
 
-def collect(table: Table, records: Mapping[str, LoadedRecord], root: Path, count: int) -> list[Sample]:
+def collect(table: Table, root: Path, count: int) -> list[Sample]:
     """Return *count* images of the test split, drawn by the hash of their names, with what each row said of them.
 
     A row speaks through its first seed; one whose predictions are not at hand is silent.
@@ -67,9 +66,9 @@ def collect(table: Table, records: Mapping[str, LoadedRecord], root: Path, count
         UserError: it is not the data that the records were made on.
     """
     store = find(root, registry().get("dataset", table.dataset))
-    if any(_plan(row, records)["dataset"]["fingerprint"] != store.manifest["fingerprint"] for row in table.rows):
+    if any(row.plan["dataset"].get("fingerprint") != store.manifest["fingerprint"] for row in table.rows):
         raise UserError(f"The prepared data of '{table.dataset}' below {root} are not those of the records.")
-    spoken = [a for row in table.rows if (a := _answers(row, records, table.task)) is not None]
+    spoken = [a for row in table.rows if (a := _answers(row, table.task)) is not None]
     items = _ITEMS.get(table.task)
     if items is None or not spoken:
         return []
@@ -89,12 +88,8 @@ def _drawn(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
 
-def _plan(row: Row, records: Mapping[str, LoadedRecord]) -> dict[str, Any]:
-    return records[row.run_ids[0]].record["plan"]
-
-
-def _answers(row: Row, records: Mapping[str, LoadedRecord], task: str) -> _Answers | None:
-    path = records[row.run_ids[0]].artifact("predictions")
+def _answers(row: Row, task: str) -> _Answers | None:
+    path = row.records[0].artifact("predictions")
     if path is None:
         return None
     outcome = kind_of(task).read(path)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rsbench.leaderboard.census import FAILED, FILTERED, NO_DEVICE, OLDER, SCORES, UNREADABLE, Census, LeftOut
 from rsbench.leaderboard.machines import machine
+from rsbench.leaderboard.members import in_time
 from rsbench.records.store import LoadedRecord
-from rsbench.records.throughput import MODES, chosen, is_throughput
+from rsbench.records.throughput import DIVISION, MODES, chosen, is_throughput
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,14 @@ class SpeedRow:
     measurements: int
     flags: tuple[str, ...]
     run_id: str
+    record: dict[str, Any] = field(repr=False)
+    recipe: str = ""
+    division: str = DIVISION
+
+    @property
+    def facts(self) -> list[dict[str, Any]]:
+        """The record itself."""
+        return [self.record]
 
 
 @dataclass(frozen=True)
@@ -63,35 +73,65 @@ class SpeedTable:
 
 @dataclass(frozen=True)
 class SpeedBoard:
-    """Tables, and what is not in them: measurements that failed, and those whose device is not known."""
+    """Tables, and where the records went."""
 
     tables: tuple[SpeedTable, ...]
-    problems: tuple[str, ...] = field(default=())
+    census: Census
+
+    @property
+    def problems(self) -> list[str]:
+        """One sentence for each measurement that failed, whose device is not known, or that cannot be read."""
+        return [*self.census.failed, *self.census.problems]
 
 
-def build(records: Sequence[LoadedRecord], *, task: str | None = None, tag: str | None = None) -> SpeedBoard:
-    """Return the board of the throughput records among *records*; *tag* is one of the model's."""
-    mine = [r.record for r in records if is_throughput(r.record)]
-    mine = [r for r in mine if task in (None, r["plan"]["task"])]
-    mine = [r for r in mine if tag is None or tag in r["plan"]["model"].get("tags", ())]
-    mine.sort(key=lambda r: (r["created"], r["run_id"]))
-    groups: dict[tuple[str, ...], dict[str, list[dict[str, Any]]]] = {}
-    problems = []
-    for record in mine:
-        where = machine(record)
-        if record["status"] != "ok" or where is None:
-            problems.append(f"{record['run_id']} is not on the board: {_reason(record)}")
-            continue
-        for mode in MODES:
-            if record["perf"].get(mode):
-                key = (record["plan"]["task"], mode, workload(record["plan"]), where)
-                groups.setdefault(key, {}).setdefault(_system(record), []).append(record)
-    tables = (_table(key, list(members.values())) for key, members in sorted(groups.items()))
-    return SpeedBoard(tuple(tables), tuple(problems))
+# Task, mode, unit, workload and machine: what the rows of a table have in common.
+_Key = tuple[str, str, str, str, str]
 
 
-def _reason(record: dict[str, Any]) -> str:
-    return record["error"]["message"] if record["error"] else "its device is not known."
+def build(
+    records: Sequence[LoadedRecord], *, task: str | None = None, tag: str | None = None, unreadable: int = 0
+) -> SpeedBoard:
+    """Return the board of the throughput records among *records*; *tag* is one of the model's.
+
+    Args:
+        unreadable: how many records could not be read.
+    """
+    census = Census(len(records), unreadable)
+    groups: dict[_Key, dict[str, list[SpeedRow]]] = {}
+    for loaded in in_time(records, census):
+        for key, system, row in census.take(loaded, lambda r: _rows(r, task, tag)) or ():
+            groups.setdefault(key, {}).setdefault(system, []).append(row)
+    tables = tuple(_table(key, list(systems.values())) for key, systems in sorted(groups.items()))
+    rows = [row for table in tables for row in table.rows]
+    read = {id(row.record) for systems in groups.values() for same in systems.values() for row in same}
+    shown = {id(row.record) for row in rows}
+    census.left_out[OLDER] += len(read - shown)
+    census.close(len(shown), len(rows))
+    return SpeedBoard(tables, census)
+
+
+def _rows(loaded: LoadedRecord, task: str | None, tag: str | None) -> list[tuple[_Key, str, SpeedRow]]:
+    """What a record says of each mode, with the table and the system that it says it of.
+
+    Raises:
+        LeftOut: it is not of throughput, does not pass the filters, has failed, or its device is not known.
+    """
+    record = loaded.record
+    if not is_throughput(record):
+        raise LeftOut(SCORES)
+    plan = record["plan"]
+    if task not in (None, plan["task"]) or (tag is not None and tag not in plan["model"].get("tags", ())):
+        raise LeftOut(FILTERED)
+    if record["status"] != "ok":
+        raise LeftOut(FAILED)
+    where = machine(record)
+    if where is None:
+        raise LeftOut(NO_DEVICE, "its device is not known")
+    modes = [mode for mode in MODES if record["perf"].get(mode)]
+    if not modes:
+        raise LeftOut(UNREADABLE, "it holds no measurement")
+    common = plan["task"], record["perf"]["unit"], workload(plan), where
+    return [((common[0], mode, *common[1:]), _system(record), _row(record, mode)) for mode in modes]
 
 
 def _system(record: dict[str, Any]) -> str:
@@ -117,22 +157,20 @@ def workload(plan: dict[str, Any]) -> str:
     return f"{plan['task']}, {', '.join(parts)}"
 
 
-def _table(key: tuple[str, ...], members: list[list[dict[str, Any]]]) -> SpeedTable:
-    task, mode, words, where = key
-    rows = sorted((_row(records, mode) for records in members), key=lambda r: (-r.samples_per_s, r.system, r.run_id))
-    return SpeedTable(task, mode, members[0][0]["perf"]["unit"], words, where, tuple(rows))
+def _table(key: _Key, systems: list[list[SpeedRow]]) -> SpeedTable:
+    """A row for each system: its newest measurement."""
+    rows = [replace(same[-1], measurements=len(same)) for same in systems]
+    return SpeedTable(*key, tuple(sorted(rows, key=lambda r: (-r.samples_per_s, r.system, r.run_id))))
 
 
-def _row(records: list[dict[str, Any]], mode: str) -> SpeedRow:
-    """The row of the newest of *records*."""
-    newest = records[-1]
-    perf = newest["perf"]
+def _row(record: dict[str, Any], mode: str) -> SpeedRow:
+    perf = record["perf"]
     measured = perf[mode]
     point = chosen(measured)
     assert point is not None, "a record is checked when it is read"
     latency = perf["latency_ms"] if mode == "inference" else None
     return SpeedRow(
-        system=newest["plan"]["model"]["label"],
+        system=record["plan"]["model"]["label"],
         samples_per_s=point["samples_per_s"],
         low=point["quartiles"][0],
         high=point["quartiles"][1],
@@ -145,9 +183,10 @@ def _row(records: list[dict[str, Any]], mode: str) -> SpeedRow:
         energy_j=point["energy_j"],
         drift=(perf["drift"] or {}).get("max_abs"),
         data_wait=(measured.get("data_wait") or {}).get("share"),
-        measurements=len(records),
-        flags=_flags(newest, mode),
-        run_id=newest["run_id"],
+        measurements=1,
+        flags=_flags(record, mode),
+        run_id=record["run_id"],
+        record=record,
     )
 
 

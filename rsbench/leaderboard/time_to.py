@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rsbench.leaderboard.aggregate import GATE, configuration
-from rsbench.leaderboard.board import matches
+from rsbench.leaderboard.aggregate import GATE
+from rsbench.leaderboard.census import NO_CURVE, NO_DEVICE, NO_TARGET, OLDER, Census, LeftOut
 from rsbench.leaderboard.machines import machine
+from rsbench.leaderboard.members import Filters, configuration, finished_run, in_time
 from rsbench.leaderboard.namesakes import recipe_labels
 from rsbench.leaderboard.pace import SCORES, Arrival, arrival, marks, score_name
 from rsbench.records.store import LoadedRecord
-from rsbench.records.throughput import is_throughput
 
 # Task, dataset, protocol, fingerprint, score and machine: what the rows of a table have in common.
 _Key = tuple[str, str, str, str, str, str]
@@ -63,6 +63,7 @@ class PaceRow:
     data_wait: float | None
     flags: tuple[str, ...]
     run_ids: tuple[str, ...]
+    facts: tuple[dict[str, Any], ...] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,11 @@ class PaceTable:
 
 @dataclass(frozen=True)
 class PaceBoard:
-    """Tables, and one sentence for each thing that is not in them."""
+    """Tables, where the records went, and one sentence for each thing that is not in the tables."""
 
     tables: tuple[PaceTable, ...]
-    problems: tuple[str, ...] = field(default=())
+    census: Census
+    problems: tuple[str, ...] = ()
 
 
 def build(
@@ -101,40 +103,56 @@ def build(
     protocol: str | None = None,
     division: str | None = None,
     tag: str | None = None,
+    unreadable: int = 0,
 ) -> PaceBoard:
     """Return the board of the runs that match every filter given; *tag* is one of the model's.
 
     Args:
         targets: in place of those that the records' protocols declare.
+        unreadable: how many records could not be read.
     """
-    runs = [r.record for r in records if not is_throughput(r.record) and r.record["plan"]["division"] != "debug"]
-    runs = [r for r in runs if matches(r["plan"], task, dataset, protocol, division, tag)]
-    runs.sort(key=lambda r: (r["created"], r["run_id"]))
-    trained = [r for r in runs if r["status"] == "ok" and (r["train"] or {}).get("curve")]
+    filters = Filters(task, dataset, protocol, division, tag)
+    census = Census(len(records), unreadable)
+    blind: Counter[tuple[str, str]] = Counter()
     groups: dict[_Key, list[dict[str, Any]]] = {}
-    for record in trained:
-        name, where = score_name(record), machine(record)
-        if name is not None and where is not None:
-            groups.setdefault((*_protocol(record), name, where), []).append(record)
-    tables = [_table(key, members, targets) for key, members in sorted(groups.items())]
-    return PaceBoard(tuple(t for t in tables if t.targets), (*_left_out(runs, trained), *_undeclared(tables)))
+    for loaded in in_time(records, census):
+        key = census.take(loaded, lambda r: _key(r, filters, blind))
+        if key is not None:
+            groups.setdefault(key, []).append(loaded.record)
+    tables = [_table(key, members, targets, census) for key, members in sorted(groups.items())]
+    made = tuple(t for t in tables if t.targets)
+    census.left_out[NO_TARGET] += sum(len(row.run_ids) for t in tables if not t.targets for row in t.rows)
+    rows = [row for table in made for row in table.rows]
+    census.close(sum(len(row.run_ids) for row in rows), len(rows))
+    return PaceBoard(made, census, (*census.failed, *census.problems, *_unseen(blind), *_undeclared(tables)))
 
 
-def _protocol(record: dict[str, Any]) -> tuple[str, str, str, str]:
-    plan = record["plan"]
-    return plan["task"], plan["dataset"]["name"], plan["protocol"]["name"], plan["protocol"]["fingerprint"]
+def _key(loaded: LoadedRecord, filters: Filters, blind: Counter[tuple[str, str]]) -> _Key:
+    """The table that a run belongs in; *blind* counts those that were never validated, by dataset and protocol.
+
+    Raises:
+        LeftOut: it has no place in one.
+        UserError: it is not of the shape of a record.
+    """
+    record = finished_run(loaded, filters)
+    plan, name, where = record["plan"], score_name(record), machine(record)
+    if name is None:
+        blind[plan["dataset"]["name"], plan["protocol"]["name"]] += bool((record["train"] or {}).get("curve"))
+        raise LeftOut(NO_CURVE)
+    if where is None:
+        raise LeftOut(NO_DEVICE, "its device is not known")
+    marks(record)  # raises here what it would raise in a row
+    protocol = plan["protocol"]
+    return plan["task"], plan["dataset"]["name"], protocol["name"], protocol["fingerprint"], name, where
 
 
-def _left_out(runs: Sequence[dict[str, Any]], trained: Sequence[dict[str, Any]]) -> list[str]:
-    """Say which runs failed, which ran on nobody knows what, and how many were never validated."""
-    failed = [f"{r['run_id']} is not on the board: {r['error']['message']}" for r in runs if r["error"]]
-    nowhere = [f"{r['run_id']} is not on the board: its device is not known." for r in trained if machine(r) is None]
-    blind = Counter(_protocol(r)[1:3] for r in trained if score_name(r) is None)
-    unseen = [
+def _unseen(blind: Counter[tuple[str, str]]) -> list[str]:
+    """One sentence for each protocol under which runs were never validated."""
+    return [
         f"{count} run{'s' * (count > 1)} under '{name}' of {dataset} never saw a validation split."
         for (dataset, name), count in sorted(blind.items())
+        if count
     ]
-    return [*failed, *nowhere, *unseen]
 
 
 def _undeclared(tables: Sequence[PaceTable]) -> list[str]:
@@ -143,12 +161,13 @@ def _undeclared(tables: Sequence[PaceTable]) -> list[str]:
     return [f"'{name}' of {dataset} declares no targets: name some with --target." for name, dataset in names]
 
 
-def _table(key: _Key, members: list[dict[str, Any]], targets: Sequence[float]) -> PaceTable:
+def _table(key: _Key, members: list[dict[str, Any]], targets: Sequence[float], census: Census) -> PaceTable:
     declared = (t for record in members for t in record["plan"]["protocol"].get("targets") or ())
     wanted = tuple(sorted(set(targets or declared)))
     configurations: dict[str, dict[int, dict[str, Any]]] = {}
     for record in members:  # the newest of a seed counts
         found = configurations.setdefault(configuration(record["plan"]), {})
+        census.left_out[OLDER] += record["plan"]["seed"] in found
         found[record["plan"]["seed"]] = record
     groups = [[seeds[s] for s in sorted(seeds)] for seeds in configurations.values()]
     labels = recipe_labels([group[0]["plan"] for group in groups])
@@ -182,6 +201,7 @@ def _row(records: Sequence[dict[str, Any]], recipe: str, targets: Sequence[float
         data_wait=statistics.fmean(known) if known else None,
         flags=tuple(sorted(failed)),
         run_ids=tuple(r["run_id"] for r in records),
+        facts=tuple(records),
     )
 
 

@@ -57,11 +57,32 @@ class Statistics:
     clusters: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Groups of samples in a record's ``by_group``, each with ``n``, ``correct`` and ``accuracy``.
+
+    Attributes:
+        key: under which they are kept.
+        overall, average: the metrics that follow from all counts, and from the accuracies of the groups.
+        each: what the name of a group's own metric begins with, or ``None`` where groups have none.
+    """
+
+    key: str
+    overall: str
+    average: str
+    each: str | None = None
+
+
 class TaskKind(ABC):
-    """A task.  ``keeps_statistics``: references are texts that do not go into a file; each metric's rows do."""
+    """A task.
+
+    ``keeps_statistics``: references are texts that do not go into a file; each metric's rows do.
+    ``parts``: what metrics have to agree with, where the task keeps such groups.
+    """
 
     name: str
     keeps_statistics = False
+    parts: Parts | None = None
 
     @abstractmethod
     def write(self, path: Path, outcome: Outcome) -> None:
@@ -99,6 +120,7 @@ class Classification(TaskKind):
     """References are class numbers."""
 
     name = "classification"
+    parts = Parts("class", "overall_accuracy", "average_accuracy")
 
     def write(self, path: Path, outcome: Outcome) -> None:
         """Keep labels and probabilities (see :mod:`rsbench.tasks.predictions`)."""
@@ -174,6 +196,7 @@ class VisualQuestionAnswering(TaskKind):
     """References are answer numbers and, for count questions, counts; questions about one image are a cluster."""
 
     name = "vqa"
+    parts = Parts("question_type", "OA", "AA", each="accuracy_")
 
     def write(self, path: Path, outcome: Outcome) -> None:
         """Keep ``id``, ``image``, ``kind``, ``reference``, ``prediction``, ``true_count`` and ``count``."""

@@ -285,7 +285,7 @@ def test_score_against_a_dataset_and_keep_it(root: Path, within: Callable[..., R
     done = within("score", *arguments, "--json")
     assert json.loads(done.stdout)["metrics"]["overall_accuracy"]["value"] == pytest.approx(29 / 30)
     board = within("leaderboard", "kept", "--format", "json")
-    (row,) = json.loads(board.stdout)
+    (row,) = json.loads(board.stdout)["rows"]
     assert (row["system"], row["division"], row["rank"]) == ("their net", "external", 1)
     assert within("verify", "kept").exit_code == 0
 

@@ -38,7 +38,7 @@ def test_measure_board_verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     record = json.loads(path.read_text())
     assert record["plan"]["command"].startswith("rsbench throughput tiny-cnn")
     assert [p["batch"] for p in record["perf"]["inference"]["points"]] == [1, 2]
-    rows = json.loads(within("leaderboard", "--throughput", "--format", "json").stdout)
+    rows = json.loads(within("leaderboard", "--throughput", "--format", "json").stdout)["rows"]
     assert [(r["system"], r["mode"]) for r in rows] == [("tiny-cnn", "inference")]
     assert within("verify", "rsbench-results").exit_code == 0
     accuracy = within("leaderboard")

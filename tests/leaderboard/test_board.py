@@ -143,7 +143,7 @@ def test_bytes_do_not_depend_on_order_or_time(tmp_path: Path) -> None:
     for render in (markdown.render, data.render_csv, data.render_json, lambda b: terminal.render(b, 120)):
         assert render(build(loaded)) == render(build(loaded[::-1]))
     assert "| 1      | a" in markdown.render(build(loaded))
-    assert json.loads(data.render_json(build(loaded)))[0]["mean"] == pytest.approx(0.9)
+    assert json.loads(data.render_json(build(loaded)))["rows"][0]["mean"] == pytest.approx(0.9)
 
 
 def test_formulas_in_names_are_harmless_in_csv(tmp_path: Path) -> None:

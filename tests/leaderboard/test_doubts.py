@@ -69,7 +69,7 @@ def test_unreadable_records_are_named_and_left_out(folder: Path) -> None:
     assert len(lines) == 2
     assert "cannot be read as a record" in next(line for line in lines if "two-s1" in line)
     assert "newer rsbench (schema 9)" in next(line for line in lines if "two-s0" in line)
-    assert [row["system"] for row in json.loads(done.stdout)] == ["one"]
+    assert [row["system"] for row in json.loads(done.stdout)["rows"]] == ["one"]
     refused = CliRunner().invoke(app(), ["verify", str(folder)])
     assert refused.exit_code == 1
     assert "newer rsbench" in refused.stderr
@@ -81,9 +81,9 @@ def test_two_versions_of_a_protocol_stay_apart_and_are_named(folder: Path) -> No
         record["plan"]["protocol"] |= {"version": "2", "fingerprint": "f" * 64}
         path.write_text(json.dumps(record))
     done = board(folder)
-    prints = {row["system"]: row["fingerprint"] for row in json.loads(done.stdout)}
+    prints = {row["system"]: row["fingerprint"] for row in json.loads(done.stdout)["rows"]}
     assert prints["two"] == "f" * 64 != prints["one"]
-    assert [row["rank"] for row in json.loads(done.stdout)] == [1, 1]
+    assert [row["rank"] for row in json.loads(done.stdout)["rows"]] == [1, 1]
     assert "stands for 2 fingerprints" in done.stderr
     assert "f" * 16 in done.stderr
 

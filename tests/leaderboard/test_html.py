@@ -98,7 +98,7 @@ def test_plots_are_drawn(board: Board) -> None:
 
 
 def test_bytes_do_not_depend_on_order_or_hash_seed(board: Board, tmp_path: Path) -> None:
-    folder = next(iter(board.records.values())).path.parent.parent
+    folder = board.records[0].path.parent.parent
     loaded = store.load_all([folder])
     assert html.render(build(loaded)) == html.render(build(loaded[::-1]))
     for name in ("board.html", "board.tex"):
@@ -128,7 +128,7 @@ def test_a_hundred_records_are_less_than_two_megabytes(tmp_path: Path, classes: 
 
 
 def test_links_to_records_are_near_and_relative(board: Board, tmp_path: Path) -> None:
-    folder = next(iter(board.records.values())).path.parent.parent
+    folder = board.records[0].path.parent.parent
     near = [t for t in Page(html.render(board, page=folder.parent / "boards" / "x.html")).all("href") if t[0] != "#"]
     assert len(near) == 8
     assert all(t.startswith(f"../{folder.name}/") and t.endswith("/record.json") for t in near)
@@ -155,7 +155,7 @@ def test_filters_by_tag(tmp_path: Path) -> None:
 def test_costs_of_two_machines_are_never_compared(tmp_path: Path) -> None:
     records = [made.record(name, 0.9, device=name) for name in ("A100", "H100")]
     board = made.board(tmp_path, *records)
-    parameters, seconds, _ = (pareto.points(board.tables[0], board.records, cost) for cost in pareto.COSTS)
+    parameters, seconds, _ = (pareto.points(board.tables[0], cost) for cost in pareto.COSTS)
     assert [len(p) for p in parameters.values()] == [2]
     assert sorted(machine.partition(",")[0] for machine in seconds) == ["A100", "H100"]
     assert "compare them by letter" in html.render(board)
@@ -164,7 +164,7 @@ def test_costs_of_two_machines_are_never_compared(tmp_path: Path) -> None:
 def test_the_frontier_is_what_nothing_betters(tmp_path: Path) -> None:
     figures = (("small", 0.70, 1), ("good", 0.95, 5), ("worse and larger", 0.90, 6), ("same size", 0.60, 1))
     board = made.board(tmp_path, *(made.record(n, a, params=p) for n, a, p in figures))
-    (found,) = pareto.points(board.tables[0], board.records, pareto.COSTS[0]).values()
+    (found,) = pareto.points(board.tables[0], pareto.COSTS[0]).values()
     best = pareto.frontier(found, pareto.COSTS[0], higher_is_better=True)
     assert [point.row.system for point in best] == ["small", "good"]
 
@@ -203,9 +203,9 @@ def test_samples_show_images_beside_what_was_said(name: str, tmp_path: Path) -> 
         external.save(f"system {number}", outcome, scored, stored.path, stored.manifest, protocol, folder)
     board = build(store.load_all([tmp_path / "out"]))
     (table,) = board.tables
-    samples = collect(table, board.records, tmp_path, 2)
+    samples = collect(table, tmp_path, 2)
     assert len(samples) == 2
-    assert [s.name for s in samples] == [s.name for s in collect(table, board.records, tmp_path, 2)]
+    assert [s.name for s in samples] == [s.name for s in collect(table, tmp_path, 2)]
     text = html.render(board, {table.fingerprint: samples})
     page = Page(text)
     assert [source[:22] for source in page.all("src")] == ["data:image/jpeg;base64"] * 2
@@ -214,15 +214,15 @@ def test_samples_show_images_beside_what_was_said(name: str, tmp_path: Path) -> 
         assert {one.text.partition(" 1")[0] for one in item.said} == set(said)
         assert set(item.references) <= set(page.text)
     assert not Page(html.render(board)).all("src")
-    for loaded in board.records.values():
+    for loaded in board.records:
         loaded.record["plan"]["dataset"]["fingerprint"] = "other"
     with pytest.raises(UserError, match="not those of the records"):
-        collect(table, board.records, tmp_path, 2)
+        collect(table, tmp_path, 2)
 
 
 def test_a_finished_run_leaves_a_page(board: Board, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "out" / PAGE
-    show([loaded.path for loaded in board.records.values()], page)
+    show([loaded.path for loaded in board.records], page)
     assert str(page) in capsys.readouterr().out
     assert not Page(page.read_text(encoding="utf-8")).all("src")
 

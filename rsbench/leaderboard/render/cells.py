@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.board import Board
+from rsbench.leaderboard.namesakes import system_labels
 from rsbench.leaderboard.reported import reported
 from rsbench.leaderboard.together import compare
 from rsbench.metrics.display import factor, shown
@@ -54,23 +56,33 @@ def score(value: float | None, table: Table) -> str:
     return shown(value, table.unit)
 
 
-def cells(row: Row, table: Table) -> list[str]:
-    """Return one text for each of :func:`columns`."""
+def body(table: Table, without: Collection[str] = ()) -> list[list[str]]:
+    """Return the texts of each row, one for each of :func:`columns`; no two rows read the same.
+
+    Args:
+        without: columns that will not be shown.
+    """
+    names = system_labels(table.rows, {"recipe", "division"} - {*without})
+    return [cells(row, name, table) for row, name in zip(table.rows, names, strict=True)]
+
+
+def cells(row: Row, name: str, table: Table) -> list[str]:
+    """Return one text for each of :func:`columns`; *name* is that of the system."""
     deviation = f" ± {score(row.deviation, table)}" if row.deviation is not None else ""
     interval = f"{score(row.interval[0], table)} - {score(row.interval[1], table)}" if row.interval else "-"
     place = str(row.rank) if row.rank is not None else "control" if row.control else "-"
     return [
         place,
-        row.system,
+        name,
         row.recipe if not row.control else "",
         row.division if not row.control else "",
         str(len(row.seeds)),
         score(row.mean, table) + deviation,
         interval,
-        *(shown(row.metrics.get(name), table.units[name]) for name in beside(table)),
+        *(shown(row.metrics.get(metric), table.units[metric]) for metric in beside(table)),
         f"{row.params / 1e6:.2f} M" if row.params else "-",
         f"{row.train_seconds:.0f}" if row.train_seconds is not None else "-",
-        "; ".join(row.flags),
+        "; ".join((*row.flags, *row.notes)),
     ]
 
 
@@ -95,19 +107,19 @@ def published(table: Table) -> list[str]:
 
 
 def closing(board: Board) -> list[str]:
-    """What is said after the tables: the runs that failed, and how to read a table."""
+    """What is said after the tables: the runs that failed, how to read a table, and where every record went."""
     lines = [
         f"Failed: {r.record['run_id']} ({error['stage']}): {error['message']}"
         for r in board.failures
         if (error := r.record["error"]) is not None
     ]
-    return [*lines, NOTE if board.tables else "No finished runs to rank."]
+    return [*lines, NOTE if board.tables else "No finished runs to rank.", board.census.sentence()]
 
 
 def reasons(row: Row) -> list[str]:
-    """The flags of a row, one text for each gate however many seeds failed it."""
+    """The flags and notes of a row, one text for each gate however many seeds failed it."""
     found: dict[str, list[str]] = {}
-    for flag in row.flags:
+    for flag in (*row.flags, *row.notes):
         name, _, detail = flag.partition(": ")
         found.setdefault(name, []).append(detail)
     return [f"{name}: {'; '.join(details)}" if any(details) else name for name, details in found.items()]

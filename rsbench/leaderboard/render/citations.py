@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from rsbench.errors import UserError
+from rsbench.leaderboard.aggregate import Row
 from rsbench.leaderboard.board import Board
 from rsbench.leaderboard.render.tex import escape
 from rsbench.registry import registry
@@ -27,7 +28,7 @@ def keys(board: Board) -> dict[str, str]:
     for table in board.tables:
         texts |= set(cited("dataset", table.dataset))
         for row in table.rows:
-            texts |= {source for name in models(row.run_ids, board) for source in cited("model", name)}
+            texts |= {source for name in models(row) for source in cited("model", name)}
     found: dict[str, str] = {}
     for text in sorted(texts):
         base, taken = _key(text), set(found.values())
@@ -40,9 +41,9 @@ def keys(board: Board) -> dict[str, str]:
     return found
 
 
-def models(run_ids: Iterable[str], board: Board) -> list[str]:
-    """Return the names of the models of some runs."""
-    return list(dict.fromkeys(board.records[r].record["plan"]["model"]["name"] for r in run_ids if r in board.records))
+def models(row: Row) -> list[str]:
+    """Return the names of the models of a row's runs."""
+    return list(dict.fromkeys(fact["plan"]["model"]["name"] for fact in row.facts))
 
 
 def cited(kind: str, name: str) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from rsbench.leaderboard.board import Board
+from rsbench.leaderboard.census import Census
 
 # A cell that starts with one of these is a formula to a spreadsheet; the last four are full-width forms of the first.
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -37,6 +38,7 @@ def rows(board: Board) -> list[dict[str, Any]]:
             "train_seconds": row.train_seconds,
             "eval_samples_per_s": row.eval_samples_per_s,
             "flags": "; ".join(row.flags),
+            "notes": "; ".join(row.notes),
             "run_ids": " ".join(row.run_ids),
         }
         for table in board.tables
@@ -45,8 +47,8 @@ def rows(board: Board) -> list[dict[str, Any]]:
 
 
 def render_json(board: Board) -> str:
-    """Return the rows as a JSON list."""
-    return json_of(rows(board))
+    """Return the rows as JSON, with where the records went."""
+    return json_of(rows(board), board.census)
 
 
 def render_csv(board: Board) -> str:
@@ -54,9 +56,9 @@ def render_csv(board: Board) -> str:
     return csv_of(rows(board))
 
 
-def json_of(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows as a JSON list."""
-    return json.dumps(rows, indent=1, allow_nan=False) + "\n"
+def json_of(rows: Sequence[Mapping[str, Any]], census: Census) -> str:
+    """Return rows and where the records went, as a JSON object of ``rows`` and ``records``."""
+    return json.dumps({"rows": rows, "records": census.to_dict()}, indent=1, allow_nan=False) + "\n"
 
 
 def csv_of(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 
 from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.board import Board
+from rsbench.leaderboard.namesakes import system_labels
 from rsbench.leaderboard.render.cells import NOTE, beside, published, reasons, score, together
 from rsbench.leaderboard.render.citations import bibliography, cited, keys, models
 from rsbench.leaderboard.render.tex import escape
@@ -28,8 +29,9 @@ FIT: Final = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 def render(board: Board, bib: str = "board") -> str:
     """Return the tables; *bib* is the name, without its ending, of the file that holds :func:`render_bib`."""
     found = keys(board)
-    parts = [HEAD.format(bib=bib).lstrip(), *(_Sheet(table, board, found).text() for table in board.tables)]
-    return "\n".join(parts if board.tables else [*parts, "% No finished runs to rank.\n"])
+    parts = [HEAD.format(bib=bib).lstrip(), *(_Sheet(table, found).text() for table in board.tables)]
+    none = [] if board.tables else ["% No finished runs to rank."]
+    return "\n".join([*parts, *none, f"% {' '.join(board.census.sentence().split())}\n"])
 
 
 def render_bib(board: Board) -> str:
@@ -39,10 +41,9 @@ def render_bib(board: Board) -> str:
 
 @dataclass
 class _Sheet:
-    """One table; ``found`` is source -> key, ``notes`` flag -> letter of those met so far."""
+    """One table of a board; ``found`` is source -> key, ``notes`` flag -> letter of those met so far."""
 
     table: Table
-    board: Board
     found: Mapping[str, str]
     notes: dict[str, str] = field(default_factory=dict)
 
@@ -61,10 +62,16 @@ class _Sheet:
         """What differs between systems has a column; what they share is in the caption."""
         return [name for name in ("recipe", "division") if len({getattr(row, name) for row in self.systems}) > 1]
 
+    @cached_property
+    def names(self) -> Mapping[int, str]:
+        """Row, by its ``id``, -> the name of its system; no two rows read the same."""
+        labels = system_labels(self.table.rows, self.varying)
+        return {id(row): label for row, label in zip(self.table.rows, labels, strict=True)}
+
     def text(self) -> str:
         """The whole table."""
         columns = self.columns()
-        long = any(len(row.system) > LONG for row in self.table.rows)
+        long = any(len(label) > LONG for label in self.names.values())
         kind = "table*" if long or len(columns) > NARROW else "table"
         name = r"p{0.3\linewidth}" if long else "l"
         parts = [
@@ -115,12 +122,13 @@ class _Sheet:
 
     def name(self, row: Row) -> str:
         """The system with its citation and the letters of its notes."""
-        text = escape(row.system)
-        if len(row.system) > LONG:
+        label = self.names[id(row)]
+        text = escape(label)
+        if len(label) > LONG:
             text = r"\raggedright " + text.replace(r"\_", r"\_\allowbreak{}")
         marks = [self.notes.setdefault(flag, _letter(len(self.notes))) for flag in reasons(row)]
         mark = rf"\textsuperscript{{{','.join(marks)}}}" if marks else ""
-        used = [text for name in models(row.run_ids, self.board) for text in cited("model", name)]
+        used = [text for name in models(row) for text in cited("model", name)]
         return text + self.cite(used) + mark
 
     def cite(self, sources: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from rsbench.leaderboard.board import Board
-from rsbench.leaderboard.render.cells import cells, closing, columns, published, title, together
+from rsbench.leaderboard.render.cells import body, closing, columns, published, title, together
 
 
 def render(board: Board, problems: Sequence[str] = ()) -> str:
@@ -15,7 +15,7 @@ def render(board: Board, problems: Sequence[str] = ()) -> str:
 
     parts = [f"<p>{escape(problem)}</p>" for problem in problems]
     for table in board.tables:
-        rows = [cells(row, table) for row in table.rows]
+        rows = body(table)
         used = [i for i, _ in enumerate(columns(table)) if any(row[i] not in ("", "-") for row in rows)]
         names = [columns(table)[i] for i in used]
         shown = tabulate([[row[i] for i in used] for row in rows], names, tablefmt="html", disable_numparse=True)

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
+from rsbench.leaderboard.census import Census
 from rsbench.leaderboard.render.data import csv_of, json_of
 
-Board = TypeVar("Board")
+
+class Counted(Protocol):
+    """A board that says where the records went."""
+
+    @property
+    def census(self) -> Census:
+        """The counts."""
+
+
+Board = TypeVar("Board", bound=Counted)
 Draw = Callable[[Board], str]
 
 FOLDED: Final = 24  # characters to which a column of words may be folded without harm
@@ -36,6 +46,17 @@ class Sheet:
         return sum(words) + 3 * len(words) + 1
 
 
+def fitting(draw: Callable[[Sequence[str]], Sheet], dropped: Sequence[str], room: int) -> Sheet:
+    """Return a table with as many of its columns as a terminal of *room* characters has place for.
+
+    Args:
+        draw: returns the table without the columns of these names.
+        dropped: columns that may be left out, the first of them first.
+    """
+    tried = (draw(dropped[:k]) for k in range(len(dropped)))
+    return next((made for made in tried if made.width <= room), draw(dropped))
+
+
 def formats(
     terminal: Draw[Board], markdown: Draw[Board], flat: Callable[[Board], Sequence[dict[str, Any]]]
 ) -> dict[str, Draw[Board]]:
@@ -45,7 +66,7 @@ def formats(
         "terminal": terminal,
         "markdown": markdown,
         "csv": lambda board: csv_of(flat(board)),
-        "json": lambda board: json_of(flat(board)),
+        "json": lambda board: json_of(flat(board), board.census),
     }
 
 

@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
+from rsbench.leaderboard.aggregate import Table
 from rsbench.leaderboard.board import Board
-from rsbench.leaderboard.render.cells import BESIDE, cells, closing, columns, published, title, together
+from rsbench.leaderboard.render import sheet
+from rsbench.leaderboard.render.cells import BESIDE, body, closing, columns, published, title, together
+from rsbench.leaderboard.render.sheet import Sheet
 
-WIDE: Final = 110
-# In narrow terminals; the other formats have them.
-DROPPED: Final = (*(name for names in BESIDE.values() for name in names), "recipe", "division", "params", "train s")
+LEFT: Final = ("rank", "system", "recipe", "division", "note")
+# One after another, until the others fit into the terminal; the other formats have them.
+DROPPED: Final = (*(name for names in BESIDE.values() for name in names), "train s", "params", "division", "recipe")
 
 
 def render(board: Board, width: int | None = None) -> str:
     """Return the board as text with tables drawn by rich; *width* columns, the terminal's if ``None``."""
-    from io import StringIO
 
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
+    def sheets(room: int) -> list[Sheet]:
+        return [sheet.fitting(partial(_drawn, table), DROPPED, room) for table in board.tables]
 
-    stream = StringIO()
-    console = Console(file=stream, width=width or max(Console().width, 80), highlight=False)
-    for table in board.tables:
-        rows = [cells(row, table) for row in table.rows]
-        names = columns(table)
-        used = [i for i, _ in enumerate(names) if any(r[i] not in ("", "-") for r in rows)]
-        if console.width < WIDE:
-            used = [i for i in used if names[i] not in DROPPED]
-        drawn = RichTable(title=title(table), title_justify="left")
-        for i in used:
-            left = names[i] in ("rank", "system", "recipe", "division", "95 % interval", "note")
-            wraps = names[i] in ("system", "note")
-            drawn.add_column(names[i], justify="left" if left else "right", overflow="fold", no_wrap=not wraps)
-        for texts in rows:
-            drawn.add_row(*(Text(texts[i]) for i in used))
-        console.print(drawn)
-        for line in (*together(table), *published(table)):
-            console.print(Text(line))
-    for line in closing(board):
-        console.print(Text(line))
-    return stream.getvalue()
+    return sheet.terminal(sheets, "\n".join(closing(board)), width)
+
+
+def _drawn(table: Table, without: Sequence[str]) -> Sheet:
+    """A table without the columns of these names, and without those in which no row says anything."""
+    names, rows = columns(table), body(table, without)
+    used = [i for i, name in enumerate(names) if name not in without and any(r[i] not in ("", "-") for r in rows)]
+    texts = [[row[i] for i in used] for row in rows]
+    return Sheet(title(table), [names[i] for i in used], texts, LEFT, (*together(table), *published(table)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from rsbench.leaderboard.namesakes import system_labels
 from rsbench.leaderboard.render import sheet
 from rsbench.leaderboard.render.sheet import Sheet
 from rsbench.leaderboard.throughput import SpeedBoard, SpeedRow, SpeedTable
@@ -39,10 +40,10 @@ NOTE: Final = (
 EMPTY: Final = "No finished throughput measurements."
 
 
-def cells(row: SpeedRow) -> list[str]:
-    """Return one text for each of :data:`COLUMNS`."""
+def cells(row: SpeedRow, name: str) -> list[str]:
+    """Return one text for each of :data:`COLUMNS`; *name* is that of the system."""
     return [
-        row.system,
+        name,
         number(row.samples_per_s),
         f"{100 * (row.high - row.low) / row.samples_per_s:.1f} %",
         str(row.batch),
@@ -69,7 +70,7 @@ def number(value: float) -> str:
 
 def used(table: SpeedTable, dropped: Sequence[str] = ()) -> tuple[list[str], list[list[str]]]:
     """Return headings and rows without the columns that are *dropped* or in which nothing is known."""
-    rows = [cells(row) for row in table.rows]
+    rows = [cells(row, label) for row, label in zip(table.rows, system_labels(table.rows), strict=True)]
     kept = [i for i, name in enumerate(COLUMNS) if name not in dropped and any(r[i] != "-" for r in rows)]
     return [COLUMNS[i] for i in kept], [[r[i] for i in kept] for r in rows]
 
@@ -80,12 +81,13 @@ def terminal(board: SpeedBoard, width: int | None = None) -> str:
     def sheets(columns: int) -> list[Sheet]:
         return [_sheet(table, DROPPED if columns < WIDE else ()) for table in board.tables]
 
-    return sheet.terminal(sheets, NOTE if board.tables else EMPTY, width)
+    return sheet.terminal(sheets, closing(board), width)
 
 
 def _sheet(table: SpeedTable, dropped: Sequence[str]) -> Sheet:
     """A table with its flags in lines below: there is no room beside it."""
-    lines = [f"{row.system}: {flags(row)}" for row in table.rows if flags(row)]
+    labels = system_labels(table.rows)
+    lines = [f"{label}: {flags(row)}" for row, label in zip(table.rows, labels, strict=True) if flags(row)]
     return Sheet(table.title, *used(table, dropped), LEFT, lines)
 
 
@@ -96,7 +98,12 @@ def markdown(board: SpeedBoard) -> str:
         names, rows = used(table)
         rows = [[*texts, flags(row)] for texts, row in zip(rows, table.rows, strict=True)]
         sheets.append(Sheet(table.title, [*names, FLAGS], rows, LEFT))
-    return sheet.markdown("Throughput", sheets, NOTE if board.tables else EMPTY)
+    return sheet.markdown("Throughput", sheets, closing(board))
+
+
+def closing(board: SpeedBoard) -> str:
+    """Return what follows the tables."""
+    return f"{NOTE if board.tables else EMPTY}\n\n{board.census.sentence()}"
 
 
 def flat(board: SpeedBoard) -> list[dict[str, Any]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
+from rsbench.leaderboard.namesakes import system_labels
 from rsbench.leaderboard.render import sheet
 from rsbench.leaderboard.render.sheet import Sheet
 from rsbench.leaderboard.render.throughput import number
@@ -58,32 +60,32 @@ def _number(value: float | None) -> str:
 
 def drawn(table: PaceTable, dropped: Sequence[str] = (), lines: Sequence[str] = ()) -> Sheet:
     """Return a table without the columns that are *dropped* or in which nothing is known; those of seconds stay."""
-    rows = [cells(row) for row in table.rows]
+    labels = system_labels(table.rows, {"recipe", "division"} - {*dropped})
+    rows = [cells(row) | {"system": label} for row, label in zip(table.rows, labels, strict=True)]
     kinds = {name: name.partition(TO)[0] for name in rows[0]}
     names = [name for name, kind in kinds.items() if kind == SECONDS or any(texts[name] for texts in rows)]
     names = [name for name in names if kinds[name] not in dropped]
     return Sheet(table.title, names, [[texts[name] for name in names] for texts in rows], LEFT, lines)
 
 
-def _fitting(table: PaceTable, columns: int) -> Sheet:
-    """The table with as much of it as a terminal has room for."""
-    tried = (drawn(table, DROPPED[:k]) for k in range(len(DROPPED)))
-    return next((made for made in tried if made.width <= columns), drawn(table, DROPPED))
-
-
 def terminal(board: PaceBoard, width: int | None = None) -> str:
     """Return the board as text with tables drawn by rich; *width* columns, the terminal's if ``None``."""
 
-    def sheets(columns: int) -> list[Sheet]:
-        return [_fitting(table, columns) for table in board.tables]
+    def sheets(room: int) -> list[Sheet]:
+        return [sheet.fitting(partial(drawn, table), DROPPED, room) for table in board.tables]
 
-    return sheet.terminal(sheets, NOTE if board.tables else EMPTY, width)
+    return sheet.terminal(sheets, closing(board), width)
 
 
 def markdown(board: PaceBoard) -> str:
     """Return the board as Markdown."""
     sheets = [drawn(t, lines=[f"Protocol fingerprint `{t.fingerprint[:16]}`."]) for t in board.tables]
-    return sheet.markdown("Time to accuracy", sheets, NOTE if board.tables else EMPTY)
+    return sheet.markdown("Time to accuracy", sheets, closing(board))
+
+
+def closing(board: PaceBoard) -> str:
+    """Return what follows the tables."""
+    return f"{NOTE if board.tables else EMPTY}\n\n{board.census.sentence()}"
 
 
 def flat(board: PaceBoard) -> list[dict[str, Any]]:

@@ -87,7 +87,7 @@ def _draw(lines: Sequence[tuple[Series, Steps]], title: str) -> Markup:
 
 def _line(one: Series, corners: Steps) -> list[Markup]:
     """Steps that end in the system's mark."""
-    name = one.row.system
+    name = one.label
     drawn = [mark(one.colour, *corners[-1], title=name, series=one.id)]
     if len(corners) > 1:
         steps = polyline(staircase(corners))

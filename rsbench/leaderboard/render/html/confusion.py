@@ -45,7 +45,7 @@ def draw(one: Series) -> Markup | None:
     ]
     if len(part) <= NUMBERED:
         parts += _numbers(part, size)
-    label = f"confusion matrix of {one.row.system}, {len(part)} classes, rows are true"
+    label = f"confusion matrix of {one.label}, {len(part)} classes, rows are true"
     return drawing(LABELS + SIDE + 4, LABELS + SIDE + 4, *parts, label=label, class_="plot matrix")
 
 

@@ -38,7 +38,7 @@ def figures(series: Sequence[Series]) -> list[Figure]:
 def losses(one: Series) -> Markup | None:
     """Return training loss (solid) and validation loss (dashed) of one system, or ``None`` without a curve."""
     solid, dashed = _lines([one], "train_loss", 1.0), _lines([one], "val_loss", 1.0)
-    return _draw(solid, f"training and validation loss of {one.row.system}", dashed) if solid else None
+    return _draw(solid, f"training and validation loss of {one.label}", dashed) if solid else None
 
 
 def _lines(series: Sequence[Series], key: str, times: float) -> list[Line]:
@@ -73,6 +73,6 @@ def _draw(lines: Sequence[Line], title: str, dashed: Sequence[Line] = ()) -> Mar
 def _line(one: Series, corners: list[tuple[float, float]], class_: str) -> Markup:
     """A line, or a mark where there is one point."""
     if len(corners) == 1:
-        return mark(one.colour, *corners[0], title=one.row.system, series=one.id)
-    title = element("title", one.row.system)
+        return mark(one.colour, *corners[0], title=one.label, series=one.id)
+    title = element("title", one.label)
     return element("path", title, class_=f"{class_} {colour_class(one.colour)}", d=polyline(corners), data_s=one.id)

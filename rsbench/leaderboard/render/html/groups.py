@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
+from rsbench.leaderboard.installed import parts_of
 from rsbench.leaderboard.render.html.frame import Frame
 from rsbench.leaderboard.render.html.series import Figure, Series
 from rsbench.leaderboard.render.html.svg import Scale, element, mark, number, short
 
-HEADINGS: Final = {"class": "class", "question_type": "question type"}
 STEP: Final = 19  # pixels of a group
 
 
@@ -28,12 +28,12 @@ class Group:
 
 
 def groups(records: Sequence[dict[str, Any]]) -> tuple[str, list[Group]]:
-    """Return what the groups are (a key of :data:`HEADINGS`, or empty) and the figures of each."""
-    for key in HEADINGS:
-        if records and all(key in record["by_group"] for record in records):
-            tables = [record["by_group"][key] for record in records]
-            return key, [_group(name, [t[name] for t in tables]) for name in tables[0]]
-    return "", []
+    """Return what the groups are, such as ``class``, and the figures of each; empty where the task keeps none."""
+    parts = parts_of(records[0]) if records else None
+    if parts is None or not all(parts.key in record["by_group"] for record in records):
+        return "", []
+    tables = [record["by_group"][parts.key] for record in records]
+    return parts.key, [_group(name, [t[name] for t in tables]) for name in tables[0]]
 
 
 def _group(name: str, entries: Sequence[dict[str, Any]]) -> Group:
@@ -64,10 +64,11 @@ def figure(series: Sequence[Series]) -> Figure | None:
         for k, name in enumerate(names):
             value = accuracy.get(name)
             if value is not None:
-                title = f"{one.row.system}, {name}: {100 * value:.1f} %"
+                title = f"{one.label}, {name}: {100 * value:.1f} %"
                 parts.append(mark(one.colour, x(100 * value), _height(frame, k), title=title, series=one.id))
-    label = f"accuracy by {HEADINGS[key]} of {len(found)} systems"
-    return Figure(f"Accuracy by {HEADINGS[key]} (%)", frame.drawing(parts, label))
+    kind = key.replace("_", " ")
+    label = f"accuracy by {kind} of {len(found)} systems"
+    return Figure(f"Accuracy by {kind} (%)", frame.drawing(parts, label))
 
 
 def _height(frame: Frame, k: int) -> float:

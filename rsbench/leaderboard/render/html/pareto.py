@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
@@ -13,14 +13,13 @@ from rsbench.leaderboard.render.html.frame import Frame
 from rsbench.leaderboard.render.html.series import Figure, Series
 from rsbench.leaderboard.render.html.svg import Scale, colour_class, element, mark, number, polyline, short, staircase
 from rsbench.metrics.display import factor
-from rsbench.records.store import LoadedRecord
 
 
-def figures(table: Table, series: Sequence[Series], records: Mapping[str, LoadedRecord]) -> list[Figure]:
+def figures(table: Table, series: Sequence[Series]) -> list[Figure]:
     """Return a plot for each cost and, where it is measured, each machine."""
     made = []
     for cost in COSTS:
-        for machine, found in points(table, records, cost).items():
+        for machine, found in points(table, cost).items():
             title = f"{table.primary} and {cost.title}"
             made.append(Figure(title, _draw(table, series, cost, found), f"Measured on {machine}." if machine else ""))
     return made
@@ -66,5 +65,5 @@ def _point(table: Table, one: Series, x: float, y: Scale, cost: float) -> list[M
         low, high = (number(y(times * v)) for v in one.row.interval)
         line = f"M{number(x)} {low}V{high}"
         parts.append(element("path", class_=f"bar {colour_class(one.colour)}", d=line, data_s=one.id))
-    title = f"{one.row.system}: {score(one.row.mean, table)}, {short(cost)}"
+    title = f"{one.label}: {score(one.row.mean, table)}, {short(cost)}"
     return [*parts, mark(one.colour, x, y(times * one.row.mean), title=title, series=one.id)]

@@ -62,7 +62,7 @@ def draw(one: Series) -> Markup | None:
         element("path", class_="share", d="".join(share)),
     ]
     n = sum(b.count for b in found)
-    return frame.drawing(parts, f"accuracy of {one.row.system} by confidence, {n} predictions in {len(found)} bins")
+    return frame.drawing(parts, f"accuracy of {one.label} by confidence, {n} predictions in {len(found)} bins")
 
 
 def _box(left: float, right: float, top: float, bottom: float) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
 from rsbench.leaderboard.aggregate import Row, Table
+from rsbench.leaderboard.namesakes import system_labels
 from rsbench.leaderboard.render.html.svg import COLOURS, drawing, mark
 from rsbench.records.store import LoadedRecord
 
@@ -19,10 +19,12 @@ class Series:
 
     The first rows have a colour, ranked ones before flagged ones, controls never.
 
-    ``records``: those of its seeds, in order.
+    ``label``: the name of the system, which no other row has.  ``records``: those of its seeds, in order; none where
+    they hold something that cannot be drawn.
     """
 
     row: Row
+    label: str
     id: str
     colour: int | None
     records: tuple[LoadedRecord, ...]
@@ -35,12 +37,12 @@ class Series:
     @property
     def name(self) -> str:
         """The system without its options."""
-        return self.row.system.partition(" ")[0]
+        return self.label.partition(" ")[0]
 
     @property
     def options(self) -> str:
-        """The options that are not the default, and what it was trained with."""
-        return self.row.system.partition(" ")[2]
+        """The options that are not the default, and what tells it from a row that would read the same."""
+        return self.label.partition(" ")[2]
 
     @property
     def swatch(self) -> Markup:
@@ -57,11 +59,12 @@ class Figure:
     caption: str = ""
 
 
-def series_of(table: Table, records: Mapping[str, LoadedRecord], number: int) -> list[Series]:
+def series_of(table: Table, number: int) -> list[Series]:
     """Return the series of the table with this *number* on the page, in the order of its rows."""
     of_systems = sorted((row for row in table.rows if not row.control), key=lambda row: row.rank is None)
     colours = {id(row): colour for colour, row in enumerate(of_systems[:COLOURS])}
+    labels = system_labels(table.rows)
     return [
-        Series(row, f"t{number}r{place}", colours.get(id(row)), tuple(records[r] for r in row.run_ids if r in records))
-        for place, row in enumerate(table.rows)
+        Series(row, label, f"t{number}r{place}", colours.get(id(row)), row.records)
+        for place, (row, label) in enumerate(zip(table.rows, labels, strict=True))
     ]

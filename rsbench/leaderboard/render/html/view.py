@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from markupsafe import Markup
 
@@ -22,6 +22,9 @@ from rsbench.leaderboard.render.html.svg import rounded
 from rsbench.leaderboard.samples import Sample
 from rsbench.metrics.display import factor, shown
 from rsbench.records.store import LoadedRecord
+
+UNDRAWN: Final = "its records hold what cannot be drawn"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class System:
     figures: list[Figure]
     groups: tuple[str, list[groups.Group]]
     mistakes: list[str]
-    said: Mapping[str, Any]
+    said: list[str]
     records: list[dict[str, Any]]
 
 
@@ -84,25 +87,59 @@ def sections(board: Board, samples: Mapping[str, Sequence[Sample]], page: Path |
     """
     anchors = _anchors(board)
     return [
-        _section(board, table, k, samples.get(table.fingerprint, ()), page, anchors)
-        for k, table in enumerate(board.tables)
+        _section(table, k, samples.get(table.fingerprint, ()), page, anchors) for k, table in enumerate(board.tables)
     ]
 
 
-def _anchors(board: Board) -> dict[str, str]:
-    """Run id -> the id of its place on the page, unique and of harmless characters."""
-    found: dict[str, str] = {}
-    for run_id in sorted(board.records):
-        base = "run-" + re.sub(r"[^A-Za-z0-9._-]+", "-", run_id)
-        taken = set(found.values())
-        found[run_id] = next(a for a in (base, *(f"{base}-{k}" for k in range(len(taken) + 1))) if a not in taken)
+def _anchors(board: Board) -> dict[int, str]:
+    """Record, by its ``id``, -> the id of its place on the page, unique and of harmless characters."""
+    found: dict[int, str] = {}
+    taken: dict[str, int] = {}
+    for loaded in sorted(board.records, key=lambda r: r.record["run_id"]):
+        base = "run-" + re.sub(r"[^A-Za-z0-9._-]+", "-", loaded.record["run_id"])
+        anchor = base
+        while anchor in taken:
+            taken[base] += 1
+            anchor = f"{base}-{taken[base]}"
+        taken[anchor] = -1
+        found[id(loaded.record)] = anchor
     return found
 
 
 def _section(
-    board: Board, table: Table, number: int, samples: Sequence[Sample], page: Path | None, anchors: Mapping[str, str]
+    table: Table, number: int, samples: Sequence[Sample], page: Path | None, anchors: Mapping[int, str]
 ) -> Section:
-    series = series_of(table, board.records, number)
+    """A table's section; a row whose records hold what cannot be drawn stands there without them."""
+    series = series_of(table, number)
+    bare = [replace(one, records=()) for one in series]
+
+    def alone(one: Series) -> Section:
+        return _filled(replace(table, rows=[one.row]), number, [one], (), page, anchors)
+
+    def whole(shown: Sequence[Series]) -> Section:
+        return _filled(table, number, shown, samples, page, anchors)
+
+    made = _attempt(whole, series)
+    if made is None:
+        made = _attempt(whole, [one if _attempt(alone, one) else less for one, less in zip(series, bare, strict=True)])
+    return made or whole(bare)
+
+
+def _attempt(fill: Callable[[T], Section], drawn: T) -> Section | None:
+    try:
+        return fill(drawn)
+    except Exception:  # of a foreign record: anything
+        return None
+
+
+def _filled(
+    table: Table,
+    number: int,
+    series: Sequence[Series],
+    samples: Sequence[Sample],
+    page: Path | None,
+    anchors: Mapping[int, str],
+) -> Section:
     machines = _machines(series)
     scale = forest.axis(table)
     shared = Counter(row.rank for row in table.rows if row.rank is not None)
@@ -118,7 +155,7 @@ def _section(
         published=published(table),
         machines=[f"{letter}: {name}" for name, letter in machines.items()] if len(machines) > 1 else [*machines],
         figures=[*curves.figures(series), *budget.figures(series), *([by_group] if by_group else [])],
-        frontiers=pareto.figures(table, series, board.records),
+        frontiers=pareto.figures(table, series),
         samples=[_sample(sample, series) for sample in samples],
         names=confusion.names(series),
     )
@@ -137,21 +174,21 @@ def _system(
     machines: Mapping[str, str],
     scale: Any,
     page: Path | None,
-    anchors: Mapping[str, str],
+    anchors: Mapping[int, str],
 ) -> System:
     row = one.row
     tags = tuple(one.facts[0]["plan"]["model"].get("tags", ())) if one.records else ()
     kind = "control" if row.control else "flagged" if row.rank is None else "ranked"
     place = "\N{EN DASH}" if row.rank is None else f"{row.rank}{'=' * (shared[row.rank] > 1)}"
     records = [_record(loaded, table, page, anchors) for loaded in one.records]
-    words = " ".join((row.system, row.recipe, row.division, table.task, table.dataset, table.protocol, *tags))
+    words = " ".join((one.label, row.recipe, row.division, table.task, table.dataset, table.protocol, *tags))
     return System(
         series=one,
         place=place,
         kind=kind,
         tags=tags,
         by=_by(row, tags),
-        notes=reasons(row),
+        notes=reasons(row) + ([] if one.records else [UNDRAWN]),
         cells=_cells(one, table, machines),
         forest=forest.draw(one, table, scale),
         target=records[0]["id"] if len(records) == 1 else f"s-{one.id}",
@@ -159,7 +196,7 @@ def _system(
         figures=_figures(one),
         groups=groups.groups(one.facts),
         mistakes=confusion.commonest(one),
-        said={k: v for f in one.facts[:1] for k, v in f["by_group"].items() if k in ("captions", "answers")},
+        said=[*_said(one.facts[0]["by_group"])] if one.records else [],
         records=records,
     )
 
@@ -209,10 +246,23 @@ def _figures(one: Series) -> list[Figure]:
     return [Figure(title, drawing) for title, drawing in drawn if drawing is not None]
 
 
-def _record(loaded: LoadedRecord, table: Table, page: Path | None, anchors: Mapping[str, str]) -> dict[str, Any]:
+def _said(by_group: Mapping[str, Any]) -> Iterator[str]:
+    """What is kept of texts: how varied captions are, which answers were given."""
+    captions, answers = by_group.get("captions"), by_group.get("answers")
+    if captions:
+        words = "?" if captions["mean_words"] is None else f"{captions['mean_words']:.1f}"
+        yield (
+            f"First seed: {captions['n']} captions, {captions['distinct']} of them distinct, {words} words on average, "
+            f"{captions['empty']} empty."
+        )
+    if answers:
+        yield f"Answers given (first seed): {', '.join(f'{answer} {n}' for answer, n in answers.items())}."
+
+
+def _record(loaded: LoadedRecord, table: Table, page: Path | None, anchors: Mapping[int, str]) -> dict[str, Any]:
     record = loaded.record
     return {
-        "id": anchors[record["run_id"]],
+        "id": anchors[id(record)],
         "run_id": record["run_id"],
         "seed": record["plan"]["seed"],
         "score": score(record["metrics"][table.primary]["value"], table),
@@ -220,7 +270,7 @@ def _record(loaded: LoadedRecord, table: Table, page: Path | None, anchors: Mapp
         "link": details.link(loaded, page),
         "basis": details.basis(record),
         "metrics": details.metrics(record),
-        "checks": record["checks"],
+        "checks": [{"detail": "", **check} for check in record["checks"]],
         "facts": details.facts(record),
     }
 

@@ -1,0 +1,74 @@
+"""Whether what a record was made with is installed, and what is known of its metrics where it need not be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rsbench.errors import UserError
+from rsbench.leaderboard.census import NOT_INSTALLED, LeftOut
+from rsbench.registry import registry
+from rsbench.specs import MetricSpec
+from rsbench.tasks.kinds import Parts, kind_of
+
+EXTERNAL: Final = "external"
+
+
+def is_reported(record: Mapping[str, Any]) -> bool:
+    """Whether a result is known from a report alone, so that nothing needs to be, or could be, computed again."""
+    return record["plan"]["division"] == EXTERNAL and "predictions" not in record["artifacts"]
+
+
+def check_installed(record: Mapping[str, Any]) -> None:
+    """Check that what a record was made with is here.
+
+    Raises:
+        LeftOut: its task or a metric is not.
+    """
+    if is_reported(record):
+        return
+    plan = record["plan"]
+    missing = [] if _known("task", plan["task"]) else [f"task '{plan['task']}'"]
+    missing += [
+        f"metric '{m}'" for m in sorted({*plan["protocol"]["metrics"], *record["metrics"]}) if not _known("metric", m)
+    ]
+    if missing:
+        ours = {origin.distribution for origin in registry().plugins.values()}
+        other = plan["model"].get("distribution")
+        install = other if other and other not in ours else None
+        which = "is" if len(missing) == 1 else "are"
+        what = f"{' and '.join(missing)} {which} not installed; install {install or 'the plugin that has it'}"
+        raise LeftOut(NOT_INSTALLED, what, install)
+
+
+def _known(kind: str, name: str) -> bool:
+    try:
+        kind_of(name) if kind == "task" else registry().get(kind, name)
+    except UserError:
+        return False
+    return True
+
+
+def parts_of(record: Mapping[str, Any]) -> Parts | None:
+    """Return what groups of samples a record's task keeps; ``None`` where it keeps none, or is not known here."""
+    return None if is_reported(record) else kind_of(record["plan"]["task"]).parts
+
+
+def metric_spec(name: str, record: Mapping[str, Any]) -> MetricSpec:
+    """Return the spec of a metric; of one that is not installed, what the record of a reported result says of it.
+
+    Raises:
+        UserError: it is not installed, and the result is not a reported one.
+    """
+    if is_reported(record) and not _known("metric", name):
+        entry = record["metrics"][name]
+        return MetricSpec(
+            name=name,
+            summary="As reported.",
+            factory="",
+            version=entry["version"],
+            higher_is_better=entry["higher_is_better"],
+            range=(None, None),
+            unit=entry["unit"],
+        )
+    return registry().get("metric", name)
