@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rsbench import __version__, execution, scale
-from rsbench.data import manifest
+from rsbench.data import integrity, manifest
 from rsbench.data.location import data_root
 from rsbench.errors import UserError, UserErrors
 from rsbench.recipes import attempt, resolve_options, resolve_recipe
@@ -159,7 +159,7 @@ def _setting(request: RunRequest, problems: list[str]) -> _Setting | None:
         return None
     protocol = attempt(problems, lambda: choose_protocol(dataset, request.protocol))
     root = data_root(request.data_root)
-    stored = attempt(problems, lambda: manifest.require(root, dataset))
+    stored = attempt(problems, lambda: integrity.require(root, dataset))
     if protocol is None or stored is None:
         return None
     store = manifest.store_path(root, dataset)
@@ -237,7 +237,7 @@ def splits_summary(store: Path, stored: Mapping[str, Any], protocol: ProtocolSpe
     from rsbench.data import splits
     from rsbench.data.store import PreparedStore
 
-    split = splits.resolve(PreparedStore(store), protocol)
+    split = splits.resolve(PreparedStore.open(store), protocol)
     return {"sizes": split.sizes, "sha256": split.sha256}
 
 

@@ -6,12 +6,14 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rsbench.cli import complete, lazy
+from rsbench.errors import UserError
 from rsbench.registry import registry
 
 Name = Annotated[str, typer.Argument(help="Dataset.", autocompletion=complete.names("dataset"))]
@@ -86,20 +88,36 @@ def prepare(
 
 
 def verify(name: Name, data_root: Root = None) -> None:
-    """Check a prepared dataset against the hashes taken when it was prepared.
+    """Check a prepared dataset against the hashes taken when it was prepared, and its splits against its protocols.
 
     Example: rsbench data verify eurosat
     """
-    from rsbench.data import location
-    from rsbench.data import store as stores
+    from rsbench.data import integrity, location
+    from rsbench.data.manifest import require, store_path
 
-    found = stores.find(location.data_root(data_root), registry().get("dataset", name))
-    wrong = stores.verify(found)
+    spec, root = registry().get("dataset", name), location.data_root(data_root)
+    found, path = require(root, spec), store_path(root, spec)
+    wrong = integrity.verify(path) or _wrong_splits(path, name)
     for line in wrong:
         typer.echo(f"{name}: {line}", err=True)
     if wrong:
         raise typer.Exit(1)
-    typer.echo(f"{name}: {found.manifest['images']} images are as prepared ({found.manifest['fingerprint'][:16]})")
+    typer.echo(f"{name}: {found['images']} images are as prepared ({found['fingerprint'][:16]})")
+
+
+def _wrong_splits(path: Path, dataset: str) -> list[str]:
+    from rsbench.data import splits
+    from rsbench.data.manifest import split_path
+    from rsbench.data.store import PreparedStore
+
+    store, wrong = PreparedStore(path), []
+    for protocol in registry().specs("protocol").values():
+        if fnmatchcase(dataset, protocol.dataset) and split_path(path, protocol).exists():
+            try:
+                splits.check(store, protocol)
+            except UserError as error:
+                wrong.append(str(error))
+    return wrong
 
 
 def audit(

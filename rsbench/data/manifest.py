@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from rsbench.errors import NotPrepared
+from rsbench.files import write_atomically
 from rsbench.specs import DatasetSpec, ProtocolSpec, to_jsonable
 
 SCHEMA: Final = "rsbench.store/1"
@@ -14,6 +17,7 @@ MANIFEST: Final = "manifest.json"
 SAMPLES: Final = "samples.json"
 IMAGES: Final = "images.npy"
 COMPLETE: Final = "complete"
+CHECKED: Final = "checked.json"  # what was found whole, and in which state; may be deleted at any time
 
 
 def store_path(root: Path, spec: DatasetSpec) -> Path:
@@ -24,8 +28,8 @@ def store_path(root: Path, spec: DatasetSpec) -> Path:
 def is_complete(path: Path) -> bool:
     """Whether *path* holds a finished preparation: the marker is written last and names the fingerprint."""
     try:
-        return (path / COMPLETE).read_text().strip() == read(path)["fingerprint"]
-    except (OSError, ValueError, KeyError):
+        return (path / COMPLETE).read_text().split()[0] == read(path)["fingerprint"]
+    except (OSError, ValueError, LookupError):
         return False
 
 
@@ -50,9 +54,21 @@ def require(root: Path, spec: DatasetSpec) -> dict[str, Any]:
     return read(path)
 
 
-def split_summary(path: Path, fingerprint: str, protocol: ProtocolSpec) -> dict[str, Any] | None:
-    """Return ``{"sizes", "sha256"}`` of a split that has been computed before on the same data, else ``None``."""
-    return read_split(split_path(path, protocol), split_key(fingerprint, protocol))
+def split_summary(store: Path, fingerprint: str, protocol: ProtocolSpec) -> dict[str, Any] | None:
+    """Return :func:`kept_split` if its files are as they were when the split was computed or checked, else ``None``."""
+    with suppress(OSError):
+        if is_noted(store, protocol.name, split_state(store, protocol)):
+            return kept_split(store, fingerprint, protocol)
+    return None
+
+
+def kept_split(store: Path, fingerprint: str, protocol: ProtocolSpec) -> dict[str, Any] | None:
+    """Return ``{"sizes", "sha256"}`` of a split that is kept of the same data and protocol, unchecked; or ``None``."""
+    try:
+        found = json.loads(split_path(store, protocol).read_text())
+    except (OSError, ValueError):
+        return None
+    return found if found.get("key") == split_key(fingerprint, protocol) else None
 
 
 def split_path(store: Path, protocol: ProtocolSpec) -> Path:
@@ -65,10 +81,30 @@ def split_key(fingerprint: str, protocol: ProtocolSpec) -> list[Any]:
     return [fingerprint, protocol.name, protocol.version, protocol.split, to_jsonable(protocol.split_options)]
 
 
-def read_split(path: Path, key: list[Any]) -> dict[str, Any] | None:
-    """Return a kept split's summary if it has the right key."""
+def split_state(store: Path, protocol: ProtocolSpec) -> str:
+    """Return SHA-256 of a kept split's two files.
+
+    Raises:
+        OSError: there are none.
+    """
+    path = split_path(store, protocol)
+    return hashlib.sha256(path.read_bytes() + path.with_suffix(".npy").read_bytes()).hexdigest()
+
+
+def is_noted(store: Path, subject: str, state: Any) -> bool:
+    """Whether *subject* of a prepared dataset has been found whole in this state."""
+    return bool(_noted(store).get(subject) == state)
+
+
+def note(store: Path, subject: str, state: Any) -> None:
+    """Remember that *subject* has been found whole in this state; where nothing can be written, it is checked again."""
+    with suppress(OSError):
+        write_atomically(store / CHECKED, json.dumps(_noted(store) | {subject: state}, indent=1))
+
+
+def _noted(store: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
+        found = json.loads((store / CHECKED).read_text())
     except (OSError, ValueError):
-        return None
-    return found if found.get("key") == key and path.with_suffix(".npy").exists() else None
+        return {}
+    return found if isinstance(found, dict) else {}

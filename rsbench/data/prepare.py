@@ -23,8 +23,9 @@ from filelock import FileLock
 
 from rsbench.cores import usable_cores
 from rsbench.data import manifest as manifest_files
+from rsbench.data.integrity import fingerprint, marker
 from rsbench.data.source import SampleError, Source
-from rsbench.data.store import PreparedStore, fingerprint, store_path
+from rsbench.data.store import PreparedStore, store_path
 from rsbench.errors import UserError
 from rsbench.files import write_atomically
 from rsbench.specs import Band, DatasetSpec, load_attribute
@@ -57,16 +58,16 @@ def prepare(
 
     Raises:
         UserError: files are missing or cannot be decoded (named), or the disk is full.  Nothing is left that looks
-            complete.
+            complete.  Or what has been prepared before was changed since.
     """
     target = store_path(root, spec)
     if manifest_files.is_complete(target) and not force:
-        return PreparedStore(target)
+        return PreparedStore.open(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{target.name}.lock")):
             if manifest_files.is_complete(target) and not force:
-                return PreparedStore(target)
+                return PreparedStore.open(target)
             source = open_source(spec, raw, root)
             return _Preparation(spec, source, target, workers, on_progress or (lambda done, total: None)).run()
     except OSError as error:
@@ -240,10 +241,11 @@ class _Preparation:
             manifest["question_types"] = list(kinds)
         manifest["fingerprint"] = fingerprint(manifest, self.samples)
         write_atomically(self.partial / manifest_files.SAMPLES, json.dumps(self.samples))
-        write_atomically(self.partial / manifest_files.MANIFEST, json.dumps(manifest, indent=1))
+        text = json.dumps(manifest, indent=1)
+        write_atomically(self.partial / manifest_files.MANIFEST, text)
         for name in (JOURNAL, IDENTITY):
             (self.partial / name).unlink(missing_ok=True)
-        write_atomically(self.partial / manifest_files.COMPLETE, manifest["fingerprint"])
+        write_atomically(self.partial / manifest_files.COMPLETE, marker(manifest["fingerprint"], text))
         shutil.rmtree(self.target, ignore_errors=True)
         self.partial.rename(self.target)
         return PreparedStore(self.target)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from rsbench.data import manifest
 from rsbench.data.store import PreparedStore
 from rsbench.errors import UserError
 from rsbench.files import write_atomically
-from rsbench.specs import ProtocolSpec, load_attribute
+from rsbench.specs import ProtocolSpec, load_attribute, to_jsonable
 
 PARTS: Final = ("train", "val", "test")
 
@@ -79,34 +79,63 @@ def resolve(store: PreparedStore, protocol: ProtocolSpec) -> Split:
     """Return the split of *protocol* on a store, computed once and kept beside it.
 
     Raises:
-        UserError: the protocol's split function finds that it cannot be made, or its parts overlap.
+        UserError: the protocol's split function finds that it cannot be made, its parts overlap, or what is kept is
+            another split.
     """
+    found = manifest.split_summary(store.path, store.manifest["fingerprint"], protocol)
+    if found is None:
+        split = check(store, protocol)
+        with suppress(OSError):  # a read-only store: the split is computed again next time
+            manifest.note(store.path, protocol.name, manifest.split_state(store.path, protocol))
+        return split
+    numbers = np.load(manifest.split_path(store.path, protocol).with_suffix(".npy"))
+    train, val, test = np.split(numbers, np.cumsum([found["sizes"][p] for p in PARTS])[:-1])
+    return Split(train, val, test, found["sha256"])
+
+
+def check(store: PreparedStore, protocol: ProtocolSpec) -> Split:
+    """Compute a split, and keep it or compare it with what is kept of the same data and protocol.
+
+    Raises:
+        UserError: see :func:`resolve`.
+    """
+    split = _compute(store, protocol)
     path = manifest.split_path(store.path, protocol)
     key = manifest.split_key(store.manifest["fingerprint"], protocol)
-    if (found := manifest.read_split(path, key)) is not None:
-        numbers = np.load(path.with_suffix(".npy"))
-        train, val, test = np.split(numbers, np.cumsum([found["sizes"][p] for p in PARTS])[:-1])
-        return Split(train, val, test, found["sha256"])
+    summary = {"key": key, "sizes": split.sizes, "sha256": split.sha256}
+    numbers = np.concatenate([split.train, split.val, split.test])
+    kept = manifest.kept_split(store.path, store.manifest["fingerprint"], protocol)
+    if kept is None:
+        with suppress(OSError):
+            write_atomically(path.with_suffix(".npy"), lambda stream: np.save(stream, numbers))
+            write_atomically(path, json.dumps(summary))
+    elif kept != to_jsonable(summary) or not _holds(path.with_suffix(".npy"), numbers):
+        raise UserError(
+            f"{path.with_suffix('.npy')} or {path.name} beside it is not the split that protocol '{protocol.name}' "
+            "makes of these data: delete both, and it is made anew."
+        )
+    return split
+
+
+def _compute(store: PreparedStore, protocol: ProtocolSpec) -> Split:
     plain = {name for name, values in store.columns.items() if name != "id" and not isinstance(values[0], list)}
     columns = {name: store.column(name) for name in plain}
     parts = load_attribute(protocol.split)(store.ids, columns, **protocol.split_options)
     arrays = [np.asarray(parts.get(part, ()), dtype=np.int64) for part in PARTS]
-    split = Split(arrays[0], arrays[1], arrays[2], _hashes(store.ids, arrays))
     together = np.concatenate(arrays)
     if len(np.unique(together)) != len(together):
         raise UserError(f"The parts of protocol '{protocol.name}' overlap or repeat samples.")
-    _keep(path, key, split)
-    return split
+    return Split(arrays[0], arrays[1], arrays[2], _hashes(store.ids, arrays))
+
+
+def _holds(path: Path, numbers: np.ndarray) -> bool:
+    try:
+        return np.array_equal(np.load(path), numbers)
+    except (OSError, ValueError, EOFError):
+        return False
 
 
 def _hashes(ids: Sequence[str], arrays: Sequence[np.ndarray]) -> dict[str, str]:
     """SHA-256 over the sorted, newline-joined ids of each part: two routes to the same samples are the same split."""
     joined = ("\n".join(sorted(ids[i] for i in part)) for part in arrays)
     return {part: hashlib.sha256(text.encode()).hexdigest() for part, text in zip(PARTS, joined, strict=True)}
-
-
-def _keep(path: Path, key: list[Any], split: Split) -> None:
-    numbers = np.concatenate([split.train, split.val, split.test])
-    with suppress(OSError):  # a read-only store: the split is computed again next time
-        write_atomically(path.with_suffix(".npy"), lambda stream: np.save(stream, numbers))
-        write_atomically(path, json.dumps({"key": key, "sizes": split.sizes, "sha256": split.sha256}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from functools import cached_property
 from pathlib import Path
@@ -10,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from rsbench.data import integrity
 from rsbench.data import manifest as manifest_files
 from rsbench.data.manifest import store_path
 from rsbench.errors import NotPrepared
 from rsbench.specs import DatasetSpec
 
-__all__ = ["PreparedStore", "find", "store_path", "verify"]
+__all__ = ["PreparedStore", "find", "store_path"]
 
 
 class PreparedStore:
@@ -37,13 +37,15 @@ class PreparedStore:
 
     @classmethod
     def open(cls, path: Path) -> PreparedStore:
-        """Open a finished preparation.
+        """Open a finished preparation whose files are as they were then.
 
         Raises:
             NotPrepared: *path* is not one.
+            UserError: a file was changed (see :func:`rsbench.data.integrity.ensure_intact`).
         """
         if not manifest_files.is_complete(path):
             raise NotPrepared(f"{path} does not hold a prepared dataset; run: rsbench data prepare NAME.")
+        integrity.ensure_intact(path)
         return cls(path)
 
     @cached_property
@@ -88,26 +90,7 @@ def find(root: Path, spec: DatasetSpec) -> PreparedStore:
 
     Raises:
         NotPrepared: they are not there.
+        UserError: a file was changed since they were prepared.
     """
-    manifest_files.require(root, spec)
+    integrity.require(root, spec)
     return PreparedStore(store_path(root, spec))
-
-
-def verify(store: PreparedStore) -> list[str]:
-    """Recompute the hashes of a store; return what does not match, block by block."""
-    size, wrong = store.manifest["block"], []
-    for number, expected in enumerate(store.manifest["hashes"]):
-        start = number * size
-        block = np.ascontiguousarray(store.images[start : start + size])
-        if hashlib.sha256(block.data).hexdigest() != expected:
-            wrong.append(f"images {start} to {start + len(block) - 1} are not what was prepared")
-    if fingerprint(store.manifest, store._samples) != store.manifest["fingerprint"]:
-        wrong.append("sample ids, labels or hashes are not what was prepared")
-    return wrong
-
-
-def fingerprint(manifest: dict[str, Any], samples: dict[str, Any]) -> str:
-    """SHA-256 over the block hashes, shape, dtype, classes and all sample columns."""
-    facts = {key: manifest[key] for key in ("hashes", "block", "shape", "dtype", "classes")}
-    text = json.dumps([facts, samples], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()

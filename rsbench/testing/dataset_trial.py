@@ -67,7 +67,7 @@ class DatasetTrial:
     def real(self) -> PreparedStore | None:
         """The true data as prepared under the data root; ``None`` where they are not."""
         path = manifest.store_path(data_root(None), self.spec)
-        return PreparedStore(path) if manifest.is_complete(path) else None
+        return PreparedStore.open(path) if manifest.is_complete(path) else None
 
     @property
     def columns(self) -> Mapping[str, Sequence[Any]] | None:

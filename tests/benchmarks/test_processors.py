@@ -53,7 +53,7 @@ def test_generated_sets_are_the_same_bytes(tmp_path: Path) -> None:
         first, second = (root / "prepared" / f"{name}-2" for root in roots)
         for file in ("images.npy", "samples.json", "manifest.json"):
             assert (first / file).read_bytes() == (second / file).read_bytes(), (name, file)
-        assert (first / "complete").read_text() == fingerprint
+        assert (first / "complete").read_text().split()[0] == fingerprint
 
 
 @pytest.mark.skip(reason="TODO: until intervals and verification come from what is stored")

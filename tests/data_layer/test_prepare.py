@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rsbench.data import integrity, splits, store
 from rsbench.data import prepare as preparation
-from rsbench.data import splits, store
 from rsbench.data.prepare import prepare
 from rsbench.data.source import SampleError
 from rsbench.errors import NotPrepared, UserError
@@ -61,7 +61,7 @@ def test_arrays_hold_what_the_source_gives(tmp_path: Path) -> None:
     assert made.labels.tolist()[:4] == [0, 1, 0, 1]
     assert seen[0] == (0, 1500)
     assert seen[-1] == (1500, 1500)
-    assert store.verify(made) == []
+    assert integrity.verify(made.path) == []
     with pytest.raises(ValueError, match="read-only"):
         made.images[0] = 1
 
@@ -113,7 +113,7 @@ def test_two_at_once_do_not_collide(tmp_path: Path) -> None:
     for process in processes:
         process.join()
     assert [p.exitcode for p in processes] == [0, 0]
-    assert store.verify(store.find(tmp_path, SPEC)) == []
+    assert integrity.verify(store.find(tmp_path, SPEC).path) == []
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -150,7 +150,7 @@ def test_changed_pixels_are_found(tmp_path: Path) -> None:
     writable = np.load(made.path / "images.npy", mmap_mode="r+")
     writable[700, 0, 0, 0] ^= 1
     writable.flush()
-    assert store.verify(made) == ["images 512 to 1023 are not what was prepared"]
+    assert integrity.verify(made.path) == ["images 512 to 1023 in images.npy were changed"]
 
 
 def test_a_folder_without_its_marker_is_not_trusted(tmp_path: Path) -> None:
