@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,10 +67,12 @@ def _value(record: dict[str, Any], cost: Cost) -> float | None:
 
 
 def frontier(candidates: Sequence[Point], cost: Cost, higher_is_better: bool) -> list[Point]:
-    """Return the points that no other betters in both score and cost, cheapest first."""
+    """Return the points that no other betters in score or cost while equal in the other, or in both; cheapest first."""
     way, sign = (1 if cost.less_is_better else -1), (1 if higher_is_better else -1)
     kept: list[Point] = []
     for point in sorted(candidates, key=lambda p: (way * p.cost, -sign * p.row.mean)):
-        if not kept or sign * point.row.mean > sign * kept[-1].row.mean:
+        score = sign * point.row.mean
+        best = sign * kept[-1].row.mean if kept else -math.inf
+        if score > best or (score, point.cost) == (best, kept[-1].cost):
             kept.append(point)
     return kept

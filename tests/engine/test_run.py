@@ -218,13 +218,29 @@ def test_unused_parameter_is_reported(root: Path, tmp_path: Path, monkeypatch: p
     assert "idle.weight" in check["detail"]
 
 
-def test_gates() -> None:
+@pytest.mark.parametrize("common", [10, 40])  # samples of the commonest class
+def test_a_classifier_is_above_chance_from_where_wilsons_interval_is(common: int) -> None:
+    z, n = 1.959963984540054, 100
+    targets = np.concatenate([np.zeros(common, int), 1 + np.arange(n - common) % 9])
+
+    def low(k: int) -> float:
+        p = k / n
+        return (p + z * z / (2 * n) - z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / (1 + z * z / n)
+
+    fewest = next(k for k in range(n) if low(k) > common / n)
+    assert common < fewest < 2 * common
+    assert [gates.above_chance(k, targets)["ok"] for k in (common, fewest - 1, fewest)] == [False, False, True]
+
+
+def test_a_classifier_is_above_the_baseline_and_not_collapsed() -> None:
+    assert [gates.above_baseline(accuracy, 0.5)["ok"] for accuracy in (0.49, 0.5, 0.51)] == [False, False, True]
     targets = np.arange(100) % 10
-    assert gates.above_chance(60, targets)["ok"]
-    assert not gates.above_chance(12, targets)["ok"]
-    assert not gates.above_baseline(0.5, 0.5)["ok"]
-    assert not gates.not_collapsed(np.zeros(100), np.tile(np.eye(10)[0], (100, 1)))["ok"]
-    assert gates.not_collapsed(targets, np.eye(10)[targets])["ok"]
+    same, spread = np.full((100, 10), 0.1), np.eye(10)[targets]
+    assert gates.not_collapsed(targets, spread)["ok"]
+    assert not gates.not_collapsed(np.zeros(100), spread)["ok"]  # one class, though outputs differ
+    assert not gates.not_collapsed(targets, same)["ok"]  # one output, though ties fall otherwise
+    assert gates.not_collapsed(targets, same + 1e-4 * spread)["ok"]
+    assert not gates.not_collapsed(targets, same + 1e-7 * spread)["ok"]
 
 
 def test_data_that_changed_after_planning(root: Path, tmp_path: Path) -> None:

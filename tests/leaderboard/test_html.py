@@ -162,11 +162,19 @@ def test_costs_of_two_machines_are_never_compared(tmp_path: Path) -> None:
 
 
 def test_the_frontier_is_what_nothing_betters(tmp_path: Path) -> None:
-    figures = (("small", 0.70, 1), ("good", 0.95, 5), ("worse and larger", 0.90, 6), ("same size", 0.60, 1))
+    figures = (
+        ("small", 0.70, 1),
+        ("its equal", 0.70, 1),
+        ("same score, larger", 0.70, 2),
+        ("good", 0.95, 5),
+        ("worse and larger", 0.90, 6),
+        ("same size", 0.60, 1),
+    )
     board = made.board(tmp_path, *(made.record(n, a, params=p) for n, a, p in figures))
     (found,) = pareto.points(board.tables[0], pareto.COSTS[0]).values()
     best = pareto.frontier(found, pareto.COSTS[0], higher_is_better=True)
-    assert [point.row.system for point in best] == ["small", "good"]
+    assert sorted(point.row.system for point in best) == ["good", "its equal", "small"]
+    assert [point.cost for point in best] == [1, 1, 5]
 
 
 def test_formulas_are_harmless_in_csv(board: Board) -> None:
