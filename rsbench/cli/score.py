@@ -29,12 +29,12 @@ def score(
     predictions: Annotated[
         Path | None,
         typer.Option(
-            help='JSON: [{"id", "label"}] or [{"id", "probabilities"}]; [{"id", "caption"}]; [{"id", "answer"}].'
+            help="JSON, JSON lines, CSV or parquet: id and label or probabilities; id and caption; id and answer."
         ),
     ] = None,
     references: Annotated[
         Path | None,
-        typer.Option(help='JSON: [{"id", "label"}]; [{"id", "captions"}]; [{"id", "image", "type", "answer"}].'),
+        typer.Option(help="The same of the truth: id and label; id and captions; id, image, type and answer."),
     ] = None,
     task: Annotated[
         str, typer.Option(help="Task of --references: " + ", ".join(TASKS) + ".", autocompletion=complete.among(TASKS))
@@ -46,6 +46,7 @@ def score(
     classes: Annotated[
         str | None, typer.Option(help="Class names with commas, in the order of the probabilities.")
     ] = None,
+    logits: Annotated[bool, typer.Option("--logits", help="Predictions are logits: take their softmax.")] = False,
     save: Annotated[Path | None, typer.Option(help="Keep the result as a record of division 'external' here.")] = None,
     system: Annotated[str | None, typer.Option(help="Name of what predicted, for --save.")] = None,
     data_root: Annotated[Path | None, typer.Option(help="Data root.")] = None,
@@ -66,25 +67,34 @@ def score(
     if predictions is None or (dataset is None) == (references is None):
         raise UserError("Give --predictions, and either --references FILE or the name of a prepared dataset.")
     if dataset is not None:
-        result = _against_dataset(dataset, protocol, predictions, save, system, data_root)
+        if classes is not None:
+            raise UserError("--classes belongs to --references; a prepared dataset has its own.")
+        result = _against_dataset(dataset, protocol, predictions, save, system, data_root, logits)
     else:
         if save is not None:
             raise UserError("--save needs a prepared dataset to score against, not a file of references.")
         from rsbench.tasks.scoring import score_files
 
         assert references is not None
-        result = score_files(task, predictions, references, classes.split(",") if classes else None)
+        names = None if classes is None else classes.split(",")
+        result = score_files(task, predictions, references, names, logits=logits)
     _print(result, as_json)
 
 
 def _against_dataset(
-    name: str, protocol: str | None, predictions: Path, save: Path | None, system: str | None, data_root: Path | None
+    name: str,
+    protocol: str | None,
+    predictions: Path,
+    save: Path | None,
+    system: str | None,
+    data_root: Path | None,
+    logits: bool,
 ) -> dict[str, Any]:
     from rsbench.data import location, splits
     from rsbench.data.store import find
     from rsbench.plan import choose_protocol
     from rsbench.records import external
-    from rsbench.tasks.score import load
+    from rsbench.tasks.entries import predictions_in
     from rsbench.tasks.scoring import outcome_against, score_outcome
 
     if save is not None and not system:
@@ -94,7 +104,8 @@ def _against_dataset(
     stored = find(location.data_root(data_root), spec)
     test = splits.resolve(stored, chosen).test
     specs = [registry().get("metric", metric) for metric in chosen.metrics]
-    outcome = outcome_against(chosen.task, load(predictions, "predictions"), stored, test, specs)
+    entries = predictions_in(predictions, chosen.task)
+    outcome = outcome_against(chosen.task, entries, stored, test, specs, logits=logits)
     result = score_outcome(chosen.task, outcome, stored.manifest, specs, chosen.primary)
     if save is not None:
         assert system is not None

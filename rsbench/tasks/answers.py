@@ -39,8 +39,9 @@ def bucket(count: int, unit: str = "") -> str:
 
 
 def plain(text: str) -> str:
-    """Return *text* in lower case without one final ``?`` or ``.``."""
-    return (text[:-1] if text.endswith(("?", ".")) else text).lower()
+    """Return *text* in lower case with single spaces between words, without one final ``?`` or ``.``."""
+    text = " ".join(text.lower().split())
+    return text[:-1].rstrip() if text.endswith(("?", ".")) else text
 
 
 def canonical_answer(text: str, variant: str = "LR") -> str:

@@ -32,6 +32,7 @@ class Outcome:
         clusters: [N], what samples share, or ``None``.
         kept: metric -> statistics float64 [N, k].
         reasons: metric -> why there are no statistics of it.
+        notes: what the reader of scores should know of how predictions were read.
     """
 
     predictions: Any
@@ -39,6 +40,7 @@ class Outcome:
     clusters: np.ndarray | None = None
     kept: Mapping[str, np.ndarray] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rsbench.errors import UserError
-from rsbench.tasks.answers import ANSWERS_LR, TYPES_LR, canonical_answer
+from rsbench.tasks.answers import ANSWERS_LR, TYPES_LR, canonical_answer, plain
 
 Row = Mapping[str, Any]
 
@@ -65,4 +65,5 @@ def columns(
 
 def count_of(answer: str) -> int | None:
     """Return the whole number that an answer is, or ``None`` where it is a bin or a word."""
-    return int(answer) if answer.isascii() and answer.isdigit() else None
+    text = plain(answer)
+    return int(text) if text.isascii() and text.isdigit() else None

@@ -1,9 +1,8 @@
-"""Scores predictions made elsewhere, from plain JSON: what all tasks share, and classification."""
+"""Scores predictions made elsewhere: what all tasks share, and classification."""
 
 from __future__ import annotations
 
-import json
-import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -16,157 +15,207 @@ from rsbench.metrics.evaluate import evaluate
 from rsbench.registry import registry
 from rsbench.specs import MetricSpec
 from rsbench.tasks.classification import Predictions, breakdown
+from rsbench.tasks.distributions import matrix_of, normalised, softmax
+from rsbench.tasks.entries import and_more, identity, predictions_in, references_in
+from rsbench.tasks.kinds import Outcome
 
 PRIMARY: Final = "overall_accuracy"
-TOLERANCE: Final = 1e-3  # of the sum of probabilities
 MOST_CLASSES: Final = 2**15  # what int16 holds
+_NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
 
 
-def load(path: Path, what: str) -> list[dict[str, Any]]:
-    """Read a JSON list of objects, each with an ``id``.
-
-    Raises:
-        UserError: the file is missing, not such a list, or an id is missing or occurs twice.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"The {what} {path} cannot be read: {error.strerror}.") from None
-    except ValueError as error:
-        raise UserError(f"The {what} {path} are not valid JSON: {error}.") from None
-    if not isinstance(content, list) or not content or not all(isinstance(e, dict) for e in content):
-        raise UserError(f"The {what} {path} must be a list of objects that each have an 'id'.")
-    seen: set[str] = set()
-    for number, entry in enumerate(content, start=1):
-        if entry.get("id") is None:
-            raise UserError(f"The {what} {path} have no 'id' in entry {number}; each must have one.")
-        entry["id"] = str(entry["id"])
-        if entry["id"] in seen:
-            raise UserError(f"The {what} hold id '{entry['id']}' twice.")
-        seen.add(entry["id"])
-    return content
+def label_of(value: Any) -> str | None:
+    """Return the text of a label, or ``None`` where it is none; 7, 7.0, "7" and "07" are the same."""
+    text = identity(value)
+    return str(int(text)) if text and _NUMBER.fullmatch(text) else text or None
 
 
 def references_of(
-    entries: Sequence[Mapping[str, Any]], classes: Sequence[str] | None, least: int = 0
+    entries: Sequence[Mapping[str, Any]], classes: Sequence[str] | None, predictions: Sequence[Mapping[str, Any]] = ()
 ) -> tuple[dict[str, int], list[str]]:
     """Return id -> class number and the class names.
 
-    Labels are class names, or whole numbers that stand for themselves.  Without *classes*, names are sorted, and
-    numbers give at least *least* classes.
+    Labels are class names or whole numbers, as numbers or as text.  Without *classes* these are the names in
+    alphabetical order, or, of numbers, all from 0 on where *predictions* have probabilities, else those that occur.
 
     Raises:
-        UserError: a label is missing or not one of the classes.
+        UserError: a label is missing or not one of the classes, or the order of the classes cannot be known.
     """
-    labels = {e["id"]: e.get("label") for e in entries}
-    for name, label in labels.items():
-        if not isinstance(label, (str, int)) or isinstance(label, bool):
-            raise UserError(f"Reference '{name}' has no 'label' that is a class name or number.")
+    labels = {e["id"]: label_of(e.get("label")) for e in entries}
+    if missing := [name for name, label in labels.items() if label is None]:
+        raise UserError(
+            f"Reference '{missing[0]}'{and_more(missing)} has no 'label' that is a class name or a whole number."
+        )
     if classes is None:
-        numbers = [v for v in labels.values() if isinstance(v, int)]
-        if numbers and len(numbers) < len(labels):
-            raise UserError("Some references have a class name and others a number as 'label'; use one of the two.")
-        if numbers:
-            highest = max(*numbers, least - 1, 0)
-            if highest >= MOST_CLASSES:
-                raise UserError(f"Label {highest} is too high for a class number; name the classes, or use --classes.")
-            classes = [str(k) for k in range(highest + 1)]
-        else:
-            classes = sorted({str(v) for v in labels.values()})
-    names = list(classes)
-    if len(set(names)) < len(names):
-        raise UserError(f"A class is named twice: {', '.join(names)}.")
-    place = {name: k for k, name in enumerate(names)}
+        width = max((len(v) for e in predictions for v in map(e.get, _SCORES) if isinstance(v, list)), default=0)
+        said = {label_of(e.get("label")) for e in predictions}
+        classes = _classes_of({v for v in labels.values() if v}, {v for v in said if v}, width)
+    names = [text.strip() for text in classes]
+    place = _places(names)
     return {i: label_number(v, place, f"Reference '{i}'") for i, v in labels.items()}, names
 
 
-def classes_seen(entries: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many classes predictions show, by their highest label or longest list of probabilities."""
-    seen = 0
-    for entry in entries:
-        label, values = entry.get("label"), entry.get("probabilities")
-        if isinstance(label, int):
-            seen = max(seen, label + 1)
-        if isinstance(values, list):
-            seen = max(seen, len(values))
-    return seen
+_SCORES: Final = ("probabilities", "logits")
+
+
+def _places(names: Sequence[str]) -> dict[str, int]:
+    """Return class name -> number.
+
+    Raises:
+        UserError: a name is empty or there twice.
+    """
+    place = {label_of(name) or "": k for k, name in enumerate(names)}
+    if "" in place:
+        raise UserError(f"A class has no name: {', '.join(names)}.")
+    if len(place) < len(names):
+        raise UserError(f"A class is named twice: {', '.join(names)}.")
+    return place
+
+
+def _classes_of(labels: Collection[str], said: Collection[str], width: int) -> list[str]:
+    """Return the classes that references with *labels* have, and predictions that say others or *width* numbers."""
+    numbers = sorted(int(text) for text in labels if _NUMBER.fullmatch(text))
+    if not numbers:
+        return _names_of(labels, width)
+    if len(numbers) < len(labels):
+        name = next(text for text in labels if not _NUMBER.fullmatch(text))
+        raise UserError(
+            f"Some references have a class name ('{name}') and others a number ({numbers[0]}) as 'label'; use one of "
+            "the two, or list all by --classes."
+        )
+    if not width:
+        numbers = sorted({*numbers, *(n for text in said if _NUMBER.fullmatch(text) and (n := int(text)) >= 0)})
+    if numbers[-1] >= MOST_CLASSES:
+        raise UserError(f"Label {numbers[-1]} is too high for a class number; name the classes, or use --classes.")
+    if not width or (len(numbers) == width and numbers[0] > 0):
+        return [str(n) for n in numbers if n >= 0]
+    if numbers[-1] < width:
+        return [str(n) for n in range(width)]
+    raise UserError(
+        f"The references have labels up to {numbers[-1]}, and a prediction {width} numbers; list the classes in their "
+        "order by --classes."
+    )
+
+
+def _names_of(labels: Collection[str], width: int) -> list[str]:
+    """Return names in alphabetical order, which has to be that of probabilities, so that 'b10' before 'b2' is not
+    taken for granted."""
+    names = sorted(labels)
+    if width and names != sorted(names, key=_as_counted):
+        raise UserError(
+            f"Are classes ordered {_few(names)} or {_few(sorted(names, key=_as_counted))}? List them in the order of "
+            "the probabilities by --classes."
+        )
+    return names
+
+
+def _as_counted(name: str) -> list[tuple[bool, int, str]]:
+    parts = re.split("([0-9]{1,18})", name)
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", .." if len(names) > 3 else "")
 
 
 def label_number(label: Any, classes: Mapping[str, int], owner: str) -> int:
-    """Return the number of a class given by name or number; *classes* is name -> number.
+    """Return the number of a class given by name or, where no name is a number, by number.
+
+    Args:
+        label: as it was read.
+        classes: name, as :func:`label_of` gives it, -> number.
+        owner: what begins the sentence of an error.
 
     Raises:
         UserError: it is not one of *classes*.
     """
-    if isinstance(label, (str, int)) and not isinstance(label, bool):
-        if str(label) in classes:
-            return classes[str(label)]
-        if isinstance(label, int) and 0 <= label < len(classes):
-            return label
-    hint = did_you_mean(label, classes) if isinstance(label, str) else ""
-    raise UserError(f"{owner} has label '{label}', which is not one of the {len(classes)} classes.{hint}")
+    text = label_of(label)
+    if text is None:
+        raise UserError(f"{owner} has no 'label' that is a class name or a whole number.")
+    if text in classes:
+        return classes[text]
+    if _NUMBER.fullmatch(text) and 0 <= int(text) < len(classes) and not any(map(_NUMBER.fullmatch, classes)):
+        return int(text)
+    raise UserError(
+        f"{owner} has label '{text}', which is not one of the {len(classes)} classes.{did_you_mean(text, classes)}"
+    )
 
 
-def predictions_of(
-    entries: Sequence[Mapping[str, Any]], references: Mapping[str, int], classes: Sequence[str]
-) -> Predictions:
-    """Return predictions in the order of the references; all have probabilities, or none has.
+def outcome_of(
+    entries: Sequence[Mapping[str, Any]], references: Mapping[str, int], classes: Sequence[str], *, logits: bool = False
+) -> Outcome:
+    """Match predictions with class numbers by id, in the order of the references.
+
+    Args:
+        entries: each with ``label`` or ``probabilities``, or both; all have probabilities, or none has.
+        references: id -> class number.
+        classes: their names, in the order of the probabilities.
+        logits: ``logits`` or ``probabilities`` hold logits, of which the softmax is taken.
 
     Raises:
         UserError: an id is missing or unknown, or a prediction is not valid; the sentence names the id.
     """
     by_id = matched(entries, references)
-    place = {name: k for k, name in enumerate(classes)}
-    with_probabilities = [name for name in references if "probabilities" in by_id[name]]
-    if not with_probabilities:
-        labels = [label_number(by_id[n].get("label"), place, f"Prediction '{n}'") for n in references]
-        return Predictions(list(references), np.array(labels, dtype=np.int64))
-    if len(with_probabilities) < len(references):
-        name = next(n for n in references if "probabilities" not in by_id[n])
-        raise UserError(f"Prediction '{name}' has no probabilities, but others have: give them for all or for none.")
-    rows = np.array([_probabilities(by_id[n]["probabilities"], len(classes), n) for n in references])
+    ids, truth = list(references), np.array(list(references.values()), dtype=np.int64)
+    place = _places(classes)
+    field = _field_of(by_id, logits)
+    if field is None:
+        labels = [label_number(entry.get("label"), place, f"Prediction '{n}'") for n, entry in by_id.items()]
+        return Outcome(Predictions(ids, np.array(labels, dtype=np.int64)), truth)
+    raw = matrix_of(by_id, field, len(classes))
+    rows, note = (softmax(raw), None) if logits else normalised(raw, ids)
+    best = raw.argmax(axis=1)
     labels = [
-        label_number(by_id[n]["label"], place, f"Prediction '{n}'") if "label" in by_id[n] else int(row.argmax())
-        for n, row in zip(references, rows, strict=True)
+        label_number(entry["label"], place, f"Prediction '{n}'") if "label" in entry else int(k)
+        for (n, entry), k in zip(by_id.items(), best, strict=True)
     ]
-    return Predictions(list(references), np.array(labels, dtype=np.int64), rows)
+    notes = [note] if note else []
+    if other := [n for n, k, row in zip(ids, labels, raw, strict=True) if row[k] < row.max()]:
+        notes.append(
+            f"The label of prediction '{other[0]}'{and_more(other)} is not its most probable class; labels are scored."
+        )
+    numbered = [int(name) for name in classes if _NUMBER.fullmatch(name)]
+    if numbered[:1] == [0] and len(numbered) == len(classes) and truth.min() > 0:
+        notes.append("No reference has label 0; if labels count from 1, list them by --classes.")
+    return Outcome(Predictions(ids, np.array(labels, dtype=np.int64), rows), truth, notes=notes)
+
+
+def _field_of(entries: Mapping[str, Mapping[str, Any]], logits: bool) -> str | None:
+    """Return the field with a number for each class, or ``None`` where there are labels only."""
+    field = next((f for f in reversed(_SCORES) if any(f in entry for entry in entries.values())), None)
+    if field is None and logits:
+        raise UserError("With --logits predictions need 'logits', a list of one number for each class.")
+    if field == "logits" and not logits:
+        raise UserError("The predictions have 'logits'; say --logits to have their softmax scored.")
+    if field and (without := [name for name, entry in entries.items() if field not in entry]):
+        raise UserError(
+            f"Prediction '{without[0]}'{and_more(without)} has no {field}, but others have: give them for all or for "
+            "none."
+        )
+    return field
 
 
 def matched(entries: Sequence[Mapping[str, Any]], references: Collection[str]) -> dict[str, Mapping[str, Any]]:
-    """Return id -> prediction.
+    """Return id -> prediction, in the order of the references.
 
     Raises:
         UserError: a reference has no prediction, or a prediction no reference.
     """
     by_id = {e["id"]: e for e in entries}
-    if missing := [name for name in references if name not in by_id]:
-        raise UserError(f"There is no prediction for '{missing[0]}'{_and_more(missing)}.")
-    if unknown := [name for name in by_id if name not in references]:
-        raise UserError(f"Prediction '{unknown[0]}'{_and_more(unknown)} has no reference.")
-    return by_id
+    found = {name: by_id[key] for name in references if (key := identity(name)) in by_id}
+    used = {identity(name) for name in found}
+    unknown = [name for name in by_id if name not in used]
+    if missing := [name for name in references if name not in found]:
+        others = f", while '{unknown[0]}'{and_more(unknown)} has no reference" if unknown else ""
+        raise UserError(f"There is no prediction for '{missing[0]}'{and_more(missing)}{others}.")
+    if unknown:
+        raise UserError(f"Prediction '{unknown[0]}'{and_more(unknown)} has no reference.")
+    return found
 
 
 def metrics_of(task: str) -> list[MetricSpec]:
     """Every installed metric of a task."""
     return [spec for spec in registry().specs("metric").values() if task in spec.tasks]
-
-
-def _and_more(names: Sequence[str]) -> str:
-    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
-
-
-def _probabilities(values: Any, classes: int, name: str) -> list[float]:
-    if not isinstance(values, list) or len(values) != classes:
-        count = len(values) if isinstance(values, list) else "no list of"
-        raise UserError(f"Prediction '{name}' has {count} probabilities for {classes} classes.")
-    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in values):
-        raise UserError(f"Prediction '{name}' has a probability that is not a finite number.")
-    if min(values) < 0:
-        raise UserError(f"Prediction '{name}' has a negative probability, {min(values)}.")
-    total = math.fsum(values)
-    if abs(total - 1) > TOLERANCE:
-        raise UserError(f"The probabilities of prediction '{name}' are not a distribution: they sum to {total:.6g}.")
-    return [v / total for v in values]
 
 
 def score(
@@ -175,8 +224,10 @@ def score(
     classes: Sequence[str],
     metrics: Sequence[str],
     primary: str = PRIMARY,
+    warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return ``{"task", "n", "classes", "metrics", "by_group"}``; metrics that need probabilities are null without."""
+    """Return ``{"task", "n", "classes", "metrics", "by_group", "warnings"}``; metrics that need probabilities are null
+    without."""
     context = MetricContext("classification", tuple(classes))
     specs = [registry().get("metric", name) for name in metrics]
     return {
@@ -185,13 +236,16 @@ def score(
         "classes": list(classes),
         "metrics": evaluate(specs, predictions, references, context, primary=primary),
         "by_group": breakdown(predictions, references, classes),
+        "warnings": list(warnings),
     }
 
 
-def score_files(predictions: Path, references: Path, classes: Sequence[str] | None = None) -> dict[str, Any]:
+def score_files(
+    predictions: Path, references: Path, classes: Sequence[str] | None = None, *, logits: bool = False
+) -> dict[str, Any]:
     """Score a predictions file against a references file by every installed metric of the task."""
-    entries = load(predictions, "predictions")
-    labels, names = references_of(load(references, "references"), classes, classes_seen(entries))
-    made = predictions_of(entries, labels, names)
+    entries = predictions_in(predictions, "classification")
+    labels, names = references_of(references_in(references, "classification"), classes, entries)
+    found = outcome_of(entries, labels, names, logits=logits)
     metrics = [spec.name for spec in metrics_of("classification")]
-    return score(made, np.array(list(labels.values()), dtype=np.int64), names, metrics)
+    return score(found.predictions, found.references, names, metrics, warnings=found.notes)

@@ -1,4 +1,4 @@
-"""Scores answers to questions made elsewhere, from plain JSON."""
+"""Scores answers to questions made elsewhere."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from rsbench.metrics.contract import MetricContext
 from rsbench.metrics.evaluate import evaluate
 from rsbench.specs import MetricSpec
 from rsbench.tasks.answers import ANSWERS_LR, TYPES_LR, canonical_answer, plain
+from rsbench.tasks.entries import identity, predictions_in, references_in
 from rsbench.tasks.kinds import Outcome, VisualQuestionAnswering
-from rsbench.tasks.score import load, matched, metrics_of
+from rsbench.tasks.score import matched, metrics_of
 from rsbench.tasks.vqa import AnswerReferences, Answers
 
 PRIMARY: Final = "OA"
@@ -28,50 +29,54 @@ def outcome_of(
 ) -> Outcome:
     """Match answers with references ``{"id", "image", "type", "answer"}``, in the order of the references.
 
-    Counts are put in the bins of RSVQA-LR.  Space around an answer is dropped; one that is none of *answers* counts as
-    wrong and as unparsable.
+    Counts are put in the bins of RSVQA-LR.  Space around answers and references is dropped; an answer that is none of
+    *answers* counts as wrong and as unparsable.
 
     Raises:
         UserError: an id is missing or unknown, a type is unknown, or a reference's answer fits no bin.
     """
     number = {name: k for k, name in enumerate(answers)}
-    _check_references(references, number, types)
-    ids = [entry["id"] for entry in references]
-    by_id = matched(predictions, set(ids))
-    for name in ids:
-        if not _is_answer(by_id[name].get("answer")):
-            raise UserError(f"Prediction '{name}' has no 'answer' that is a text or a whole number.")
-    said = [str(by_id[name]["answer"]).strip() for name in ids]
-    images = [str(entry.get("image", entry["id"])) for entry in references]
+    truth = {entry["id"]: _reference(entry, number, types) for entry in references}
+    by_id = matched(predictions, truth)
+    said = [_answer(by_id[name], f"Prediction '{name}'") for name in truth]
+    images = [_image(entry) for entry in references]
     made = Answers(
-        ids,
+        list(truth),
         np.array([number.get(canonical_answer(text), -1) for text in said], dtype=np.int64),
-        np.array([list(types).index(entry["type"]) for entry in references], dtype=np.int64),
+        np.array([list(types).index(kind) for _, kind in truth.values()], dtype=np.int64),
         images,
         _as_stored(np.array([_count(text) for text in said])),
     )
     true = AnswerReferences(
-        np.array([number[canonical_answer(str(e["answer"]))] for e in references], dtype=np.int64),
-        np.array([_count(str(e["answer"])) if e["type"] == "count" else np.nan for e in references]),
+        np.array([number[canonical_answer(text)] for text, _ in truth.values()], dtype=np.int64),
+        np.array([_count(text) if kind == "count" else np.nan for text, kind in truth.values()]),
     )
     return Outcome(made, true, clusters=np.unique(np.array(images), return_inverse=True)[1])
 
 
-def _check_references(references: Sequence[Mapping[str, Any]], answers: Collection[str], types: Sequence[str]) -> None:
-    for entry in references:
-        if not _is_answer(entry.get("answer")):
-            raise UserError(f"Reference '{entry['id']}' has no 'answer'.")
-        if canonical_answer(str(entry["answer"])) not in answers:
-            raise UserError(
-                f"The answer '{entry['answer']}' of reference '{entry['id']}' is none of the {len(answers)}."
-            )
-        if entry.get("type") not in types:
-            hint = did_you_mean(str(entry.get("type")), types)
-            raise UserError(f"Reference '{entry['id']}' has type '{entry.get('type')}', not {', '.join(types)}.{hint}")
+def _reference(entry: Mapping[str, Any], answers: Collection[str], types: Sequence[str]) -> tuple[str, str]:
+    """Return answer and type of a reference."""
+    owner = f"Reference '{entry['id']}'"
+    text = _answer(entry, owner)
+    if canonical_answer(text) not in answers:
+        raise UserError(f"The answer '{text}' of reference '{entry['id']}' is none of the {len(answers)}.")
+    kind = identity(entry.get("type"))
+    if kind is None or kind not in types:
+        raise UserError(f"{owner} has type '{kind}', not {', '.join(types)}.{did_you_mean(str(kind), types)}")
+    return text, kind
 
 
-def _is_answer(value: Any) -> bool:
-    return isinstance(value, (str, int)) and not isinstance(value, bool)
+def _answer(entry: Mapping[str, Any], owner: str) -> str:
+    text = identity(entry.get("answer"))
+    if text is None:
+        raise UserError(f"{owner} has no 'answer' that is a text or a whole number.")
+    return text
+
+
+def _image(entry: Mapping[str, Any]) -> str:
+    """Return what a question is about; one without is about an image of its own."""
+    image = next((entry[name] for name in ("image", "image_id") if name in entry), entry["id"])
+    return identity(image) or str(image)
 
 
 def _count(text: str) -> float:
@@ -108,5 +113,5 @@ def score(
 
 def score_files(predictions: Path, references: Path) -> dict[str, Any]:
     """Score a predictions file against a references file by every installed metric of VQA."""
-    found = outcome_of(load(predictions, "predictions"), load(references, "references"))
+    found = outcome_of(predictions_in(predictions, "vqa"), references_in(references, "vqa"))
     return score(found, metrics_of("vqa"))

@@ -1,4 +1,4 @@
-"""Scores captions made elsewhere, from plain JSON."""
+"""Scores captions made elsewhere."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from rsbench.metrics.contract import MetricContext
 from rsbench.metrics.evaluate import build, collect, evaluate
 from rsbench.specs import MetricSpec
 from rsbench.tasks.captioning import Captions
+from rsbench.tasks.entries import predictions_in, references_in
 from rsbench.tasks.kinds import Captioning, Outcome
-from rsbench.tasks.score import load, matched, metrics_of
+from rsbench.tasks.score import matched, metrics_of
 from rsbench.tasks.text import words
 
 PRIMARY: Final = "CIDEr-D"
@@ -45,10 +46,17 @@ def predictions_of(entries: Sequence[Mapping[str, Any]], references: Mapping[str
         UserError: an id is missing or unknown, or a caption is not a text.
     """
     by_id = matched(entries, references)
-    for name, entry in by_id.items():
-        if not isinstance(entry.get("caption"), str):
+    captions = {name: _said(entry) for name, entry in by_id.items()}
+    for name, caption in captions.items():
+        if not isinstance(caption, str):
             raise UserError(f"Prediction '{name}' has no 'caption' that is a text.")
-    return Captions(list(references), [by_id[name]["caption"] for name in references])
+    return Captions(list(captions), list(captions.values()))
+
+
+def _said(entry: Mapping[str, Any]) -> Any:
+    """The caption of a prediction, or the only one of a list, as evaluation code of COCO keeps them."""
+    captions = entry.get("captions")
+    return captions[0] if isinstance(captions, list) and len(captions) == 1 else entry.get("caption")
 
 
 def outcome_of(made: Captions, references: Mapping[str, list[str]], specs: Sequence[MetricSpec]) -> Outcome:
@@ -96,7 +104,7 @@ def warnings_of(made: Captions) -> list[str]:
 
 def score_files(predictions: Path, references: Path) -> dict[str, Any]:
     """Score a predictions file against a references file by every installed metric of captioning."""
-    wanted = references_of(load(references, "references"))
-    made = predictions_of(load(predictions, "predictions"), wanted)
+    wanted = references_of(references_in(references, "captioning"))
+    made = predictions_of(predictions_in(predictions, "captioning"), wanted)
     specs = metrics_of("captioning")
     return score(outcome_of(made, wanted, specs), specs)

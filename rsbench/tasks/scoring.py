@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,16 @@ from rsbench.tasks.kinds import Outcome
 from rsbench.tasks.predictions import as_stored
 
 
-def score_files(task: str, predictions: Path, references: Path, classes: Sequence[str] | None = None) -> dict[str, Any]:
+def score_files(
+    task: str, predictions: Path, references: Path, classes: Sequence[str] | None = None, *, logits: bool = False
+) -> dict[str, Any]:
     """Score a predictions file against a references file by every installed metric of the task.
+
+    Args:
+        task: one of :data:`TASKS`.
+        predictions, references: files as :mod:`rsbench.tasks.entries` reads them.
+        classes: names in the order of the probabilities.
+        logits: classification's predictions are logits.
 
     Raises:
         UserError: a file, an id or a value is wrong, or the task cannot be scored from files.
@@ -26,7 +35,7 @@ def score_files(task: str, predictions: Path, references: Path, classes: Sequenc
         return score_captions.score_files(predictions, references)
     if task == "vqa":
         return score_answers.score_files(predictions, references)
-    return score.score_files(predictions, references, classes)
+    return score.score_files(predictions, references, classes, logits=logits)
 
 
 def outcome_against(
@@ -35,8 +44,18 @@ def outcome_against(
     store: PreparedStore,
     test: np.ndarray,
     specs: Sequence[MetricSpec],
+    *,
+    logits: bool = False,
 ) -> Outcome:
     """Match predictions with the samples *test* of a prepared dataset.
+
+    Args:
+        task: one of :data:`TASKS`.
+        entries: predictions, as :func:`rsbench.tasks.entries.predictions_in` reads them.
+        store: the dataset.
+        test: int64 [N], the samples to be scored.
+        specs: metrics, for tasks that keep statistics.
+        logits: classification's predictions are logits.
 
     Raises:
         UserError: an id is missing or unknown, or a prediction is not valid.
@@ -60,8 +79,8 @@ def outcome_against(
         return score_answers.outcome_of(entries, references, classes, types)
     labels = dict(zip(ids, store.labels[test].tolist(), strict=True))
     # As they would be kept: the numbers are the same with --save and without, and can be verified.
-    made = as_stored(score.predictions_of(entries, labels, classes))
-    return Outcome(made, store.labels[test])
+    found = score.outcome_of(entries, labels, classes, logits=logits)
+    return replace(found, predictions=as_stored(found.predictions))
 
 
 def score_outcome(
@@ -75,4 +94,5 @@ def score_outcome(
         return score_answers.score(outcome, specs, primary, classes, manifest["question_types"])
     if task != "classification":
         raise UserError(f"Task '{task}' cannot be scored; this version scores {', '.join(TASKS)}.")
-    return score.score(outcome.predictions, outcome.references, classes, [s.name for s in specs], primary)
+    names = [s.name for s in specs]
+    return score.score(outcome.predictions, outcome.references, classes, names, primary, outcome.notes)

@@ -65,7 +65,11 @@ def test_empty_captions_are_scored_and_named(tmp_path: Path) -> None:
         ([{"id": "a", "caption": "x"}], [{"id": "a", "captions": ["x y"]}] * 2, "references hold id 'a' twice"),
         ([{"id": 1, "caption": "x"}, {"id": "1", "caption": "y"}], [{"id": "1", "captions": ["x y"]}], "'1' twice"),
         ([{"id": "a", "caption": "x"}, {"caption": "y"}], [{"id": "a", "captions": ["x y"]}], "'id' in entry 2"),
-        ([{"id": "a", "caption": "x"}], [{"id": None, "captions": ["x y"]}], "references .* 'id' in entry 1"),
+        (
+            [{"id": "a", "caption": "x"}],
+            [{"id": None, "captions": ["x y"]}],
+            "references .* 'id' in entry 1",
+        ),
         ([], [{"id": "a", "captions": ["x y"]}], "list of objects"),
         ([{"id": "b", "caption": "x"}], [{"id": "a", "captions": ["x y"]}], "no prediction for 'a'"),
         (
