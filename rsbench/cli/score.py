@@ -54,16 +54,20 @@ def score(
 ) -> None:
     """Score predictions from anywhere by the task's metrics, with intervals.
 
+    Files are read by content: JSON, JSON lines, CSV with a line of headings, or parquet, in UTF-8 or UTF-16.
+
     Examples:
 
-      rsbench score --task classification --predictions P.json --references R.json --json
+      rsbench score --predictions P.csv --references R.csv --classes "forest, river"
 
-      rsbench score --task captioning --predictions P.json --references R.json --json
+      rsbench score --predictions logits.parquet --references R.json --logits --json
+
+      rsbench score --task captioning --predictions coco_results.json --references coco_annotations.json
+
+      rsbench score --task vqa --predictions answers.jsonl --references R.json --json
 
       rsbench score eurosat --protocol in-domain-60-20-20 --predictions P.json --save results --system my-net
     """
-    if task not in TASKS:
-        raise UserError(f"Task '{task}' cannot be scored; this version scores {', '.join(TASKS)}.")
     if predictions is None or (dataset is None) == (references is None):
         raise UserError("Give --predictions, and either --references FILE or the name of a prepared dataset.")
     if dataset is not None:
@@ -75,6 +79,7 @@ def score(
             raise UserError("--save needs a prepared dataset to score against, not a file of references.")
         from rsbench.tasks.scoring import score_files
 
+        _check(task, logits or classes is not None)
         assert references is not None
         names = None if classes is None else classes.split(",")
         result = score_files(task, predictions, references, names, logits=logits)
@@ -101,6 +106,7 @@ def _against_dataset(
         raise UserError("--save needs --system NAME, the name of what predicted.")
     spec = registry().get("dataset", name)
     chosen = choose_protocol(spec, protocol)
+    _check(chosen.task, logits)
     stored = find(location.data_root(data_root), spec)
     test = splits.resolve(stored, chosen).test
     specs = [registry().get("metric", metric) for metric in chosen.metrics]
@@ -112,6 +118,13 @@ def _against_dataset(
         path = external.save(system, outcome, result, stored.path, stored.manifest, chosen, save)
         typer.echo(f"rsbench: kept as {path}", err=True)
     return result
+
+
+def _check(task: str, of_classes: bool) -> None:
+    if task not in TASKS:
+        raise UserError(f"Task '{task}' cannot be scored; this version scores {', '.join(TASKS)}.")
+    if of_classes and task != "classification":
+        raise UserError(f"--classes and --logits are for classification, and this is {task}.")
 
 
 def _print(result: dict[str, Any], as_json: bool) -> None:

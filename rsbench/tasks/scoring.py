@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from rsbench.data.store import PreparedStore
-from rsbench.errors import UserError
-from rsbench.specs import TASKS, MetricSpec
+from rsbench.specs import MetricSpec
 from rsbench.tasks import score, score_answers, score_captions
 from rsbench.tasks.kinds import Outcome
 from rsbench.tasks.predictions import as_stored
@@ -23,7 +22,7 @@ def score_files(
     """Score a predictions file against a references file by every installed metric of the task.
 
     Args:
-        task: one of :data:`TASKS`.
+        task: ``classification``, ``captioning`` or ``vqa``.
         predictions, references: files as :mod:`rsbench.tasks.entries` reads them.
         classes: names in the order of the probabilities.
         logits: classification's predictions are logits.
@@ -50,7 +49,7 @@ def outcome_against(
     """Match predictions with the samples *test* of a prepared dataset.
 
     Args:
-        task: one of :data:`TASKS`.
+        task: ``classification``, ``captioning`` or ``vqa``.
         entries: predictions, as :func:`rsbench.tasks.entries.predictions_in` reads them.
         store: the dataset.
         test: int64 [N], the samples to be scored.
@@ -92,7 +91,5 @@ def score_outcome(
         return score_captions.score(outcome, specs, primary)
     if task == "vqa":
         return score_answers.score(outcome, specs, primary, classes, manifest["question_types"])
-    if task != "classification":
-        raise UserError(f"Task '{task}' cannot be scored; this version scores {', '.join(TASKS)}.")
     names = [s.name for s in specs]
     return score.score(outcome.predictions, outcome.references, classes, names, primary, outcome.notes)
