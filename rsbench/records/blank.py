@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
-SCHEMA: Final = "rsbench.record/2"
+SchemaName = Literal["rsbench.record/2"]  # the number goes up with a step in rsbench.records.upgrade
+SCHEMA: Final[str] = get_args(SchemaName)[0]
 
 
 def blank_record(run_id: str, plan: Mapping[str, Any]) -> dict[str, Any]:

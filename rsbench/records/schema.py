@@ -1,4 +1,4 @@
-"""The record of a run, ``rsbench.record/2`` (see the README of benchmarks/records for a picture of it).
+"""The record of a run, in the schema :data:`rsbench.records.blank.SCHEMA`.
 
 What is not known is null, never 0.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from rsbench.records.blank import SchemaName
 
 
 class _Part(BaseModel):
@@ -82,7 +84,7 @@ class Record(_Part):
     where nothing sealed the record when it was written.
     """
 
-    schema_: Literal["rsbench.record/2"] = Field(alias="schema")
+    schema_: SchemaName = Field(alias="schema")
     run_id: str
     created: str
     status: Literal["ok", "failed"]

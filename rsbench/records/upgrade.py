@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rsbench.errors import UserError
+from rsbench.records.blank import SCHEMA
 
-CURRENT: Final = 2
 PREFIX: Final = "rsbench.record/"
+CURRENT: Final = int(SCHEMA.removeprefix(PREFIX))
 
 
 def _sealable(record: dict[str, Any]) -> dict[str, Any]:
