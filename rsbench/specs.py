@@ -233,6 +233,7 @@ class RecipeSpec(Spec):
     names that are exempt (``"norm_and_bias"`` is short for all one-dimensional ones).
     augmentation: name -> strength, as in ``rsbench.engine.augment``.
     drop_last: leave out the last batch of an epoch where it is smaller than ``batch``.
+    precision: the authors', ``fp32``, ``bf16`` or ``fp16`` (on a GPU; fp32 on a CPU); ``auto`` leaves it to the device.
     patience: epochs without a better validation loss before training stops, or ``None``.
     validate_from: the first epoch that is scored on the validation split; all later ones are, too.
     task_options: what a task leaves open; captioning: ``min_count`` (of a word in the vocabulary), ``max_words``,

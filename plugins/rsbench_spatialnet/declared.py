@@ -90,6 +90,7 @@ RECIPES: Final = (
         no_decay=(),
         batch=32,
         epochs=50,
+        precision="fp32",
         task_options={},
         citation=f"{_PAPER}; batch and epochs from the paper, the rest from its code",
     ),

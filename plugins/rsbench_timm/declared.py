@@ -152,6 +152,7 @@ _FOCAL: Final[dict[str, Any]] = {
     "schedule": "constant",
     "batch": 64,
     "epochs": 30,
+    "precision": "fp32",  # the GPU named, a K80, has no other
     "augmentation": {"rotation": 20, "scale": [0.9, 1.1]},
     "reconstruction": True,
     "citation": "ResNet-18 with Class Focal Loss: batch 64, lr 6e-4, gamma .5, rotation and scaling as stated",

@@ -111,6 +111,7 @@ RECIPES: Final = (
         schedule="constant",
         batch=70,
         epochs=150,
+        precision="fp32",
         task_options={"max_words": 20, "min_count": 1, "questions_per_image": 1},
         reconstruction=True,
         citation=_LOBRY,

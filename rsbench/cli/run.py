@@ -189,7 +189,9 @@ def show_plans(plans: list[RunPlan], out: Path, as_json: bool) -> None:
         )
         typer.echo(f"  protocol  {plan.protocol['name']}, fingerprint {plan.protocol['fingerprint'][:16]}")
         typer.echo(f"  data      {sizes['train']} train, {sizes['val']} val, {sizes['test']} test")
-        typer.echo(f"  recipe    {plan.recipe['name']}: {plan.recipe['epochs']} epochs, batch {plan.recipe['batch']}")
+        recipe = plan.recipe
+        asked = f"{recipe['epochs']} epochs, batch {recipe['batch']}, precision {recipe['precision']}"
+        typer.echo(f"  recipe    {recipe['name']}: {asked}")
         typer.echo(f"  division  {plan.division}; {cost}")
 
 

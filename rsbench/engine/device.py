@@ -35,12 +35,11 @@ def select_device(name: str) -> torch.device:
 
 
 def select_precision(name: str, device: torch.device) -> str:
-    """Resolve ``auto`` and what the device lacks: bf16 where hardware has it, fp32 elsewhere; fp16 needs CUDA."""
+    """Return ``fp32 | bf16 | fp16``: for ``auto`` bf16 where hardware has it and fp32 elsewhere; what is stated as it
+    is, but fp16 on a CPU, few of which compute in it: fp32 on all."""
     if name == "auto":
-        name = "bf16" if has_bf16(device) else "fp32"
-    if name == "fp16" and device.type != "cuda":
-        name = "bf16" if has_bf16(device) else "fp32"
-    return name
+        return "bf16" if has_bf16(device) else "fp32"
+    return "fp32" if name == "fp16" and device.type != "cuda" else name
 
 
 def has_bf16(device: torch.device) -> bool:

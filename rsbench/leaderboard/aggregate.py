@@ -182,7 +182,7 @@ def _flag(check: dict[str, Any]) -> str:
 
 
 def _precisions(records: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Say so where seeds ran in different precision: rounding is no luck of the seed."""
+    """Say so where seeds ran in different precision (rounding is no luck of the seed) or not in the recipe's."""
     seeds: dict[str, list[str]] = {}
     for record in records:
         precision = ((record["env"] or {}).get("flags") or {}).get("precision")
@@ -191,6 +191,9 @@ def _precisions(records: Sequence[dict[str, Any]]) -> Iterator[str]:
     if len(seeds) > 1:
         told = ", ".join(f"{name} (seed{'s' * (len(of) > 1)} {', '.join(of)})" for name, of in sorted(seeds.items()))
         yield f"its seeds ran in different precision: {told}"
+    stated = records[0]["plan"]["recipe"].get("precision", "auto")
+    if len(seeds) == 1 and stated not in ("auto", *seeds):
+        yield f"it ran in {next(iter(seeds))}, its recipe states {stated}"
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

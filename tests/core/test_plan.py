@@ -129,6 +129,20 @@ def test_author_recipe(root: Path) -> None:
         expand(request(root, "tiny-cnn", recipe="author"))
 
 
+def test_an_authors_precision_is_kept_unless_another_is_asked_for(root: Path) -> None:
+    """What is asked for changes the recipe, of the protocol's standard one too, which leaves it open."""
+    stated = {"bmta": "fp16", "cbam-cnn": "fp32", "baseline-cnn": "fp32", "resnet18-class-focal": "fp32"}
+    for model, precision in stated.items():
+        (plan,) = expand(request(root, model, recipe="author"))
+        assert plan.recipe["precision"] == precision
+        (other,) = expand(request(root, model, recipe="author", precision="bf16"))
+        assert (other.recipe["precision"], other.division) == ("bf16", "open")
+        assert plan.recipe == other.recipe | {"precision": precision}
+    (standard,), (changed,) = (expand(request(root, "tiny-cnn", precision=p)) for p in (None, "fp32"))
+    assert (standard.recipe["precision"], standard.division) == ("auto", "closed")
+    assert (changed.recipe["precision"], changed.division) == ("fp32", "open")
+
+
 @pytest.mark.parametrize(("text", "seeds"), [("3", (3,)), ("0-4", (0, 1, 2, 3, 4)), ("0,2,5-6", (0, 2, 5, 6))])
 def test_seeds(text: str, seeds: tuple[int, ...]) -> None:
     assert parse_seeds(text) == seeds

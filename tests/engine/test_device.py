@@ -43,6 +43,19 @@ def test_fp32_is_not_rounded_to_tf32(precision: str, rounds: bool) -> None:
     assert torch.backends.cudnn.allow_tf32 is rounds
 
 
+@pytest.mark.parametrize(
+    ("asked", "with_bf16", "without"),
+    [("auto", "bf16", "fp32"), ("fp32", "fp32", "fp32"), ("bf16", "bf16", "bf16"), ("fp16", "fp32", "fp32")],
+)
+def test_only_auto_depends_on_the_processor(
+    monkeypatch: pytest.MonkeyPatch, asked: str, with_bf16: str, without: str
+) -> None:
+    for has, expected in ((True, with_bf16), (False, without)):
+        monkeypatch.setattr(device, "has_bf16", lambda _, has=has: has)
+        assert device.select_precision(asked, torch.device("cpu")) == expected
+    assert device.select_precision("fp16", torch.device("cuda")) == "fp16"
+
+
 @pytest.mark.usefixtures("arithmetic")
 def test_the_gpu_of_a_run_is_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not said of a tensor is said of the current device: pinned memory, random numbers, what hardware has."""
