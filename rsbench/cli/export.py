@@ -69,12 +69,15 @@ def import_(
 ) -> None:
     """Keep another benchmark's results as records of division external.
 
-    torchgeo-bench's accuracies stand on boards of their own, unranked: its splits are others, and its predictions are
-    not at hand.
+    torchgeo-bench's scores (accuracy, and micro mAP where images have several labels) stand on boards of their own,
+    unranked: its splits are others, and its predictions are not at hand.  Other rows are refused by name, and those
+    whose values are wrong, by their lines; these alone make the exit code 2.
 
     Example: rsbench import all_results.csv --out imported
     """
     from rsbench.export.torchgeo_import import import_rows
 
-    written, known, others = import_rows(file, out)
-    typer.echo(f"{len(written)} results kept below {out}, {known} were there; {others} rows are not accuracies.")
+    found = import_rows(file, out)
+    typer.echo("\n".join(found.lines()))
+    if found.problems:
+        raise UserErrors(found.problems)

@@ -49,6 +49,7 @@ def score(
     logits: Annotated[bool, typer.Option("--logits", help="Predictions are logits: take their softmax.")] = False,
     save: Annotated[Path | None, typer.Option(help="Keep the result as a record of division 'external' here.")] = None,
     system: Annotated[str | None, typer.Option(help="Name of what predicted, for --save.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Which training of the system it was, for --save.")] = 0,
     data_root: Annotated[Path | None, typer.Option(help="Data root.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -66,14 +67,14 @@ def score(
 
       rsbench score --task vqa --predictions answers.jsonl --references R.json --json
 
-      rsbench score eurosat --protocol in-domain-60-20-20 --predictions P.json --save results --system my-net
+      rsbench score eurosat --protocol in-domain-60-20-20 --predictions P.json --save results --system my-net --seed 1
     """
     if predictions is None or (dataset is None) == (references is None):
         raise UserError("Give --predictions, and either --references FILE or the name of a prepared dataset.")
     if dataset is not None:
         if classes is not None:
             raise UserError("--classes belongs to --references; a prepared dataset has its own.")
-        result = _against_dataset(dataset, protocol, predictions, save, system, data_root, logits)
+        result = _against_dataset(dataset, protocol, predictions, save, system, seed, data_root, logits)
     else:
         if save is not None:
             raise UserError("--save needs a prepared dataset to score against, not a file of references.")
@@ -92,6 +93,7 @@ def _against_dataset(
     predictions: Path,
     save: Path | None,
     system: str | None,
+    seed: int,
     data_root: Path | None,
     logits: bool,
 ) -> dict[str, Any]:
@@ -115,7 +117,7 @@ def _against_dataset(
     result = score_outcome(chosen.task, outcome, stored.manifest, specs, chosen.primary)
     if save is not None:
         assert system is not None
-        path = external.save(system, outcome, result, stored.path, stored.manifest, chosen, save)
+        path = external.save(system, outcome, result, stored.path, stored.manifest, chosen, save, seed)
         typer.echo(f"rsbench: kept as {path}", err=True)
     return result
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 from rsbench.errors import UserError
 from rsbench.plan import dataset_block, digest, protocol_block
@@ -12,6 +13,8 @@ from rsbench.records import store
 from rsbench.records.blank import blank_record
 from rsbench.specs import ProtocolSpec
 from rsbench.tasks.kinds import Outcome, kind_of
+
+LONGEST: Final = 60  # bytes of a word in a run id; a file system takes 255 in all
 
 
 def save(
@@ -22,10 +25,14 @@ def save(
     manifest: dict[str, Any],
     protocol: ProtocolSpec,
     out: Path,
+    seed: int = 0,
 ) -> Path:
     """Keep a scored prediction as a record in ``<out>/<run id>`` and return its path.
 
     What is not known of the system (its code, its training, its machine) is null.
+
+    Args:
+        seed: by which the training that led to these predictions differs from others of the same system.
 
     Raises:
         UserError: the same predictions of this system are kept there already.
@@ -37,8 +44,8 @@ def save(
     with TemporaryDirectory(dir=out, prefix=".external-") as temporary:
         written = Path(temporary) / "predictions.parquet"
         kind_of(protocol.task).write(written, outcome)
-        content = digest([system, block["fingerprint"], store.sha256_file(written)])[:8]
-        run_id = f"{manifest['name']}-{_slug(system)}-{protocol.name}-external-{content}"
+        content = digest([system, seed, block["fingerprint"], store.sha256_file(written)])[:8]
+        run_id = run_name((manifest["name"], system, protocol.name, "external", f"s{seed}"), content)
         folder = out / run_id
         if store.finished(folder):
             raise UserError(f"{folder} holds a record of these predictions already; delete it to keep them anew.")
@@ -46,7 +53,7 @@ def save(
         path = written.replace(folder / written.name)
     plan = {
         "task": protocol.task,
-        "seed": 0,
+        "seed": seed,
         "division": "external",
         "model": model,
         "dataset": dataset,
@@ -63,5 +70,12 @@ def save(
     return store.save(record, folder)
 
 
+def run_name(words: Iterable[str], content: str) -> str:
+    """Return a run id, which is the name of a folder: *words*, each cut where it is long, and the hash of the content
+    that tells apart what is cut."""
+    return "-".join([*map(_slug, words), content])
+
+
 def _slug(text: str) -> str:
-    return "".join(c if c.isalnum() or c in "._+-" else "-" for c in text)
+    plain = "".join(c if c.isalnum() or c in "._+-" else "-" for c in text)
+    return plain.encode()[:LONGEST].decode(errors="ignore")

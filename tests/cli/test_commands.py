@@ -288,6 +288,19 @@ def test_score_against_a_dataset_and_keep_it(root: Path, within: Callable[..., R
     (row,) = json.loads(board.stdout)["rows"]
     assert (row["system"], row["division"], row["rank"]) == ("their net", "external", 1)
     assert within("verify", "kept").exit_code == 0
+    for seed in (1, 2):
+        predictions[seed]["label"] = (predictions[seed]["label"] + 1) % 10
+        write(tmp_path / "p.json", predictions)
+        assert within("score", *arguments, "--seed", str(seed)).exit_code == 0
+    (row,) = json.loads(within("leaderboard", "kept", "--format", "json").stdout)["rows"]
+    assert (row["seeds"], row["mean"]) == (3, pytest.approx(28 / 30))
+    assert within("score", *arguments, "--seed", "1").exit_code == 0  # what has been said of seed 2
+    board = json.loads(within("leaderboard", "kept", "--format", "json").stdout)
+    assert sorted(row["seeds"] for row in board["rows"]) == [1, 1, 2]
+    assert [row["rank"] for row in board["rows"] if "contradicting records of seed 1" in row["flags"]] == [None, None]
+    assert board["records"] == {"read": 4, "shown": 4, "rows": 3, "left_out": {}}
+    long = within("score", *arguments[:-1], "x" * 300)
+    assert long.exit_code == 0, long.stderr
 
 
 def test_interrupt_before_training_is_quick(root: Path, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import json
 import re
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -17,10 +16,8 @@ from rsbench.engine.run import execute
 from rsbench.errors import UserError
 from rsbench.export import TARGETS, export
 from rsbench.export.torchgeo_bench import COLUMNS
-from rsbench.export.torchgeo_import import import_rows
-from rsbench.leaderboard.result import leaderboard
 from rsbench.plan import RunRequest, expand
-from rsbench.records.store import LoadedRecord, load, load_all
+from rsbench.records.store import LoadedRecord, load
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
 
@@ -156,44 +153,7 @@ def test_torchgeo_bench_rows(trained: LoadedRecord) -> None:
     assert (row["n_test"], row["best_batch_size"], row["feature_dim"], row["bootstrap"]) == ("40", "8", "", "")
 
 
-def written(path: Path, **changes: Any) -> Path:
-    """A file as torchgeo-bench writes it, with two probes of accuracy and a row of something else."""
-    row = {"dataset": "m-eurosat", "metric_name": "accuracy", "n_train": 2000, "n_val": 1000, "n_test": 1000, "seed": 0}
-    row |= {"model": "bench.Net", "name": "net", "normalization": "zscore", "image_size": 224.0, "partition": "default"}
-    row |= {"bands": "rgb", "bootstrap": 200, "interpolation": "bilinear"}
-    rows = [
-        row | {"method": "linear", "metric_value": 0.904, "ci_lower": 0.884, "ci_upper": 0.921},
-        row | {"method": "knn5", "metric_value": 0.816, "ci_lower": 0.0, "ci_upper": 0.0},
-        row | {"method": "intrinsic_dim", "metric_name": "id_MLE_train", "metric_value": 4.9},
-        row | {"method": "linear", "metric_value": 0.5, "bands": "all", "ci_lower": 0.47, "ci_upper": 0.53},
-    ]
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS)
-        writer.writeheader()
-        writer.writerows([r | changes for r in rows])
-    return path
-
-
-def test_import_of_torchgeo_bench(tmp_path: Path) -> None:
-    path, out = written(tmp_path / "all_results.csv"), tmp_path / "out"
-    assert [len(import_rows(path, out)[0]), *import_rows(path, out)[1:]] == [3, 3, 1]
-    loaded = {(r.record["plan"]["recipe"]["name"], r.record["plan"]["protocol"]["name"]): r for r in load_all([out])}
-    linear = loaded["linear", "torchgeo-bench-default-rgb"].record
-    assert linear["metrics"]["overall_accuracy"]["value"] == 0.904
-    assert linear["metrics"]["overall_accuracy"]["ci95"] == [0.884, 0.921]
-    assert (linear["train"], linear["perf"], linear["env"]) == (None, None, None)
-    assert linear["plan"]["protocol"]["split_sizes"] == {"train": 2000, "val": 1000, "test": 1000}
-    knn = loaded["knn5", "torchgeo-bench-default-rgb"].record
-    assert knn["metrics"]["overall_accuracy"]["ci95"] is None  # zeros stand for what was not computed
-    board = leaderboard(out)
-    assert [len(t.rows) for t in board.tables] == [1, 2]  # other bands, another board
-    rows = [row for table in board.tables for row in table.rows]
-    assert {row.rank for row in rows} == {None}
-    assert all("reported: by torchgeo-bench" in "; ".join(row.flags) for row in rows)
-    assert rows_of(next(iter(export(load_all([out]), "torchgeo-bench").values())))[0]["metric_name"] == "accuracy"
-
-
-def test_what_cannot_be_said(tmp_path: Path, trained: LoadedRecord) -> None:
+def test_what_cannot_be_said(trained: LoadedRecord) -> None:
     with pytest.raises(UserError, match=r"'croisant' is not a form\. Did you mean 'croissant'"):
         export([trained], "croisant")
     with pytest.raises(UserError, match="none of the records has any"):
@@ -205,10 +165,3 @@ def test_what_cannot_be_said(tmp_path: Path, trained: LoadedRecord) -> None:
     for target in TARGETS:
         with pytest.raises(UserError, match="has failed and holds no results"):
             export([failed], target)
-    with pytest.raises(UserError, match=r"all\.csv, line 2: could not convert"):
-        import_rows(written(tmp_path / "all.csv", metric_value="high"), tmp_path / "out")
-    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(UserError, match="it has no column dataset, method"):
-        import_rows(tmp_path / "other.csv", tmp_path / "out")
-    with pytest.raises(UserError, match="cannot be read"):
-        import_rows(tmp_path / "gone.csv", tmp_path / "out")
