@@ -120,27 +120,6 @@ def test_overfitting_reaches_every_image(root: Path, tmp_path: Path) -> None:
     assert record["plan"]["division"] == "debug"
 
 
-@pytest.mark.parametrize(
-    ("patience", "losses", "epochs"),
-    [
-        (1, [0.9, 0.8, 0.8, 0.1], 3),  # as low is no better
-        (2, [0.9, 0.8, 0.85, 0.7, 0.75, 0.7, 0.1], 6),  # begins anew with a better one
-        (3, [0.9, 0.8, 0.85, 0.9, 0.95, 0.1], 5),
-        (3, [0.9, 0.95, 0.9, 0.8], 4),  # the recipe's end comes first
-        (None, [0.9, 0.95, 0.95, 0.95], 4),
-    ],
-)
-def test_training_stops_after_so_many_epochs_without_a_better_loss(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: int | None, losses: list[float], epochs: int
-) -> None:
-    scripted = iter(losses)
-    monkeypatch.setattr(ClassificationJob, "validate", lambda *_: {"val_loss": next(scripted), "val_accuracy": 0.5})
-    record = execute(make_plan(root, tmp_path, patience=patience, epochs=len(losses)), lambda e: None)
-    assert record["status"] == "ok", record["error"]
-    assert record["train"]["epochs"] == epochs
-    assert [entry["val_loss"] for entry in record["train"]["curve"]] == losses[:epochs]
-
-
 def test_two_phases_train_the_head_first(root: Path, tmp_path: Path) -> None:
     phases = [
         {"epochs": 1, "train_only": r"^17\.", "overrides": {"lr": 0.01}},
