@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from rsbench.config import load_suite, parse_pairs, parse_seeds
+from rsbench.data import manifest
 from rsbench.data.prepare import prepare
 from rsbench.errors import UserError, UserErrors
 from rsbench.execution import portable_command
-from rsbench.plan import RunPlan, RunRequest, expand, source_sha256
+from rsbench.plan import RunPlan, RunRequest, expand, protocol_block, source_sha256
 from rsbench.registry import registry
-from rsbench.specs import load_attribute
+from rsbench.specs import Accepts, load_attribute
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,44 @@ def test_fingerprint_changes_with_split_metric_version_and_data(root: Path, monk
     monkeypatch.setitem(registry()._specs["metric"], "ece", dataclasses.replace(metric, version="2"))
     prints.add(expand(request(root, "bmta"))[0].protocol["fingerprint"])
     assert len(prints) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "comparable"),
+    [
+        ({"selection": "last"}, False),
+        ({"bands": ("blue", "green", "red")}, False),
+        ({"size": 32}, False),
+        ({"primary": "average_accuracy"}, False),
+        ({"metrics": ("overall_accuracy",)}, False),
+        ({"seeds": (7,), "recipe": "eurosat-short", "targets": (0.5,), "summary": "Another.", "citation": "x"}, True),
+    ],
+)
+def test_fingerprint_holds_what_makes_results_comparable_and_no_more(
+    changes: dict[str, object], comparable: bool, root: Path
+) -> None:
+    dataset = registry().get("dataset", "eurosat")
+    protocol = registry().get("protocol", "in-domain-60-20-20")
+    store, stored = manifest.store_path(root, dataset), manifest.require(root, dataset)
+    own = protocol_block(store, stored, protocol)["fingerprint"]
+    assert (protocol_block(store, stored, dataclasses.replace(protocol, **changes))["fingerprint"] == own) == comparable
+    for field in ("name", "version", "fingerprint"):
+        assert protocol_block(store, stored | {field: "other"}, protocol)["fingerprint"] != own
+
+
+def test_id_changes_with_seed_device_weights_and_rsbench(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = root / "net.npz"
+    ids = []
+    for content in (b"one", b"two"):
+        file.write_bytes(content)
+        (plan,) = expand(request(root, models=(("timm:resnet18", {"weights": str(file)}),)))
+        assert plan.model["weights_sha256"] == hashlib.sha256(content).hexdigest()
+        ids.append(plan.run_id)
+    ids += [plan.run_id for plan in expand(request(root, "timm:resnet18", seeds=(0, 1)))]
+    ids += [plan.run_id for plan in expand(request(root, "timm:resnet18", device="cpu"))]
+    monkeypatch.setattr("rsbench.plan.__version__", "99")
+    ids += [plan.run_id for plan in expand(request(root, "timm:resnet18"))]
+    assert len(set(ids)) == 6
 
 
 def test_id_changes_with_the_code_of_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,6 +137,38 @@ def test_bands_and_units_are_checked(root: Path, tmp_path: Path) -> None:
     assert len(expand(request(tmp_path, "timm:resnet18", dataset="eurosat-ms"))) == 1
 
 
+@pytest.mark.parametrize(
+    ("accepts", "sentence"),
+    [
+        (Accepts(size=64), ""),
+        (Accepts(size=32), "takes images of 32 pixels"),
+        (Accepts(min_size=64), ""),
+        (Accepts(min_size=65), "takes images of at least 65 pixels"),
+        (Accepts(channels=4), "takes 4 bands"),
+        (Accepts(unit="reflectance"), "takes images in reflectance"),
+    ],
+)
+def test_what_a_model_takes_is_checked(
+    accepts: Accepts, sentence: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = registry().get("model", "tiny-cnn")
+    monkeypatch.setitem(registry()._specs["model"], "tiny-cnn", dataclasses.replace(spec, accepts=accepts))
+    if not sentence:
+        assert expand(request(root, "tiny-cnn"))
+        return
+    with pytest.raises(UserErrors, match=sentence):
+        expand(request(root, "tiny-cnn"))
+
+
+def test_tasks_and_bands_are_checked(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserErrors, match="is for captioning; protocol 'in-domain-60-20-20' is classification"):
+        expand(request(root, "vgg19-lstm"))
+    protocol = dataclasses.replace(registry().get("protocol", "in-domain-60-20-20"), bands=("red", "thermal"))
+    monkeypatch.setitem(registry()._specs["protocol"], protocol.name, protocol)
+    with pytest.raises(UserErrors, match="asks for bands thermal"):
+        expand(request(root, "timm:resnet18"))
+
+
 def test_data_that_are_not_prepared(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="rsbench data prepare eurosat --source"):
         expand(request(tmp_path, "bmta"))
@@ -112,12 +184,35 @@ def test_overfit_is_a_division_and_a_protocol_of_its_own(root: Path) -> None:
     (normal,) = expand(request(root, "bmta"))
     assert plan.division == "debug"
     assert plan.protocol["fingerprint"] != normal.protocol["fingerprint"]
-    with pytest.raises(UserError, match="between 1 and the 20"):
-        expand(request(root, "bmta", overfit=21))
+    assert expand(request(root, "bmta", overfit=20))[0].protocol["split_sizes"] == {"train": 20, "val": 0, "test": 20}
+    for count in (0, 21):
+        with pytest.raises(UserError, match="between 1 and the 20"):
+            expand(request(root, "bmta", overfit=count))
 
 
-def test_estimators_have_one_seed(root: Path) -> None:
-    assert len(expand(request(root, "majority-class", "tiny-cnn", seeds=(0, 1, 2)))) == 4
+def test_estimators_have_one_seed_and_one_device(root: Path) -> None:
+    plans = expand(request(root, "majority-class", "tiny-cnn", seeds=(0, 1, 2), devices=2, strategy="ddp"))
+    assert [(p.model["name"], p.seed, p.devices) for p in plans] == [
+        ("majority-class", 0, 1),
+        *(("tiny-cnn", seed, 2) for seed in range(3)),
+    ]
+
+
+def test_a_batch_is_shared_by_as_many_devices_as_it_has_samples(root: Path) -> None:
+    assert expand(request(root, "tiny-cnn", devices=20))  # of 20 training samples
+    with pytest.raises(UserErrors, match="batch of 20 cannot be shared by 21 devices"):
+        expand(request(root, "tiny-cnn", devices=21))
+    with pytest.raises(UserErrors, match="batch of 4 cannot be shared by 5 devices"):
+        expand(request(root, "tiny-cnn", devices=5, changes={"batch": 4}))
+
+
+def test_activations_are_computed_again_in_networks_that_are_not_compiled(root: Path) -> None:
+    for mode in (None, "none", "auto"):
+        assert expand(request(root, "tiny-cnn", compile=mode, checkpoint_activations=True))
+    with pytest.raises(UserErrors, match="leave out --compile default or the other"):
+        expand(request(root, "tiny-cnn", compile="default", checkpoint_activations=True))
+    with pytest.raises(UserErrors, match="Did you mean 'default'"):
+        expand(request(root, "tiny-cnn", compile="defualt"))
 
 
 def test_author_recipe(root: Path) -> None:

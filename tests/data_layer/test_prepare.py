@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import multiprocessing
 import os
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rsbench.data import integrity, splits, store
+from rsbench.data import integrity, manifest, splits, store
 from rsbench.data import prepare as preparation
 from rsbench.data.prepare import prepare
 from rsbench.data.source import SampleError
@@ -184,6 +185,16 @@ def test_stratified_split_is_stable_and_balanced() -> None:
     assert {ids[order[k]] for k in shuffled["test"]} == {ids[k] for k in parts["test"]}
 
 
+def test_parts_of_a_class_are_rounded_to_whole_samples() -> None:
+    labels = np.array([0] * 7 + [1] * 9)
+    parts = splits.stratified([f"s{k}" for k in range(16)], {"label": labels}, fractions=(0.5, 0.1, 0.4))
+    assert {k: np.bincount(labels[v]).tolist() for k, v in parts.items()} == {
+        "train": [4, 4],  # 3.5 and 4.5, halves to even
+        "val": [1, 1],
+        "test": [2, 4],
+    }
+
+
 def test_split_is_kept_and_made_anew_when_options_change(tmp_path: Path) -> None:
     made = prepare(SPEC, None, tmp_path, workers=1)
 
@@ -200,6 +211,9 @@ def test_split_is_kept_and_made_anew_when_options_change(tmp_path: Path) -> None
     assert first.sha256 == again.sha256
     assert first.sha256["test"] != other.sha256["test"]
     assert first.sizes == {"train": 750, "val": 150, "test": 600}
+    expected = hashlib.sha256("\n".join(sorted(made.ids[k] for k in first.test)).encode()).hexdigest()
+    assert first.sha256["test"] == expected
+    assert manifest.split_key("other data", protocol(0)) != manifest.split_key("data", protocol(0))
 
 
 def test_overlapping_split_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""What may be said about a recipe, a loss or a model, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rsbench.recipes import resolve_options, resolve_recipe
+from rsbench.registry import registry
+from rsbench.specs import Option
+
+
+def resolved(
+    changes: dict[str, Any], recipe: str | None = None, **more: bool
+) -> tuple[dict[str, Any], bool, list[str]]:
+    protocol = registry().get("protocol", "in-domain-60-20-20")
+    problems: list[str] = []
+    found, closed = resolve_recipe(recipe, changes, protocol, registry().get("model", "bmta"), problems, **more)
+    return found, closed, problems
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"epochs": 0}, "Recipe field 'epochs' is a whole number; '0' is not."),
+        ({"epochs": 2.5}, "Recipe field 'epochs' is a whole number; '2.5' is not."),
+        ({"batch": True}, "Recipe field 'batch' is a whole number; 'True' is not."),
+        ({"patience": 0}, "Recipe field 'patience' is a whole number or none; '0' is not."),
+        ({"lr": -0.1}, "Recipe field 'lr' is a number; '-0.1' is not."),
+        ({"lr": None}, "Recipe field 'lr' is a number; 'None' is not."),
+        ({"ema": True}, "Recipe field 'ema' is a number or none; 'True' is not."),
+        ({"drop_last": 1}, "Recipe field 'drop_last' is true or false; '1' is not."),
+        ({"loss": "cross-entrpy"}, "There is no loss 'cross-entrpy'. Did you mean 'cross-entropy'?"),
+        (
+            {"loss": "focal", "loss_options": {"gamm": 2}},
+            "The loss 'focal' has no option 'gamm'. Did you mean 'gamma'?",
+        ),
+        ({"lr.x": 1}, "Recipe field 'lr' has no parts: set it with --set lr=VALUE."),
+        ({"task_options.beam": 3}, "classification has no task option 'beam'. Options: none."),
+        ({"name": "mine"}, "A recipe has no field 'name'."),
+    ],
+)
+def test_what_cannot_be_is_refused(change: dict[str, Any], sentence: str) -> None:
+    (problem,) = resolved(change)[2]
+    assert problem.startswith(sentence)
+
+
+def test_lengths_of_phases_are_fixed() -> None:
+    assert resolved({"epochs": 9}, "finetune")[2] == [
+        "This recipe has phases of fixed lengths: set phases=[] as well to change its epochs."
+    ]
+    assert resolved({"phases": [], "epochs": 9}, "finetune")[2] == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"warmup": 0}, {"lr": 1}, {"ema": None}, {"ema": 0.99}, {"patience": 3}, {"loss_options.label_smoothing": 0.1}],
+)
+def test_what_can_be_is_taken_and_opens_the_division(change: dict[str, Any]) -> None:
+    found, closed, problems = resolved(change)
+    (key,) = change
+    part, _, rest = key.partition(".")
+    assert problems == []
+    assert not closed
+    assert (found[part][rest] if rest else found[part]) == change[key]
+
+
+def test_the_division_is_closed_for_the_protocols_recipe_as_it_is() -> None:
+    own = registry().get("protocol", "in-domain-60-20-20").recipe
+    assert [resolved({}, name)[1] for name in (None, own, "eurosat-short", "author")] == [True, True, False, False]
+
+
+def test_a_loss_of_another_task_is_refused() -> None:
+    protocol, problems = registry().get("protocol", "ucm-captions-standard"), []  # type: ignore[var-annotated]
+    resolve_recipe(None, {"loss": "class-focal"}, protocol, registry().get("model", "vgg19-lstm"), problems)
+    assert problems == ["Loss 'class-focal' is for classification, not for captioning."]
+
+
+def test_a_recipe_of_several_tasks_leaves_out_what_is_of_others() -> None:
+    found, _, problems = resolved({"task_options.beam": 3}, tolerant=True)
+    assert (found["task_options"], problems) == ({}, [])
+
+
+def test_options() -> None:
+    declared = {
+        "rate": Option(default=0.5, help=""),
+        "norm": Option(default="post", help="", choices=("post", "pre")),
+        "on": Option(default=True, help="", choices=(True, False)),
+    }
+    problems: list[str] = []
+    assert resolve_options(declared, {"rate": 1, "norm": "pre"}, "x", problems) == {
+        "rate": 1.0,
+        "norm": "pre",
+        "on": True,
+    }
+    assert isinstance(resolve_options(declared, {"rate": 1}, "x", problems)["rate"], float)  # 1 and 1.0 are one run
+    assert resolve_options({"name": Option(default="a", help="")}, {"name": 1}, "x", problems) == {"name": "1"}
+    assert problems == []
+    resolve_options(declared, {"norm": "between", "rat": 1}, "model 'x'", problems)
+    assert problems == [
+        "Option 'norm' of model 'x' is one of post, pre; 'between' is not.",
+        "The model 'x' has no option 'rat'. Did you mean 'rate'? Options: rate, norm, on.",
+    ]
