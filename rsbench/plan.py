@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rsbench import __version__, execution, scale
 from rsbench.data import integrity, manifest
@@ -190,43 +190,51 @@ def choose_protocol(dataset: DatasetSpec, name: str | None) -> ProtocolSpec:
 def protocol_block(
     store: Path, stored: Mapping[str, Any], protocol: ProtocolSpec, overfit: int | None = None
 ) -> dict[str, Any]:
-    """Return a plan's ``protocol`` with its fingerprint: SHA-256 over what makes results comparable.
-
-    That is task, dataset version and content, sample ids of the split, bands, size, metrics and their versions, and
-    how the checkpoint is chosen; not the recipe.
-    """
+    """Return a plan's ``protocol`` with its fingerprint."""
     found = splits_summary(store, stored, protocol)
     sizes = found["sizes"]
     if overfit is not None and not 0 < overfit <= sizes["train"]:
         raise UserError(f"--overfit {overfit} must lie between 1 and the {sizes['train']} training images.")
     versions = {name: registry().get("metric", name).version for name in protocol.metrics}
-    facts: dict[str, Any] = {
-        "task": protocol.task,
-        "dataset": [stored["name"], stored["version"], stored["fingerprint"]],
-        "split_sha256": found["sha256"],
-        "bands": list(protocol.bands) if protocol.bands else None,
-        "size": protocol.size,
-        "primary": protocol.primary,
-        "metrics": versions,
-        "selection": protocol.selection,
-    }
     if overfit is not None:
-        facts["overfit"] = overfit
         sizes = {"train": overfit, "val": 0, "test": overfit}
-    return {
+    block = {
         "name": protocol.name if overfit is None else f"{protocol.name}+overfit{overfit}",
         "version": protocol.version,
-        "fingerprint": digest(facts),
+        "fingerprint": "",
         "task": protocol.task,
         "split_sizes": sizes,
         "split_sha256": found["sha256"],
-        "bands": facts["bands"],
+        "bands": list(protocol.bands) if protocol.bands else None,
         "size": protocol.size,
         "primary": protocol.primary,
         "metrics": list(protocol.metrics),
         "selection": protocol.selection,
         "targets": list(protocol.targets),
     }
+    return block | {"fingerprint": fingerprint(block, stored, versions, overfit)}
+
+
+# What a fingerprint is over, beside the dataset, the versions of metrics and the number of images to overfit.
+COMPARABLE: Final = ("task", "split_sha256", "bands", "size", "primary", "selection")
+
+
+def fingerprint(
+    protocol: Mapping[str, Any], dataset: Mapping[str, Any], versions: Mapping[str, str], overfit: int | None = None
+) -> str:
+    """Return the SHA-256 over what makes results comparable.
+
+    That is task, dataset version and content, sample ids of the split, bands, size, metrics and their versions, and
+    how the checkpoint is chosen; not the recipe.
+
+    Args:
+        protocol, dataset: blocks of a plan.
+        versions: metric -> version.
+        overfit: how many images are trained and tested on, if these are the same.
+    """
+    facts = {name: protocol[name] for name in COMPARABLE}
+    facts |= {"dataset": [dataset[k] for k in ("name", "version", "fingerprint")], "metrics": dict(versions)}
+    return digest(facts if overfit is None else facts | {"overfit": overfit})
 
 
 def splits_summary(store: Path, stored: Mapping[str, Any], protocol: ProtocolSpec) -> Mapping[str, Any]:
@@ -332,11 +340,21 @@ def _plans(
     ]
 
 
-def run_id(common: Mapping[str, Any], seed: int) -> str:
-    """Return ``dataset-model-protocol-s<seed>-<sha8>``: a file name that changes with what may change results."""
+# What the run id of a plan is over, beside its seed; a family where there is one.
+IDENTITY: Final = ("task", "division", "model", "dataset", "protocol", "recipe", "device", "overfit")
+
+
+def run_id(common: Mapping[str, Any], seed: int, version: str = __version__) -> str:
+    """Return ``dataset-model-protocol-s<seed>-<sha8>``: a file name that changes with what may change results.
+
+    Args:
+        common: the parts of a plan named in :data:`IDENTITY`.
+        seed: of the run.
+        version: of rsbench.
+    """
     dataset = {k: v for k, v in common["dataset"].items() if k != "store"}
     model = _without_folder(common["model"])
-    sha = digest({**common, "model": model, "dataset": dataset, "seed": seed, "rsbench": __version__})[:8]
+    sha = digest({**common, "model": model, "dataset": dataset, "seed": seed, "rsbench": version})[:8]
     words = (common["dataset"]["name"], common["model"]["name"], common["protocol"]["name"], f"s{seed}", sha)
     return "-".join(re.sub(r"[^A-Za-z0-9._+-]+", "-", w) for w in words)
 

@@ -19,7 +19,7 @@ from rsbench.errors import UserError, UserErrors, did_you_mean
 from rsbench.execution import COMPILE_FIXED, NONE
 from rsbench.plan import RunPlan, digest, model_block
 from rsbench.recipes import attempt, resolve_options
-from rsbench.records.throughput import DIVISION, MODES
+from rsbench.records.throughput import DIVISION, MODES, content_sha
 from rsbench.registry import registry
 from rsbench.specs import PRECISIONS, ModelSpec
 from rsbench.tasks.answers import ANSWERS_LR, TYPES_LR
@@ -196,7 +196,7 @@ def _plan(request: ThroughputRequest, spec: ModelSpec, options: dict[str, Any], 
     }
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")  # a measurement is repeated, never taken from the last one
     name = re.sub(r"[^A-Za-z0-9._+-]+", "-", spec.name)
-    sha = digest([parts, request.device, request.threads])[:8]
+    sha = content_sha(parts, request.device, request.threads)
     return RunPlan(
         run_id=f"throughput-{name}-{shape.task}-{now}-{sha}",
         task=shape.task,

@@ -23,6 +23,7 @@ from rsbench.cli import (
     schema,
     score,
     throughput,
+    upgrade,
     verify,
 )
 from rsbench.registry import registry
@@ -55,6 +56,7 @@ def build(chosen: str | None = None) -> typer.Typer:
         claims,
         score,
         verify,
+        upgrade,
         export,
         schema,
         plugins,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rsbench.errors import UserError
 from rsbench.leaderboard.census import NOT_INSTALLED, LeftOut
+from rsbench.records.installed import absent, advice, is_known, to_install
 from rsbench.registry import registry
 from rsbench.specs import MetricSpec
 from rsbench.tasks.kinds import Parts, kind_of
@@ -27,26 +27,9 @@ def check_installed(record: Mapping[str, Any]) -> None:
     """
     if is_reported(record):
         return
-    plan = record["plan"]
-    missing = [] if _known("task", plan["task"]) else [f"task '{plan['task']}'"]
-    missing += [
-        f"metric '{m}'" for m in sorted({*plan["protocol"]["metrics"], *record["metrics"]}) if not _known("metric", m)
-    ]
+    missing = absent(record)
     if missing:
-        ours = {origin.distribution for origin in registry().plugins.values()}
-        other = plan["model"].get("distribution")
-        install = other if other and other not in ours else None
-        which = "is" if len(missing) == 1 else "are"
-        what = f"{' and '.join(missing)} {which} not installed; install {install or 'the plugin that has it'}"
-        raise LeftOut(NOT_INSTALLED, what, install)
-
-
-def _known(kind: str, name: str) -> bool:
-    try:
-        kind_of(name) if kind == "task" else registry().get(kind, name)
-    except UserError:
-        return False
-    return True
+        raise LeftOut(NOT_INSTALLED, advice(record, missing), to_install(record))
 
 
 def parts_of(record: Mapping[str, Any]) -> Parts | None:
@@ -60,7 +43,7 @@ def metric_spec(name: str, record: Mapping[str, Any]) -> MetricSpec:
     Raises:
         UserError: it is not installed, and the result is not a reported one.
     """
-    if is_reported(record) and not _known("metric", name):
+    if is_reported(record) and not is_known("metric", name):
         entry = record["metrics"][name]
         return MetricSpec(
             name=name,

@@ -1,18 +1,12 @@
-"""Rows of many configurations, read by several processes where there are thousands of records.
-
-Threads would not do: most of the work on a file of a few thousand predictions is done in Python.
-"""
+"""Rows of many configurations, read by several processes where there are thousands of records."""
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from types import TracebackType
 from typing import Any, Final
 
-from rsbench.cores import usable_cores, without_main
+from rsbench.cores import Processes, usable_cores
 from rsbench.leaderboard.census import described
 from rsbench.leaderboard.rows import Rows, metric_over_seeds, rows_of
 from rsbench.records.store import LoadedRecord
@@ -26,39 +20,23 @@ NOT_AT_HAND: Final = "no predictions at hand"
 Read = tuple[Rows | None, list[str]]
 
 
-class Readers:
-    """Processes that read predictions, if there are any: started while the records are still being loaded, they have
-    their imports behind them when the first is needed."""
+class Readers(Processes):
+    """Processes that read predictions, started while the records are still being loaded."""
 
     def __init__(self) -> None:
-        self._pool: ProcessPoolExecutor | None = None
+        super().__init__(_prepare)
 
     def start(self, records: int) -> None:
         """Start a process for each core where there are many *records* to be read."""
-        workers = usable_cores()
-        if self._pool is None and records >= MANY and workers > 1:
-            self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
-            with without_main():
-                for _ in range(workers):
-                    self._pool.submit(_prepare)
+        self.open(usable_cores() if records >= MANY else 1)
 
     def rows(self, groups: Sequence[Sequence[LoadedRecord]], name: str) -> Iterator[Read]:
         """Yield, for each group of runs of a configuration, what :func:`rsbench.leaderboard.rows.rows_of` finds of
         the metric *name*."""
         read = partial(_read, name=name)
-        if self._pool is None or sum(map(len, groups)) < MANY:
+        if not self.started or sum(map(len, groups)) < MANY:
             return map(read, groups)
-        slim = [[_slim(loaded, name) for loaded in group] for group in groups]
-        return self._pool.map(read, slim, chunksize=CHUNK)
-
-    def __enter__(self) -> Readers:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        return self.map(read, [[_slim(loaded, name) for loaded in group] for group in groups], CHUNK)
 
 
 def _prepare() -> None:

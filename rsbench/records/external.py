@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -14,6 +14,7 @@ from rsbench.records.blank import blank_record
 from rsbench.specs import ProtocolSpec
 from rsbench.tasks.kinds import Outcome, kind_of
 
+KIND: Final = "external"  # of a model that is known by its predictions alone
 LONGEST: Final = 60  # bytes of a word in a run id; a file system takes 255 in all
 
 
@@ -39,14 +40,13 @@ def save(
     """
     dataset = {**dataset_block(stored, manifest), "store": ""}
     block = protocol_block(stored, manifest, protocol)
-    model = {"name": system, "label": system, "version": "unknown", "options": {}, "kind": "external", "tags": []}
+    model = {"name": system, "label": system, "version": "unknown", "options": {}, "kind": KIND, "tags": []}
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out, prefix=".external-") as temporary:
         written = Path(temporary) / "predictions.parquet"
         kind_of(protocol.task).write(written, outcome)
-        content = digest([system, seed, block["fingerprint"], store.sha256_file(written)])[:8]
-        run_id = run_name((manifest["name"], system, protocol.name, "external", f"s{seed}"), content)
-        folder = out / run_id
+        name = run_id(system, seed, dataset, block, store.sha256_file(written))
+        folder = out / name
         if store.finished(folder):
             raise UserError(f"{folder} holds a record of these predictions already; delete it to keep them anew.")
         folder.mkdir(exist_ok=True)
@@ -61,13 +61,28 @@ def save(
         "recipe": {},
     }
     artifact = {"path": path.name, "sha256": store.sha256_file(path), "bytes": path.stat().st_size}
-    record = blank_record(run_id, plan) | {
+    record = blank_record(name, plan) | {
         "status": "ok",
         "metrics": scored["metrics"],
         "by_group": scored["by_group"],
         "artifacts": {"predictions": artifact},
     }
     return store.save(record, folder)
+
+
+def run_id(system: str, seed: int | None, dataset: Mapping[str, Any], protocol: Mapping[str, Any], sha256: str) -> str:
+    """Return a name that changes with the system and its seed, with what makes results comparable, and with its
+    predictions.
+
+    Args:
+        system: as it is called.
+        seed: of its training; ``None``: as ids were made before there were seeds.
+        dataset, protocol: blocks of a plan.
+        sha256: of the file of predictions.
+    """
+    seeds = [] if seed is None else [seed]
+    content = digest([system, *seeds, protocol["fingerprint"], sha256])[:8]
+    return run_name((dataset["name"], system, protocol["name"], "external", *(f"s{s}" for s in seeds)), content)
 
 
 def run_name(words: Iterable[str], content: str) -> str:

@@ -22,3 +22,8 @@ def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
     """
     plain: dict[str, Any] = json.loads(json.dumps(record, allow_nan=False))
     return plain | {"digest": digest_of(plain)}
+
+
+def was_unsealed(record: Mapping[str, Any]) -> bool:
+    """Whether a record was written before records had a digest, and says so."""
+    return any(change["field"] == "schema" for change in record["amended"])

@@ -53,8 +53,13 @@ def add_checks(checks: Iterable[dict[str, Any]], directory: Path) -> None:
     _write(record, directory)
 
 
-def _write(record: dict[str, Any], directory: Path) -> Path:
-    target = directory / FILE
+def rewrite(record: dict[str, Any], file: Path) -> None:
+    """Write a record that was amended in place of what *file* holds, and renew its digest."""
+    _write(record, file.parent, file.name)
+
+
+def _write(record: dict[str, Any], directory: Path, name: str = FILE) -> Path:
+    target = directory / name
     record = upgrade(record, str(target))
     validate(record, str(target))
     write_atomically(target, json.dumps(sealed(record), indent=1, allow_nan=False) + "\n")
@@ -105,9 +110,20 @@ def load(path: Path) -> dict[str, Any]:
         raise UserError(f"{file} cannot be read as a record: {error}.") from None
     if not isinstance(record, dict):
         raise UserError(f"{file} is not an rsbench record: it holds a {type(record).__name__}.")
-    record = upgrade(record, str(file))
-    validate(record, str(file))
-    return record
+    return accepted(record, str(file))
+
+
+def accepted(record: dict[str, Any], source: str) -> dict[str, Any]:
+    """Return what a file holds as a record of the current schema.
+
+    Raises:
+        UserError: it is not a record, or one whose digest was taken away; *source* is named.
+    """
+    made = upgrade(record, source)
+    validate(made, source)
+    if made["digest"] is None and record["schema"] == made["schema"]:
+        raise UserError(f"{source} is not a valid record: digest: there is none.")
+    return made
 
 
 def load_all(
@@ -121,16 +137,12 @@ def load_all(
     Raises:
         UserError: a path is not there, or a record below it is not valid.
     """
-    files: set[Path] = set()
-    for path in paths:
-        if not path.exists():
-            raise UserError(f"There is no file or folder '{path}' to read records from.")
-        files |= set(_below(path)) if path.is_dir() else {path}
+    files = record_files(paths)
     if begin is not None:
         begin(len(files))
     loaded = []
     with collector_paused():
-        for file in sorted(files, key=str):
+        for file in files:
             try:
                 loaded.append(LoadedRecord(file, load(file)))
             except UserError as error:
@@ -145,8 +157,29 @@ def in_order(loaded: Iterable[LoadedRecord]) -> list[LoadedRecord]:
     return sorted(loaded, key=lambda r: (r.record["run_id"], str(r.path)))
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    for name, _, files in os.walk(folder):
+def record_files(paths: Iterable[Path]) -> list[Path]:
+    """Return the files of the records at or below *paths*, sorted; folders that are links are followed, each once.
+
+    Raises:
+        UserError: a path is not there.
+    """
+    files: set[Path] = set()
+    seen: set[tuple[int, int]] = set()
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"There is no file or folder '{path}' to read records from.")
+        files |= set(_below(path, seen)) if path.is_dir() else {path}
+    return sorted(files, key=str)
+
+
+def _below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    for name, folders, files in os.walk(folder, followlinks=True):
+        status = os.stat(name)
+        if (status.st_dev, status.st_ino) in seen:  # by another link, or a circle
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders.sort()
         if FILE in files:
             yield Path(name, FILE)
 

@@ -7,9 +7,11 @@ predictions; what was measured is in ``perf`` (see :mod:`rsbench.engine.throughp
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
+
+from rsbench.plan import digest
 
 DIVISION: Final = "throughput"
 MODES: Final = ("inference", "training")
@@ -67,26 +69,43 @@ def data_wait_share(fed: Sequence[float], still: Sequence[float]) -> float:
     return 1 - quantile(still, 0.5) / quantile(fed, 0.5)
 
 
-def mismatches(record: Mapping[str, Any]) -> list[str]:
-    """Return where a stored median or quartile is not that of the stored windows, or a row not one of its points."""
-    wrong = []
+def checked(record: Mapping[str, Any]) -> Iterator[tuple[bool, str, list[tuple[str | int, ...]]]]:
+    """Yield for each figure whether the windows give it, a sentence for where not, and its places in ``perf``."""
     for mode in MODES:
         measured = (record["perf"] or {}).get(mode)
         if measured is None:
             continue
-        for point in measured["points"]:
+        for k, point in enumerate(measured["points"]):
             again = Spread.of(rates(point["batch"], point["steps"], point["window_s"]))
             stored = Spread(point["samples_per_s"], *point["quartiles"])
-            for name, value in asdict(again).items():
+            places = ("samples_per_s",), ("quartiles", 0), ("quartiles", 1)
+            for (name, value), place in zip(asdict(again).items(), places, strict=True):
                 kept = getattr(stored, name)
-                if not math.isclose(kept, value, rel_tol=TOLERANCE):
-                    wrong.append(f"{mode}, batch {point['batch']}: {name} {kept} is stored, its windows give {value}")
+                text = f"{mode}, batch {point['batch']}: {name} {kept} is stored, its windows give {value}"
+                yield math.isclose(kept, value, rel_tol=TOLERANCE), text, [(mode, "points", k, *place)]
         waited = measured.get("data_wait")
-        if waited and not math.isclose(waited["share"], data_wait_share(waited["fed_s"], waited["still_s"])):
-            wrong.append(f"{mode}: data_wait {waited['share']} is stored, its windows give another")
-        if chosen(measured) is None:
-            wrong.append(f"{mode}: batch {measured['batch']} is reported and was not measured")
-    return wrong
+        if waited:
+            same = math.isclose(waited["share"], data_wait_share(waited["fed_s"], waited["still_s"]))
+            text = f"{mode}: data_wait {waited['share']} is stored, its windows give another"
+            yield same, text, [(mode, "data_wait", "share")]
+        text = f"{mode}: batch {measured['batch']} is reported and was not measured"
+        yield chosen(measured) is not None, text, [(mode, "batch")]
+
+
+def mismatches(record: Mapping[str, Any]) -> list[str]:
+    """Return where a stored median or quartile is not that of the stored windows, or a row not one of its points."""
+    return [text for same, text, _ in checked(record) if not same]
+
+
+def content_sha(plan: Mapping[str, Any], device: str, threads: int) -> str:
+    """Return the end of a run id, which changes with what is measured: eight digits of a SHA-256.
+
+    Args:
+        plan: its model, dataset, protocol and recipe count.
+        device, threads: as asked for.
+    """
+    parts = {name: plan[name] for name in ("model", "dataset", "protocol", "recipe")}
+    return digest([parts, device, threads])[:8]
 
 
 def chosen(measured: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -1,53 +1,205 @@
-"""Recomputes a record's numbers from its stored predictions, or from its timed windows."""
+"""Holds a record against its predictions, its plan, its files and its digest.
+
+What predictions or timed windows say is computed again; what specs, hashes and other fields say is compared; the rest,
+such as seconds and memory, is covered by the digest alone.  A forger can make a digest anew: then what is computed or
+compared still holds.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from rsbench.metrics.evaluate import evaluate
-from rsbench.records import throughput
-from rsbench.records.store import LoadedRecord, sha256_file
+from rsbench.cores import Processes, usable_cores
+from rsbench.errors import UserError
+from rsbench.records import facts, throughput
+from rsbench.records.audit import AGREED, RECOMPUTED, TOLERANCE, Audit
+from rsbench.records.installed import absent, advice, is_known
+from rsbench.records.results import recompute
+from rsbench.records.store import LoadedRecord, load, sha256_file
 from rsbench.registry import registry
-from rsbench.tasks.kinds import kind_of, metric_context
+from rsbench.tasks.kinds import Outcome, kind_of
 
-TOLERANCE: Final = 1e-9
+__all__ = [
+    "TOLERANCE",
+    "Evidence",
+    "Verdict",
+    "Verifiers",
+    "audit",
+    "check_content",
+    "check_file",
+    "examine",
+    "gather",
+    "verify",
+]
+
+PREDICTIONS: Final = "predictions"
+MANY: Final = 100  # records from which on it pays to start processes
+CHUNK: Final = 5  # records handed over at once
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What lies beside a record.
+
+    Attributes:
+        files: artifact -> (name, SHA-256, size in bytes), of those that are at hand.
+        outcome: the predictions; ``None`` where there are none or they are not those of the record.
+        error: why they cannot be read.
+    """
+
+    files: Mapping[str, tuple[str, str, int]] = field(default_factory=dict)
+    outcome: Outcome | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found of one record.
+
+    Attributes:
+        run_id: of the record, or its path where it cannot be read.
+        status: ``verified``; ``wrong``; ``unverified`` where something that it takes is missing; ``failed``: a run
+            that failed, of which there is nothing to verify.
+        leaves: ``recomputed``: computed again; ``agreed``: held against specs, hashes or other fields; ``sealed``:
+            covered by the digest alone, or by nothing where there is none; each with its number in each part.
+        problems: what does not match, or could not be looked at.
+        notes: what a reader should know besides.
+    """
+
+    run_id: str
+    status: str
+    leaves: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def count(self, how: str) -> int:
+        """Return how many leaves were ``recomputed``, ``agreed``, or are ``sealed`` only."""
+        return sum(self.leaves.get(how, {}).values())
 
 
 def verify(loaded: LoadedRecord) -> list[str]:
-    """Return what does not match: a changed or missing file, or a number that comes out differently."""
-    record = loaded.record
-    if record["status"] != "ok":
-        return []
-    if throughput.is_throughput(record):
-        return throughput.mismatches(record)
-    path = loaded.artifact("predictions")
-    if path is None:
-        return ["its predictions are not at hand"]
-    wrong = check_file(path, record["artifacts"]["predictions"])
-    if wrong:
-        return wrong
-    plan = record["plan"]
-    outcome = kind_of(plan["task"]).read(path)
-    specs = [registry().get("metric", name) for name in record["metrics"]]
-    again = evaluate(
-        specs,
-        outcome.predictions,
-        outcome.references,
-        metric_context(plan),
-        primary=plan["protocol"]["primary"],
-        clusters=outcome.clusters,
-        kept=outcome.kept,
-    )
-    for name, stored in record["metrics"].items():
-        if stored["version"] != again[name]["version"]:
-            wrong.append(f"{name}: computed by version {stored['version']}, installed is {again[name]['version']}")
-        elif not _close(stored["value"], again[name]["value"]):
-            wrong.append(f"{name}: {stored['value']} is stored, {again[name]['value']} comes out")
-        elif not _close(stored["ci95"], again[name]["ci95"]):
-            wrong.append(f"{name}: interval {stored['ci95']} is stored, {again[name]['ci95']} comes out")
-    return wrong
+    """Return what does not match: a changed or missing file, or a field that is not what it should be."""
+    return list(examine(loaded).problems)
+
+
+def examine(loaded: LoadedRecord) -> Verdict:
+    """Hold a record against all there is to hold it against."""
+    return audit(loaded.record, gather(loaded))
+
+
+def gather(loaded: LoadedRecord) -> Evidence:
+    """Read what lies beside a record."""
+    files = {}
+    for name in loaded.record["artifacts"]:
+        path = loaded.artifact(name)
+        if path is not None:
+            files[name] = path.name, sha256_file(path), path.stat().st_size
+    path = loaded.artifact(PREDICTIONS)
+    entry = loaded.record["artifacts"].get(PREDICTIONS)
+    if path is None or files[PREDICTIONS] != _entry(entry) or not is_known("task", loaded.record["plan"]["task"]):
+        return Evidence(files)
+    try:
+        return Evidence(files, kind_of(loaded.record["plan"]["task"]).read(path))
+    except Exception as error:
+        return Evidence(files, None, str(error) or type(error).__name__)
+
+
+class Verifiers(Processes):
+    """Processes that verify records, where there are enough of them."""
+
+    def __init__(self) -> None:
+        super().__init__(_prepare)
+
+    def examine(self, files: Sequence[Path]) -> Iterator[Verdict]:
+        """Yield what is found of each record, in their order; one that cannot be read is ``wrong``."""
+        self.open(usable_cores() if len(files) >= MANY else 1)
+        return self.map(_examine, files, CHUNK)
+
+
+def _prepare() -> None:
+    """Import what verifying needs."""
+    import pyarrow.parquet  # noqa: F401
+
+    registry()
+
+
+def _examine(file: Path) -> Verdict:
+    try:
+        return examine(LoadedRecord(file, load(file)))
+    except UserError as error:
+        return Verdict(str(file), "wrong", problems=(str(error),))
+
+
+def _entry(artifact: Mapping[str, Any]) -> tuple[str, str, int]:
+    return artifact["path"], artifact["sha256"], artifact["bytes"]
+
+
+def audit(record: Mapping[str, Any], evidence: Evidence) -> Verdict:
+    """Hold a record against evidence; a pure function."""
+    found = Audit(record)
+    if record["status"] == "ok":
+        _attempt(_run, found, evidence)
+    facts.seal(found)
+    status = "wrong" if found.wrong else "unverified" if found.missing else "verified"
+    if status == "verified" and record["status"] != "ok":
+        status = "failed"
+    problems, notes = (*found.wrong, *found.missing), tuple(found.notes)
+    return Verdict(record["run_id"], status, found.counts(), problems, notes)
+
+
+def _attempt(fact: Callable[..., None], found: Audit, *given: Any) -> None:
+    """Call a function that holds a record against something; a plan that nobody expects keeps no other from it."""
+    try:
+        fact(found, *given)
+    except Exception as error:
+        what = fact.__name__.strip("_")
+        found.wrong.append(f"{what}: cannot be verified: {type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def _run(found: Audit, evidence: Evidence) -> None:
+    _attempt(facts.amendments, found)
+    _files(found, evidence)
+    if throughput.is_throughput(found.record):
+        _attempt(facts.identity, found)
+        for same, text, places in throughput.checked(found.record):
+            found.expect(RECOMPUTED, same, text, *(("perf", *place) for place in places))
+    elif PREDICTIONS in found.record["artifacts"]:
+        _predictions(found, evidence)
+    else:
+        found.notes.append("reported by others: there are no predictions to compute from")
+    _attempt(facts.timing, found)
+
+
+def _files(found: Audit, evidence: Evidence) -> None:
+    for name, entry in found.record["artifacts"].items():
+        if name in evidence.files:
+            same = evidence.files[name] == _entry(entry)
+            text = f"{entry['path']} is not the file that the record was made from"
+            found.expect(RECOMPUTED, same, text, ("artifacts", name))
+        elif name != PREDICTIONS:
+            found.notes.append(f"{entry['path']} is not at hand")
+
+
+def _predictions(found: Audit, evidence: Evidence) -> None:
+    if found.wrong and PREDICTIONS in evidence.files and evidence.outcome is None and not evidence.error:
+        return  # another file
+    if not is_known("task", found.record["plan"]["task"]):
+        found.missing.append(advice(found.record, absent(found.record)))
+        return
+    for fact in (facts.identity, facts.protocol, facts.training):
+        _attempt(fact, found)
+    if PREDICTIONS not in evidence.files:
+        found.missing.append("its predictions are not at hand")
+    elif evidence.outcome is None:
+        found.wrong.append(f"its predictions cannot be read: {evidence.error}")
+    else:
+        _attempt(facts.samples, found, evidence.outcome.predictions.ids)
+        found.hold(AGREED, ("status",), "ok")
+        _attempt(recompute, found, evidence.outcome)
 
 
 def check_content(name: str, content: bytes, artifact: dict[str, Any]) -> list[str]:
@@ -62,11 +214,3 @@ def check_file(path: Path, artifact: dict[str, Any]) -> list[str]:
     if path.stat().st_size != artifact["bytes"] or sha256_file(path) != artifact["sha256"]:
         return [f"{path.name} is not the file that the record was made from"]
     return []
-
-
-def _close(a: Any, b: Any) -> bool:
-    if a is None or b is None:
-        return a is b
-    if isinstance(a, (list, tuple)):
-        return all(_close(x, y) for x, y in zip(a, b, strict=True))
-    return abs(a - b) <= TOLERANCE

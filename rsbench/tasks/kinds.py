@@ -14,8 +14,8 @@ from rsbench.metrics.contract import Metric, MetricContext
 from rsbench.metrics.guard import statistics_of
 from rsbench.registry import registry
 from rsbench.specs import MetricSpec, load_attribute
+from rsbench.tasks import gates, tables
 from rsbench.tasks import predictions as label_files
-from rsbench.tasks import tables
 from rsbench.tasks.captioning import Captions
 from rsbench.tasks.classification import Predictions, breakdown
 from rsbench.tasks.vqa import AnswerReferences, Answers
@@ -117,6 +117,13 @@ class TaskKind(ABC):
         del outcome, context
         return {}
 
+    def gates(
+        self, outcome: Outcome, metrics: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]
+    ) -> list[gates.Gate]:
+        """Return again the gates among a record's *checks* that follow from a kept outcome and its *metrics*."""
+        del outcome, metrics, checks
+        return []
+
 
 class Classification(TaskKind):
     """References are class numbers."""
@@ -144,6 +151,19 @@ class Classification(TaskKind):
     def by_group(self, outcome: Outcome, context: MetricContext) -> dict[str, Any]:
         """Figures per class, confusion matrix and reliability."""
         return breakdown(outcome.predictions, outcome.references, context.classes)
+
+    def gates(
+        self, outcome: Outcome, metrics: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]
+    ) -> list[gates.Gate]:
+        """Above chance, above pixel statistics, not collapsed."""
+        made, true = outcome.predictions, outcome.references
+        correct, floor = int((made.labels == true).sum()), gates.floor_of(checks, gates.FLOOR)
+        found = [gates.above_chance(correct, true)]
+        if made.probabilities is not None and gates.spread_is_kept(made.labels, made.probabilities):
+            found.append(gates.not_collapsed(made.labels, made.probabilities))
+        if floor is not None and gates.decided(correct / len(true), floor):
+            found.append(gates.above_baseline(correct / len(true), floor))
+        return found
 
 
 class Captioning(TaskKind):
@@ -192,6 +212,17 @@ class Captioning(TaskKind):
                 "empty": sum(not s for s in said),
             }
         }
+
+    def gates(
+        self, outcome: Outcome, metrics: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]
+    ) -> list[gates.Gate]:
+        """Above the commonest caption; more than one sentence said."""
+        name, value = next(((n, m["value"]) for n, m in metrics.items() if m["primary"]), ("", None))
+        floor = gates.floor_of(checks, gates.COMMONEST)
+        found = [gates.several_captions(outcome.predictions.captions)]
+        if floor is not None and value is not None and gates.decided(value, floor):
+            found.append(gates.above_commonest(name, value, floor))
+        return found
 
 
 class VisualQuestionAnswering(TaskKind):
@@ -246,6 +277,14 @@ class VisualQuestionAnswering(TaskKind):
             kinds[name] = {"n": n, "correct": right, "accuracy": right / n if n else None}
         given = np.bincount(made.answers[made.answers >= 0], minlength=len(context.classes))
         return {"question_type": kinds, "answers": dict(zip(context.classes, given.tolist(), strict=True))}
+
+    def gates(
+        self, outcome: Outcome, metrics: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]
+    ) -> list[gates.Gate]:
+        """Above the commonest answer; more than one answer given."""
+        made, true = outcome.predictions, outcome.references
+        correct = int((made.answers == true.answers).sum())
+        return [gates.above_chance(correct, true.answers), gates.several_answers(made.answers)]
 
 
 def _ids(columns: tables.Columns) -> list[str]:

@@ -15,6 +15,7 @@ from rsbench import schemas
 from rsbench.api import DEMO, make_requests
 from rsbench.config import load_suite
 from rsbench.errors import UserError, UserErrors
+from rsbench.records import store
 
 ROOT = Path(__file__).parents[2]
 SUITES = [DEMO, *sorted((ROOT / "benchmarks" / "suites").glob("*.yaml"))]
@@ -92,6 +93,6 @@ def test_records_fit_their_schema() -> None:
     paths = sorted((ROOT / "benchmarks" / "records").rglob("record.json"))[:40]
     assert paths
     for path in paths:
-        record = json.loads(path.read_text())
+        record = store.load(path)
         validator.validate(record)
         assert not validator.is_valid(record | {"more": 1})

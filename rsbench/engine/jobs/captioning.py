@@ -24,6 +24,7 @@ from rsbench.metrics.guard import reduced, statistics_of
 from rsbench.registry import registry
 from rsbench.tasks.captioning import Captions, CaptionTargets, token_loss
 from rsbench.tasks.context import LossContext, ModelContext
+from rsbench.tasks.gates import above_commonest, several_captions
 from rsbench.tasks.kinds import Outcome, metric_context
 from rsbench.tasks.options import CAPTIONING
 from rsbench.tasks.text import PAD, START, Vocabulary
@@ -245,13 +246,5 @@ class CaptioningJob(Job):
         constant = max(counts, key=lambda text: (counts[text], text))
         floor = self._primary([constant] * len(self.data.test), self.data.test)
         value = self._primary(outcome.predictions.captions, self.data.test)
-        distinct = len(set(outcome.predictions.captions))
-        name = self.plan.protocol["primary"]
-        return [
-            {
-                "name": "gate:above-commonest-caption",
-                "ok": value > floor,
-                "detail": f"{name} {value:.4f}, one caption for all {floor:.4f}",
-            },
-            {"name": "gate:not-collapsed", "ok": distinct > 1, "detail": f"{distinct} distinct captions"},
-        ]
+        above = above_commonest(self.plan.protocol["primary"], value, floor)
+        return [above, several_captions(outcome.predictions.captions)]

@@ -1,0 +1,88 @@
+"""What predictions say again: metrics with their intervals, the breakdown, and gates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rsbench.metrics.evaluate import evaluate
+from rsbench.records.audit import AGREED, RECOMPUTED, Audit
+from rsbench.records.installed import absent, advice, metric_specs
+from rsbench.records.seal import was_unsealed
+from rsbench.tasks.gates import same_detail
+from rsbench.tasks.kinds import Outcome, kind_of, metric_context
+
+OLD_INTERVAL: Final = "bootstrap-percentile"  # of schema 1: drawn in an order that depended on the processor
+FROM_PREDICTIONS: Final = ("value", "ci95", "method", "n", "clusters", "note")
+FROM_SPECS: Final = ("version", "unit", "higher_is_better", "primary")
+
+
+def computed(record: Mapping[str, Any], outcome: Outcome) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Return the entries of the metrics that are installed, and the breakdown, as predictions give them today."""
+    plan = record["plan"]
+    context = metric_context(plan)
+    metrics = evaluate(
+        metric_specs(record),
+        outcome.predictions,
+        outcome.references,
+        context,
+        primary=plan["protocol"]["primary"],
+        clusters=outcome.clusters,
+        kept=outcome.kept,
+        reasons=_reasons(record, outcome),
+    )
+    return metrics, kind_of(plan["task"]).by_group(outcome, context)
+
+
+def recompute(audit: Audit, outcome: Outcome) -> None:
+    """Hold metrics, breakdown and gates of a record against its predictions."""
+    record, plan = audit.record, audit.record["plan"]
+    audit.hold(AGREED, ("error",), None)
+    if missing := absent(record):
+        audit.missing.append(advice(record, missing))
+    metrics, groups = computed(record, outcome)
+    for name, entry in metrics.items():
+        _metric(audit, name, entry)
+    audit.hold(RECOMPUTED, ("by_group",), groups)
+    for gate in kind_of(plan["task"]).gates(outcome, record["metrics"], record["checks"]):
+        _gate(audit, gate)
+
+
+def _reasons(record: Mapping[str, Any], outcome: Outcome) -> dict[str, str]:
+    """Why metrics were null whose statistics would have been kept: known to the run alone."""
+    if outcome.references is not None:
+        return {}
+    return {name: m["note"] for name, m in record["metrics"].items() if m.get("note") and name not in outcome.kept}
+
+
+def _metric(audit: Audit, name: str, again: Mapping[str, Any]) -> None:
+    stored = audit.record["metrics"][name]
+    if stored["version"] != again["version"]:
+        audit.wrong.append(f"{name}: computed by version {stored['version']}, installed is {again['version']}")
+        return
+    if again["value"] is None and again.get("note") and stored["value"] is not None:
+        audit.missing.append(f"{name}: {again['note']}")
+        return
+    old = stored["method"] == OLD_INTERVAL and was_unsealed(audit.record)
+    if old:
+        note = (
+            f"intervals by {OLD_INTERVAL} depended on the processor and were not computed again: rsbench upgrade does"
+        )
+        audit.notes += [note] * (note not in audit.notes)
+    for how, fields in ((RECOMPUTED, FROM_PREDICTIONS), (AGREED, FROM_SPECS)):
+        for field in fields:
+            if not (old and field in ("ci95", "method")) and (field in again or field in stored):
+                audit.hold(how, ("metrics", name, field), again.get(field))
+
+
+def _gate(audit: Audit, gate: Mapping[str, Any]) -> None:
+    plan = audit.record["plan"]
+    stored = [k for k, check in enumerate(audit.record["checks"]) if check["name"] == gate["name"]]
+    gated = "device" in plan and plan["division"] != "debug" and "control" not in plan["model"].get("tags", ())
+    if gated and not stored:
+        audit.wrong.append(f"{gate['name']}: nothing is stored, '{gate['detail']}' comes out")
+    for k in stored:
+        check = audit.record["checks"][k]
+        same = check["ok"] == gate["ok"] and same_detail(check["detail"], gate["detail"])
+        text = f"{gate['name']}: '{check['detail']}' is stored, '{gate['detail']}' comes out"
+        audit.expect(AGREED, same, text, ("checks", k))
