@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -15,12 +17,25 @@ START: Final = 1
 END: Final = 2
 UNKNOWN: Final = 3
 SPECIAL: Final = ("<pad>", "<start>", "<end>", "<unk>")
-_WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
+JOINERS: Final = "\u200c\u200d"  # without width, between letters of Persian or Hindi
 
 
 def words(text: str) -> list[str]:
-    """Split a text into lower-case words; punctuation separates and is dropped, inner hyphens and apostrophes stay."""
-    return _WORD.findall(text.lower())
+    """Split a text into lower-case words; punctuation separates and is dropped, inner hyphens and apostrophes stay.
+
+    Combining marks belong to the letter before them: accents, and vowels of Hindi, Thai or Hebrew.
+    """
+    text = text.lower()
+    if text.isascii():
+        return _pattern("").findall(text)
+    marks = {c for c in text if not c.isalnum() and (unicodedata.category(c) in ("Mn", "Mc") or c in JOINERS)}
+    return _pattern("".join(sorted(marks))).findall(text)
+
+
+@lru_cache
+def _pattern(marks: str) -> re.Pattern[str]:
+    letter = rf"[^\W_](?:[^\W_]|[{marks}])*" if marks else r"[^\W_]+"
+    return re.compile(rf"{letter}(?:['-]{letter})*")
 
 
 @dataclass(frozen=True)

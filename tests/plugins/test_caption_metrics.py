@@ -53,6 +53,25 @@ def test_tokens_of_golden_cases() -> None:
     assert wrong == []
 
 
+def test_tokens_of_entities_marks_and_scripts() -> None:
+    """What Stanford's program answers to entities of HTML, accents and vowels that are characters of their own, a dozen
+    scripts, and random mixtures of these with quotes, dashes, currencies and spaces of all kinds."""
+    cases = json.loads((Path(__file__).parent.parent / "golden" / "tokens.json").read_text())
+    assert len(cases) > 250
+    wrong = [c["raw"] for c in cases if " ".join(tokenize(c["raw"])) != c["tokens"]]
+    assert wrong == []
+
+
+def test_only_texts_beyond_ascii_need_the_large_tables() -> None:
+    ptb._pattern.cache_clear()
+    ptb._tokens.cache_clear()
+    for text in ("two planes \u2013 here", "a &mdash; b"):
+        tokenize(text)
+    assert ptb._pattern.cache_info().currsize == 2
+    assert ptb._pattern(True, False).findall("a b") == ["a", "b"]
+    assert ptb._pattern.cache_info().currsize == 2
+
+
 @pytest.mark.parametrize("name", CORPORA)
 def test_tokens_of_golden_corpora(name: str) -> None:
     for item in CORPORA[name]["items"]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
+from typing import Literal
+
+import pytest
+
 from rsbench.tasks.text import END, PAD, START, UNKNOWN, Vocabulary, words
 
 
@@ -16,6 +21,24 @@ def test_words_are_lower_case_without_punctuation() -> None:
     ]
     assert words(" . , ! ") == []
     assert words("10 m² of 3.5 roofs_and snow") == ["10", "m²", "of", "3", "5", "roofs", "and", "snow"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Un café à São Paulo-Norte.", ["un", "café", "à", "são", "paulo-norte"]),
+        ("nhiều máy bay ở Việt Nam", ["nhiều", "máy", "bay", "ở", "việt", "nam"]),
+        ("नदी के किनारे हवाई अड्डा।", ["नदी", "के", "किनारे", "हवाई", "अड्डा"]),
+        ("แม่น้ำ และ หมู่บ้าน", ["แม่น้ำ", "และ", "หมู่บ้าน"]),
+        ("ஆறு, விமானம்", ["ஆறு", "விமானம்"]),
+        ("שָׁלוֹם נָהָר", ["שָׁלוֹם", "נָהָר"]),
+        ("mi\u200ckhaham — İzmir", ["mi\u200ckhaham", "i̇zmir"]),
+        ("\u0301 a\u200b b\u0301", ["a", "b\u0301"]),
+    ],
+)
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_marks_do_not_split_words(text: str, expected: list[str], form: Literal["NFC", "NFD"]) -> None:
+    assert words(unicodedata.normalize(form, text)) == [unicodedata.normalize(form, word) for word in expected]
 
 
 def test_vocabulary_is_ordered_by_count_then_alphabet_and_leaves_out_the_rare() -> None:
