@@ -31,7 +31,7 @@ _NAMES: Final = {
 _BREAKS: Final = re.compile("[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]")
 # Quotation marks and dashes as ASCII.
 _PLAIN: Final = str.maketrans(
-    {**dict.fromkeys("\u2019\u203a", "'"), **dict.fromkeys("\u2018\u201b\u2039", "`")}
+    {**dict.fromkeys("\u203a", "'"), **dict.fromkeys("\u2018\u201b\u2039", "`")}
     | {**dict.fromkeys("\u201c\u201d«»", '"'), **dict.fromkeys("\u2013\u2014\u2015", "-- ")}
     | {"\u00a0": " "}
 )
@@ -53,6 +53,7 @@ _STARTERS: Final = (
     "Once|One|Other|Our|She|Since|So|Some|Such|That|The|Their|Then|There|These|They|This|We|When|While|What|Yet|You"
 )
 
+_APOSTROPHE: Final = "['\u2019\ue000]"
 _JOINED: Final = "[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*+"
 
 # Letters, marks, digits and symbols.
@@ -89,10 +90,12 @@ def _pattern(ascii_only: bool, html: bool) -> re.Pattern[str]:
                 r"[A-Za-z0-9][^\ \"<>|(){}@]{0,60}@(?:[^\ \"<>|(){}.]+\.)*[^\ \"<>|(){}\[\].,;:]+",
                 rf"@[A-Za-z_][A-Za-z0-9_]*|#{letter}+",
                 # Apostrophes.
-                rf"[A-Za-z\u00ad]+?(?=[nN]'[tT])|[nN]'[tT]{plain}*",
-                rf"'(?:[sSmMdD]|[rR][eE]|[vV][eE]|[lL][lL])(?!{letter})",
-                rf"'[nN]'|'[tT](?=(?i:is|was)\b)|'\d0s|'(?i:em|till?|cause)|'[nN](?!{letter})|[yY]'(?=(?i:all)\b)",
-                rf"[dDoOlL]'{letter}+|[A-HJ-XZ]'{letter}{{2,}}|{letter}+[aeiouyA-Z]'[aeiouA-Z]{letter}*",
+                rf"[A-Za-z\u00ad]+?(?=[nN]{_APOSTROPHE}[tT])|[nN]{_APOSTROPHE}[tT]{plain}*",
+                rf"{_APOSTROPHE}(?:[sSmMdD]|[rR][eE]|[vV][eE]|[lL][lL])(?!{letter})",
+                rf"'[tT](?=(?i:is|was)\b)|{_APOSTROPHE}(?:[nN]{_APOSTROPHE}|\d(?:0s|\d(?!\w))|(?i:em|till?|cause)|[nN](?!{letter}))",
+                rf"[yY]{_APOSTROPHE}(?=(?i:all)\b)",
+                rf"[dDoOlL]{_APOSTROPHE}{letter}+|[A-HJ-XZ]{_APOSTROPHE}{letter}{{2,}}",
+                rf"{letter}+[aeiouyA-Z]{_APOSTROPHE}[aeiouA-Z]{letter}*",
                 # Slashes join three at most; hyphens join what is between them, dots and commas before them included.
                 rf"{_JOINED}(?:/{_JOINED}){{1,2}}",
                 rf"[A-Za-z0-9][A-Za-z0-9_.,]{{0,60}}+{hyphens}|{plain}+{hyphens}",
@@ -103,7 +106,7 @@ def _pattern(ascii_only: bool, html: bool) -> re.Pattern[str]:
                 rf"\b(?i:{_NUMBERED})\.(?=\ ?\d)",
                 # Numbers.
                 r"\d{1,4}\ \d{1,4}/\d{1,4}",
-                r"[-+]?\d*(?:[.,:]\d+)+|[-+]\d+",
+                r"[-+]?\d*(?:[.,:\u066b]\d+)+|[-+]\d+",
                 # Words.
                 r"[cCfF]#|[cC]\+\+|[A-Z]+&(?:(?i:amp);)?[A-Z]+|[A-Z]+\$",
                 r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+",
@@ -120,7 +123,9 @@ def _pattern(ascii_only: bool, html: bool) -> re.Pattern[str]:
 
 
 _ENTITY: Final = re.compile("&(?:(?i:(nbsp)|(mdash|ndash|md))|(quot)|(apos));")
-_WRITTEN: Final = (" ", "-- ", '"', "'")
+_WRITTEN: Final = (" ", "-- ", '"', "\ue000")
+# Apostrophes of other forms, of which "&apos;" is one character here, are kept as they are outside these.
+_CONTRACTION: Final = re.compile("(n?)[\u2019\ue000](t|s|m|d|re|ve|ll)")
 
 
 @lru_cache(maxsize=2**15)
@@ -135,8 +140,9 @@ def _tokens(text: str) -> tuple[str, ...]:
     tokens = "\n".join(pattern.findall(text)).lower().replace("\u00ad", "").split("\n")  # a soft hyphen is a letter
     if "/" in text:  # "3 1/2" is one token, joined by a space that does not break
         tokens = [t.replace(" ", "\u00a0") for t in tokens]
-    if html:
-        tokens = [t.replace("&amp;", "&") for t in tokens]
+    if "\u2019" in text or html:
+        tokens = [_CONTRACTION.sub(r"\1'\2", t) if _CONTRACTION.fullmatch(t) else t for t in tokens]
+        tokens = [t.replace("\ue000", "&apos;").replace("&amp;", "&") for t in tokens]
     if not _NAMES.keys().isdisjoint(tokens):
         tokens = [name for t in tokens for name in _NAMES.get(t, (t,))]
     return tuple(tokens)
