@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -11,6 +11,22 @@ from rsbench.errors import UserErrors, did_you_mean
 from rsbench.registry import registry
 
 SWITCH: Final = "RSBENCH_OBSERVERS"
+
+
+def require(names: Iterable[str]) -> None:
+    """Check that there are observers of these names.
+
+    Raises:
+        UserErrors: a name is not that of an observer.
+    """
+    known = registry().observers()
+    problems = [
+        f"There is no observer '{name}'.{did_you_mean(name, known)} Observers: {', '.join(known) or 'none'}."
+        for name in names
+        if name not in known
+    ]
+    if problems:
+        raise UserErrors(problems)
 
 
 @contextmanager
@@ -22,14 +38,7 @@ def observing(names: Sequence[str] = ()) -> Iterator[None]:
     """
     before = os.environ.get(SWITCH)
     chosen = dict.fromkeys(n.strip() for n in [*(before or "").split(","), *names] if n.strip())
-    known = registry().observers()
-    problems = [
-        f"There is no observer '{name}'.{did_you_mean(name, known)} Observers: {', '.join(known) or 'none'}."
-        for name in chosen
-        if name not in known
-    ]
-    if problems:
-        raise UserErrors(problems)
+    require(chosen)
     os.environ[SWITCH] = ",".join(chosen)
     try:
         yield

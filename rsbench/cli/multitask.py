@@ -69,12 +69,14 @@ def multitask(
 
       rsbench multitask spatialnet-vit ucm-captions rsvqa-lr --weight rsvqa-lr=0.5 --recipe spatialnet-author
     """
-    from rsbench import api
+    from rsbench import api, observing
     from rsbench.cli import run
     from rsbench.config import parse_pairs, parse_seeds
     from rsbench.engine.launch import Launch
     from rsbench.family import FamilyRequest, expand_family
 
+    launch = Launch(launcher=launcher, parallel=parallel, address=ray_address, cpus=cpus_per_run, gpus=gpus_per_run)
+    observing.require(observer or ())
     members = tuple(_member(text) for text in datasets)
     if len(members) < 2:
         raise UserError(f"One task alone is: rsbench run {model} {datasets[0]}; name at least two.")
@@ -103,7 +105,6 @@ def multitask(
     if dry_run:
         run.show_plans(plans, out, as_json)
         return
-    launch = Launch(launcher=launcher, parallel=parallel, address=ray_address, cpus=cpus_per_run, gpus=gpus_per_run)
     outcomes = run.execute(plans, quiet or as_json, launch, observer or ())
     run.finish(plans, outcomes, out, as_json, board=True)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rsbench import api
+from rsbench import api, observing
 from rsbench.cli import complete, lazy, options
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ def run(
     from rsbench.engine import distributed_world
     from rsbench.engine.launch import Launch
 
+    launch = Launch(launcher=launcher, parallel=parallel, address=ray_address, cpus=cpus_per_run, gpus=gpus_per_run)
+    observing.require(observer or ())
     world = distributed_world.scale(devices, nodes)
     given = parse_pairs(option or [], "--option") | ({"weights": weights} if weights is not None else {})
     requests = api.make_requests(
@@ -126,7 +128,6 @@ def run(
     if dry_run:
         show_plans(plans, out, as_json)
         return
-    launch = Launch(launcher=launcher, parallel=parallel, address=ray_address, cpus=cpus_per_run, gpus=gpus_per_run)
     outcomes = execute(plans, quiet or as_json, launch, observer or ())
     finish(plans, outcomes, out, as_json, board=models is None)
 

@@ -69,6 +69,7 @@ def score(
 
       rsbench score eurosat --protocol in-domain-60-20-20 --predictions P.json --save results --system my-net --seed 1
     """
+    _check(task, of_classes=False)
     if predictions is None or (dataset is None) == (references is None):
         raise UserError("Give --predictions, and either --references FILE or the name of a prepared dataset.")
     if dataset is not None:

@@ -11,8 +11,6 @@ from contextlib import AbstractContextManager
 from rsbench.engine.launch_local import LocalPool
 from rsbench.engine.outcome import Outcome
 from rsbench.engine.pool import Launch, OnEvent, Pool, drive
-from rsbench.errors import UserError
-from rsbench.execution import LAUNCHERS
 from rsbench.family import families
 from rsbench.plan import RunPlan
 
@@ -37,11 +35,7 @@ def run_plans(plans: Sequence[RunPlan], *, on_event: OnEvent, launch: Launch | N
 
 def _pool(launch: Launch, plans: Sequence[RunPlan]) -> AbstractContextManager[Pool]:
     if launch.launcher == "local":
-        if launch.address is not None or launch.cpus is not None or launch.gpus is not None:
-            raise UserError("--ray-address, --cpus-per-run and --gpus-per-run need --launcher ray.")
         return LocalPool(launch.parallel or 1)
-    if launch.launcher not in LAUNCHERS:
-        raise UserError(f"Launcher '{launch.launcher}' is not one of {', '.join(LAUNCHERS)}.")
     from rsbench.engine.launch_ray import RayPool
 
     return RayPool(launch, plans)

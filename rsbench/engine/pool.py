@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from rsbench.engine.outcome import Outcome, cached
+from rsbench.errors import UserError
+from rsbench.execution import LAUNCHERS
 from rsbench.plan import RunPlan
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -26,6 +28,9 @@ class Launch:
     parallel: runs at once, which take the GPUs of this machine in turn; default: one locally, as many as fit on a Ray
         cluster.
     Of Ray alone: address (see :class:`rsbench.engine.ray_cluster.Cluster`), cpus and gpus reserved for a run.
+
+    Raises:
+        UserError: there is no such launcher, or it takes none of these.
     """
 
     launcher: str = "local"
@@ -33,6 +38,12 @@ class Launch:
     address: str | None = None
     cpus: float | None = None
     gpus: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.launcher not in LAUNCHERS:
+            raise UserError(f"Launcher '{self.launcher}' is not one of {', '.join(LAUNCHERS)}.")
+        if self.launcher == "local" and {self.address, self.cpus, self.gpus} != {None}:
+            raise UserError("--ray-address, --cpus-per-run and --gpus-per-run need --launcher ray.")
 
 
 class Pool(Protocol):

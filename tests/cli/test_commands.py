@@ -167,6 +167,8 @@ def test_interrupt_and_go_on(root: Path, tmp_path: Path, to_group: bool) -> None
         (["run", "bmta"], "On which dataset"),
         (["run", "bmta", "eurosat", "--set", "lrr=1"], "Did you mean 'lr'"),
         (["run", "bmta", "eurosat", "--seeds", "x"], "does not name seeds"),
+        (["run", "bmta", "eurosat", "--launcher", "slurm", "--dry-run"], "not one of local, ray"),
+        (["run", "bmta", "eurosat", "--observer", "mlog", "--dry-run"], "Did you mean 'mllog'"),
         (["run", "--suite", "nowhere.yaml"], "cannot be read"),
         (["run", "bmta", "eurosat-ms"], "rsbench data prepare eurosat-ms"),
         (["list", "modls"], "Did you mean 'models'"),

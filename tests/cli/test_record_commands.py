@@ -23,6 +23,7 @@ from rsbench.specs import load_attribute
 
 Ids = Callable[[list[str]], tuple[set[str], str]]
 
+RAY = ("--launcher", "ray")
 # Every option, with a value that is not its default.  Those of HERE show the plans instead of running them.
 RUN: dict[str, list[str]] = {
     "--protocol": ["helber-80-20"],
@@ -44,9 +45,9 @@ RUN: dict[str, list[str]] = {
     "--data-root": ["ROOT"],
     "--launcher": ["ray"],
     "--parallel": ["2"],
-    "--ray-address": ["auto"],
-    "--cpus-per-run": ["1"],
-    "--gpus-per-run": ["0"],
+    "--ray-address": ["auto", *RAY],
+    "--cpus-per-run": ["1", *RAY],
+    "--gpus-per-run": ["0", *RAY],
     "--observer": ["mllog"],
     "--quiet": [],
 }

@@ -216,6 +216,17 @@ def test_split_is_kept_and_made_anew_when_options_change(tmp_path: Path) -> None
     assert manifest.split_key("other data", protocol(0)) != manifest.split_key("data", protocol(0))
 
 
+def test_a_column_names_training_and_test_samples_or_is_no_split() -> None:
+    column = np.array(["train", "", "test", "train", "val"])
+    parts = splits.from_column(["a"] * 5, {"official_split": column})
+    assert {part: numbers.tolist() for part, numbers in parts.items()} == {"train": [0, 3], "val": [4], "test": [2]}
+    for missing in ("train", "test"):
+        with pytest.raises(UserError, match="prepare again with --force"):
+            splits.from_column(["a"] * 5, {"official_split": np.where(column == missing, "val", column)})
+    with pytest.raises(UserError, match="the split lists were missing"):
+        splits.from_column(["a"] * 5, {"label": column})
+
+
 def test_overlapping_split_is_refused(tmp_path: Path) -> None:
     made = prepare(SPEC, None, tmp_path, workers=1)
     bad = ProtocolSpec(name="bad", summary="s", dataset="toy", split=f"{__name__}:overlapping")
