@@ -7,6 +7,7 @@ unranked, with their scores as reported.
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from rsbench import reading
 from rsbench.errors import UserError
 from rsbench.export.torchgeo_bench import METRICS, Reported
 from rsbench.plan import digest
@@ -99,15 +101,15 @@ class Refused(Exception):
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the number of the last line of each row, and its values by column; ``None`` for those that it lacks."""
+    text = reading.decoded(reading.content_of(path, str(path)), str(path))
+    reader = csv.DictReader(io.StringIO(text, newline=""))
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
-            if missing:
-                raise UserError(f"{path} is not a file of torchgeo-bench: it has no column {', '.join(missing)}.")
-            for row in reader:
-                yield reader.line_num, row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
+        if missing:
+            raise UserError(f"{path} is not a file of torchgeo-bench: it has no column {', '.join(missing)}.")
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
         raise UserError(f"{path} cannot be read: {error}.") from None
 
 

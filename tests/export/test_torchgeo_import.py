@@ -116,8 +116,9 @@ def test_contradicting_repeats_are_both_shown(tmp_path: Path) -> None:
         assert all(text in said for text in ("seed 0", "0.9040", "0.8910", *(r.run_ids[0] for r in flagged)))
 
 
-def test_a_byte_order_mark(tmp_path: Path) -> None:
-    assert len(imported(tmp_path, {}, encoding="utf-8-sig").written) == 1
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    assert len(imported(tmp_path, {}, encoding=encoding).written) == 1
 
 
 @pytest.mark.parametrize(
