@@ -149,7 +149,8 @@ class ModelSpec(Spec):
     pretrained_on: str | None = None
     license: str = "MIT"
     citation: str = ""
-    tags: tuple[str, ...] = ()  # e.g. "control", "reconstruction"
+    # "control", a line to beat; "floor", a control that sees too little to solve the task; "reconstruction"; or others
+    tags: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()  # submodules that tasks trained together have in common, e.g. ("encoder",)
     trial: Mapping[str, Any] = field(default_factory=dict)
     resolver: str | None = None

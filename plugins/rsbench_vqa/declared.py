@@ -65,7 +65,8 @@ MODELS: Final = (
         summary="A word GRU that never sees the image.",
         factory="rsbench_vqa.controls:QuestionOnly",
         accepts=Accepts(normalisation="none"),
-        **_CONTROL,
+        tasks=("vqa",),
+        tags=("control", "floor"),
     ),
     ModelSpec(
         name="image-only",
@@ -83,7 +84,8 @@ MODELS: Final = (
         factory="rsbench_vqa.controls:CommonestAnswer",
         kind="estimator",
         accepts=Accepts(normalisation="none"),
-        **_CONTROL,
+        tasks=("vqa",),
+        tags=("control", "floor"),
     ),
 )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsbench.cli import lazy
-from rsbench.metrics.display import factor, shown
+from rsbench.metrics.display import factor, p_value, shown
 
 if TYPE_CHECKING:
     from rsbench.leaderboard.compare import Comparison, Difference
@@ -24,12 +24,21 @@ def register(app: typer.Typer, chosen: str | None = None) -> None:
 def compare(
     a: Annotated[str, typer.Argument(help="Record, folder of records, or pattern: the seeds of one system.")],
     b: Annotated[str, typer.Argument(help="The same of another system.")],
+    pool: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Records, or folders of them, that tell how much seeds do. Default: the folders beside those of A and "
+            "B, as on a board of them."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare two systems on the same test samples, pair by pair.
+    """Compare two systems on the same test samples, over test samples and training seeds.
 
-    Every metric's difference A - B has a 95 % interval by the paired bootstrap (questions about one image are drawn
-    together); accuracies also per class or question type, and by McNemar's exact test for single runs.
+    Every metric's difference A - B has a 95 % interval and a p-value by a t test (questions about one image count
+    together); accuracies also per class or question type, and by McNemar's exact test for single runs.  How much seeds
+    do is learned from all systems under the protocol: p is that of a board of the same records, before Holm's
+    correction.  A single run of which nothing more is known has no p.
 
     Examples:
 
@@ -38,6 +47,7 @@ def compare(
       rsbench compare results/A/record.json results/B/record.json --json
     """
     from rsbench.leaderboard.compare import compare as compare_records
+    from rsbench.leaderboard.compare import siblings
     from rsbench.leaderboard.members import usable
     from rsbench.records.store import load_all
 
@@ -45,7 +55,8 @@ def compare(
     sides = [usable(load_all(_paths(side), problems), problems) for side in (a, b)]
     for problem in problems:
         typer.echo(f"rsbench: {problem}", err=True)
-    found = compare_records(*sides)
+    beside = siblings([*sides[0], *sides[1]]) if pool is None else load_all(pool, problems=[])
+    found = compare_records(sides[0], sides[1], beside)
     if as_json:
         typer.echo(json.dumps(asdict(found), indent=1))
         return
@@ -79,6 +90,7 @@ def _print(found: Comparison) -> None:
         m = found.mcnemar
         console.print(f"McNemar: {m.only_a} only A has right, {m.only_b} only B; p = {m.p:.4g}.")
     first = found.metrics[0]
+    console.print(_basis(found))
     console.print(
         f"A difference of {shown(found.detectable, first.unit)} {factor(first.unit)[1]} in {first.name} would be found "
         "in four cases of five."
@@ -91,7 +103,20 @@ def _cells(row: Difference) -> list[str]:
     name = f"{row.name} ({sign})" if sign else row.name
     low, value, high = (_signed(v, row.unit) for v in (row.low, row.value, row.high))
     values = [shown(v, row.unit) for v in (row.a, row.b)]
-    return [name, *values, value, f"{low} to {high}", f"{row.p:.4f}"]
+    return [name, *values, value, f"{low} to {high}", "-" if row.p is None else p_value(row.p)]
+
+
+def _basis(found: Comparison) -> str:
+    """One sentence on what intervals and p-values rest on."""
+    if found.metrics[0].p is None:
+        return (
+            "One seed, and too few systems of several seeds beside it: intervals are over test samples alone, and p is "
+            "not known."
+        )
+    pooled = f"is pooled over systems with {found.pool.df:.0f} degrees of freedom" if found.pool.df else "is nothing"
+    return (
+        f"Intervals and p are over test samples and training seeds (moderated t, Smyth 2004); what seeds do {pooled}."
+    )
 
 
 def _signed(value: float, unit: str) -> str:

@@ -1,31 +1,32 @@
 """Records become rows: one row a configuration, over its seeds.
 
-Seeds and test sample are two sources of variation and are shown apart: the standard deviation is over seeds; the
-interval is that of the test sample, from the bootstrap of per-sample statistics averaged over seeds.
+Seeds and test samples are two sources of variation: the standard deviation is over seeds alone, the interval over
+both (see :mod:`rsbench.metrics.two_level`).
 """
 
 from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import numpy as np
-
+from rsbench.errors import UserError
 from rsbench.leaderboard.census import Census
 from rsbench.leaderboard.identical import flag_identical
-from rsbench.leaderboard.installed import is_reported, metric_spec
+from rsbench.leaderboard.installed import metric_spec
 from rsbench.leaderboard.members import Member, Seeds, by_seed, system
 from rsbench.leaderboard.namesakes import recipe_labels
 from rsbench.leaderboard.reading import Readers
-from rsbench.leaderboard.rows import Rows, metric_over_seeds
-from rsbench.metrics.contract import Metric
-from rsbench.metrics.guard import Unbuilt
+from rsbench.leaderboard.rows import NOT_AT_HAND, Measured
+from rsbench.metrics.two_level import Pool
 from rsbench.records.store import LoadedRecord
+from rsbench.registry import registry
+from rsbench.specs import MetricSpec
 
 GATE: Final = "gate:"
+FLOOR: Final = "floor"  # tag of a model
 
 
 @dataclass
@@ -34,12 +35,16 @@ class Row:
 
     Attributes:
         mean, deviation: of the primary metric over seeds; the deviation (ddof 1) is ``None`` for one seed.
-        interval: 95 % of the test sample, over rows averaged over seeds; of one seed its record's own.
-        rank: shared where neighbours cannot be told apart; ``None`` for controls and flagged rows.
-        p_above: of the paired bootstrap against the ranked row above, by Holm's correction; ``None`` for the first.
+        scores: of each seed.
+        interval: 95 %, over samples and seeds; of one seed its record's own where no other systems tell how much
+            seeds do.
+        rank: see :class:`rsbench.metrics.ranking.Standing`, as for rank_interval and letters; ``None`` for controls,
+            flagged rows and those of one seed that nothing is known of.
+        p_above: against the ranked row above, by Holm's correction over all pairs; p_alone: without it; ``None`` for
+            the first.
         flags: why a row is not ranked, or what is missing; notes: what a reader should know of a row all the same.
-        samples: per-sample rows [N, k] averaged over seeds, for comparisons; ``None`` without predictions.
-        clusters: [N], what samples share, or ``None``.
+        measured: what its predictions say of the primary metric; ``None`` without them.
+        floor: a control that sees too little to solve the task; what is not above it has not solved it either.
         records: those of its seeds, in order.
         company: how many tasks were trained together, 0 outside a family; ``kin``: what a twin has in common.
     """
@@ -48,6 +53,7 @@ class Row:
     recipe: str
     division: str
     seeds: tuple[int, ...]
+    scores: tuple[float, ...]
     mean: float
     deviation: float | None
     interval: tuple[float, float] | None
@@ -63,9 +69,18 @@ class Row:
     company: int = 0
     kin: str = ""
     rank: int | None = None
+    rank_interval: tuple[int, int] | None = None
+    letters: tuple[str, ...] = ()
     p_above: float | None = None
-    samples: np.ndarray | None = field(default=None, repr=False)
-    clusters: np.ndarray | None = field(default=None, repr=False)
+    p_alone: float | None = None
+    measured: Measured | None = field(default=None, repr=False)
+    floor: bool = False
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing speaks against its score; a score whose predictions are not at hand may be good all the
+        same."""
+        return not self.control and set(self.flags) <= {NOT_AT_HAND}
 
     @property
     def facts(self) -> list[dict[str, Any]]:
@@ -80,7 +95,12 @@ class Row:
 
 @dataclass
 class Table:
-    """The rows of one protocol fingerprint; ``units`` are those of all its metrics."""
+    """The rows of one protocol fingerprint.
+
+    Attributes:
+        spec: of the primary metric; units: of all metrics.
+        pool: how much seeds do, from all systems; comparisons: how many pairs of rows were compared for the ranks.
+    """
 
     task: str
     dataset: str
@@ -90,20 +110,25 @@ class Table:
     higher_is_better: bool
     unit: str
     units: dict[str, str]
-    metric: Metric
+    spec: MetricSpec
     rows: list[Row]
     test_samples: int
+    pool: Pool = field(default_factory=Pool)
+    comparisons: int = 0
 
 
 def group(members: Sequence[Member], census: Census, readers: Readers | None = None) -> list[Table]:
     """Return a table for each protocol fingerprint, sorted by dataset and protocol; *census* is told of duplicates."""
     tables: dict[tuple[str, ...], list[Member]] = {}
     for one in members:
-        plan, protocol = one.record["plan"], one.record["plan"]["protocol"]
-        # The fingerprint alone, unless somebody has changed what it is the fingerprint of.
-        key = (plan["task"], plan["dataset"]["name"], protocol["name"], protocol["fingerprint"], protocol["primary"])
-        tables.setdefault(key, []).append(one)
+        tables.setdefault(table_key(one.record["plan"]), []).append(one)
     return [_table(found, census, readers or Readers()) for _, found in sorted(tables.items())]
+
+
+def table_key(plan: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what the records of one table share: the fingerprint alone, unless somebody has changed what it is of."""
+    protocol = plan["protocol"]
+    return plan["task"], plan["dataset"]["name"], protocol["name"], protocol["fingerprint"], protocol["primary"]
 
 
 def _table(members: list[Member], census: Census, readers: Readers) -> Table:
@@ -111,12 +136,8 @@ def _table(members: list[Member], census: Census, readers: Readers) -> Table:
     plan = record["plan"]
     protocol = plan["protocol"]
     spec = metric_spec(protocol["primary"], record)
-    metric = Unbuilt(f"{spec.name} is only reported") if is_reported(record) else metric_over_seeds(spec.name, plan)
-    configurations: dict[str, list[Member]] = {}
-    for one in members:
-        configurations.setdefault(one.configuration, []).append(one)
-    seeds = [row for _, found in sorted(configurations.items(), key=_age) for row in by_seed(found, spec.name, census)]
-    read = readers.rows([[m.loaded for m in row.members] for row in seeds], spec.name)
+    seeds = seeds_of(members, spec.name, census)
+    read = readers.measured([[m.loaded for m in row.members] for row in seeds], spec.name)
     rows = [_row(row, spec.name, *found) for row, found in zip(seeds, read, strict=True)]
     for row, label in zip(rows, recipe_labels([row.plan for row in rows]), strict=True):
         row.recipe = label
@@ -130,10 +151,18 @@ def _table(members: list[Member], census: Census, readers: Readers) -> Table:
         higher_is_better=spec.higher_is_better is not False,
         unit=spec.unit,
         units={name: metric_spec(name, record).unit for name in protocol["metrics"]},
-        metric=metric,
+        spec=spec,
         rows=rows,
         test_samples=protocol["split_sizes"]["test"],
     )
+
+
+def seeds_of(members: Sequence[Member], primary: str, census: Census) -> list[Seeds]:
+    """Return the runs of each row of a table, in the order in which the first of them was made."""
+    configurations: dict[str, list[Member]] = {}
+    for one in members:
+        configurations.setdefault(one.configuration, []).append(one)
+    return [row for _, found in sorted(configurations.items(), key=_age) for row in by_seed(found, primary, census)]
 
 
 def _age(item: tuple[str, list[Member]]) -> tuple[str, str, str]:
@@ -142,7 +171,7 @@ def _age(item: tuple[str, list[Member]]) -> tuple[str, str, str]:
     return min(m.record["created"] for m in members), members[0].record["plan"]["model"]["label"], key
 
 
-def _row(seeds: Seeds, primary: str, samples: Rows | None, doubts: list[str]) -> Row:
+def _row(seeds: Seeds, primary: str, measured: Measured | None, doubts: list[str]) -> Row:
     records = [m.record for m in seeds.members]
     plan = records[0]["plan"]
     values = [r["metrics"][primary]["value"] for r in records]
@@ -156,6 +185,7 @@ def _row(seeds: Seeds, primary: str, samples: Rows | None, doubts: list[str]) ->
         recipe=plan["recipe"].get("name", ""),
         division=plan["division"],
         seeds=tuple(r["plan"]["seed"] for r in records),
+        scores=tuple(values),
         mean=statistics.fmean(values),
         deviation=statistics.stdev(values) if len(values) > 1 else None,
         interval=_stored_interval(records, primary),
@@ -165,16 +195,31 @@ def _row(seeds: Seeds, primary: str, samples: Rows | None, doubts: list[str]) ->
         params=(records[0]["perf"] or {}).get("params"),
         train_seconds=_mean([(r["train"] or {}).get("seconds") for r in records]),
         eval_samples_per_s=_mean([(r["perf"] or {}).get("eval_samples_per_s") for r in records]),
-        control="control" in plan["model"].get("tags", ()),
+        control=is_control(plan),
         flags=flags,
         run_ids=tuple(r["run_id"] for r in records),
         records=tuple(m.loaded for m in seeds.members),
         notes=[*_precisions(records)],
         company=len(family.get("members", ())),
         kin=json.dumps([system(plan), family.get("rounds")], sort_keys=True),
-        samples=None if samples is None else samples.rows,
-        clusters=None if samples is None else samples.clusters,
+        measured=measured,
+        floor=FLOOR in tags_of(plan),
     )
+
+
+def is_control(plan: Mapping[str, Any]) -> bool:
+    """Whether a plan is of a control, a line to beat."""
+    return "control" in plan["model"].get("tags", ())
+
+
+def tags_of(plan: Mapping[str, Any]) -> set[str]:
+    """Return the tags of a plan's model, and those that it has where it is installed."""
+    model = plan["model"]
+    try:
+        declared = registry().get("model", model["name"]).tags
+    except UserError:
+        declared = ()
+    return {*model.get("tags", ()), *declared}
 
 
 def _flag(check: dict[str, Any]) -> str:
@@ -202,6 +247,6 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _stored_interval(records: list[dict[str, Any]], primary: str) -> tuple[float, float] | None:
-    """The record's own interval of a single seed; of several, the table's bootstrap finds it."""
+    """The record's own interval of a single seed; of several, the table has it."""
     stored = records[0]["metrics"][primary]["ci95"] if len(records) == 1 else None
     return tuple(stored) if stored else None

@@ -11,9 +11,9 @@ from rsbench.claims.check import doubts
 from rsbench.claims.printed import raw
 from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.board import build
+from rsbench.leaderboard.measures import Measures
 from rsbench.leaderboard.reasons import reasons
-from rsbench.leaderboard.rows import metric_over_seeds, rows_of
-from rsbench.metrics.paired import bootstrap_interval
+from rsbench.metrics.intervals import wilson
 from rsbench.records.store import LoadedRecord
 from rsbench.specs import Claim, ClaimSet
 
@@ -26,7 +26,7 @@ class Beside:
 
     Attributes:
         printed, unit: as in the paper; place, certainty, runs: see :class:`rsbench.specs.Claim`.
-        interval: 95 % of the test sample, or ``None`` where the metric has none.
+        interval: 95 %, over test samples and seeds as on a board, or ``None`` where there is none.
         difference: measured less reported.
         reasons: what is known to set the two apart.
         doubts: what is wrong with the reported number by the paper's own arithmetic.
@@ -68,9 +68,10 @@ def compare(
         problems += board.problems
     made = []
     for table in board.tables:
-        for row in table.rows:
+        measures = Measures([row.records for row in table.rows], [row.control for row in table.rows])
+        for i, row in enumerate(table.rows):
             for found, claim in _claims_of(table.dataset, row.plan, sets):
-                value = _measure(claim, table, row, row.records)
+                value = _measure(claim, table, i, measures)
                 if value is not None:
                     wrong = against[found.name].get(claim.id, ())
                     made.append(_beside(found, claim, table, row, value, wrong))
@@ -135,42 +136,43 @@ def _beside(
     )
 
 
-def _measure(claim: Claim, table: Table, row: Row, members: Sequence[LoadedRecord]) -> tuple[float, Interval] | None:
-    """The mean over seeds of what the claim is about and its interval; ``None`` where it was not measured."""
+def _measure(claim: Claim, table: Table, i: int, measures: Measures) -> tuple[float, Interval] | None:
+    """The mean over seeds of what the claim is about and its interval; ``None`` where row *i* did not measure it."""
+    row = table.rows[i]
     if claim.metric == "params":
         return None if row.params is None else (float(row.params), None)
     name = f"accuracy_{claim.part}" if claim.part and table.task == "vqa" else claim.metric
     if claim.part and name == claim.metric:
-        return _of_class(claim, members)
+        return _of_class(claim, row, i, measures)
     value = row.metrics.get(name)
-    return None if value is None else (value, _interval(name, table, row, members))
+    return None if value is None else (value, _interval(name, table, i, measures))
 
 
-def _interval(name: str, table: Table, row: Row, members: Sequence[LoadedRecord]) -> Interval:
-    """One seed: the record's own interval; several: as on a board, by the bootstrap over samples."""
+def _interval(name: str, table: Table, i: int, measures: Measures) -> Interval:
+    """As on a board: over samples and seeds; of one seed of which nothing more is known, the record's own."""
+    row = table.rows[i]
     if name == table.primary:
         return row.interval
-    entries = [r.record["metrics"].get(name, {}) for r in members]
+    entries = [record["metrics"].get(name, {}) for record in row.facts]
     if any(entry.get("value") is None for entry in entries):
         return None
-    if len(members) == 1:
-        stored = entries[0]["ci95"]
-        return tuple(stored) if stored else None
-    metric = metric_over_seeds(name, members[0].record["plan"])
-    samples = rows_of(members, metric, name)
-    return None if samples is None else bootstrap_interval(metric, samples.rows, samples.clusters)
+    measures.read([name], range(len(measures.groups)))
+    found = measures.interval(i, name)
+    stored = entries[0]["ci95"] if len(entries) == 1 else None
+    return found or (tuple(stored) if stored else None)
 
 
-def _of_class(claim: Claim, members: Sequence[LoadedRecord]) -> tuple[float, Interval] | None:
-    """A figure of one class; accuracy has Wilson's interval at the mean number of correct samples."""
-    entries = [r.record["by_group"].get("class", {}).get(claim.part, {}) for r in members]
+def _of_class(claim: Claim, row: Row, i: int, measures: Measures) -> tuple[float, Interval] | None:
+    """A figure of one class; accuracy has an interval, of one seed of which nothing more is known Wilson's."""
+    entries = [record["by_group"].get("class", {}).get(claim.part, {}) for record in row.facts]
     values = [entry.get(claim.metric) for entry in entries]
     if any(value is None for value in values):
         return None
     value = statistics.fmean(values)
     if claim.metric != "accuracy":
         return value, None
-    from rsbench.metrics.intervals import wilson
-
-    n = entries[0]["n"]
-    return value, wilson(round(value * n), n)
+    name, parts = measures.read_parts((i, *range(len(measures.groups))))
+    found = measures.interval(i, name, claim.part) if claim.part in parts else None
+    if found is None and len(entries) == 1:
+        found = wilson(entries[0]["correct"], entries[0]["n"])
+    return value, found

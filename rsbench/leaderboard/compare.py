@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import NormalDist
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
+from scipy import special
 
 from rsbench.errors import UserError
-from rsbench.leaderboard.members import configuration
-from rsbench.leaderboard.rows import Rows, metric_over_seeds, rows_of
-from rsbench.metrics.contract import Metric
+from rsbench.leaderboard.aggregate import is_control, seeds_of, table_key
+from rsbench.leaderboard.census import Census
+from rsbench.leaderboard.measures import Measures
+from rsbench.leaderboard.members import configuration, member
 from rsbench.metrics.intervals import holm, mcnemar_exact
-from rsbench.metrics.paired import paired_bootstrap
-from rsbench.records.store import LoadedRecord
+from rsbench.metrics.ranking import LEVEL
+from rsbench.metrics.two_level import Pool
+from rsbench.records.store import LoadedRecord, load_all
 from rsbench.records.throughput import is_throughput
 from rsbench.registry import registry
-from rsbench.tasks.kinds import kind_of, metric_context
+from rsbench.tasks.kinds import kind_of
 
 POWER: Final = 0.8
-LEVEL: Final = 0.05
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A metric of both systems: values in *unit*, the difference a - b with its 95 % interval, and its p-value."""
+    """A metric of both systems: mean values over seeds in *unit*, and the difference a - b with its 95 % interval.
+
+    ``p`` is ``None``, and the interval over test samples alone, where a side has one seed and too few systems of
+    several were found to tell how much seeds do.
+    """
 
     name: str
     unit: str
@@ -35,7 +40,7 @@ class Difference:
     b: float
     low: float
     high: float
-    p: float
+    p: float | None
 
     @property
     def value(self) -> float:
@@ -60,8 +65,9 @@ class Comparison:
         metrics: the primary metric first, then the others that have a value.
         groups: accuracy per class or question type; their p-values are corrected by Holm over the groups.
         mcnemar: of the systems' accuracies, where each has one seed.
-        detectable: smallest difference of the primary metric that this test set would show in four cases of five at
-            the 5 % level, from the spread of the resampled difference.
+        detectable: smallest difference of the primary metric that would be found in four cases of five at the 5 %
+            level, with as many samples and seeds.
+        pool: how much seeds do to the primary metric, from all systems that were found.
     """
 
     a: str
@@ -71,12 +77,15 @@ class Comparison:
     groups: list[Difference]
     mcnemar: McNemar | None
     detectable: float
+    pool: Pool
 
 
-def compare(a: Sequence[LoadedRecord], b: Sequence[LoadedRecord]) -> Comparison:
+def compare(a: Sequence[LoadedRecord], b: Sequence[LoadedRecord], beside: Sequence[LoadedRecord] = ()) -> Comparison:
     """Compare the runs of one configuration with those of another on the same test samples.
 
-    Seeds are averaged sample by sample for metrics that are means; of others the seed in the middle stands for all.
+    Args:
+        a, b: the seeds of each.
+        beside: other records; those under the same protocol tell how much seeds do, as on a board of all of them.
 
     Raises:
         UserError: a side is empty or of several configurations, the protocols differ, or predictions are not at hand.
@@ -89,14 +98,40 @@ def compare(a: Sequence[LoadedRecord], b: Sequence[LoadedRecord]) -> Comparison:
             "fingerprints: their results cannot be compared."
         )
     primary = protocol["primary"]
+    others = _others(plan_a, plan_b, beside)
+    measures = Measures([a, b, *others], [is_control(group[0].record["plan"]) for group in (a, b, *others)])
     names = [primary, *(n for n in protocol["metrics"] if n != primary)]
-    known = [n for n in names if all(r.record["metrics"][n]["value"] is not None for r in (*a, *b))]
-    metrics = [_difference(name, plan_a, a, b) for name in known]
-    spread = (metrics[0].high - metrics[0].low) / (2 * NormalDist().inv_cdf(1 - LEVEL / 2))
-    needed = NormalDist().inv_cdf(1 - LEVEL / 2) + NormalDist().inv_cdf(POWER)
-    label_a, label_b = plan_a["model"]["label"], plan_b["model"]["label"]
-    groups, mcnemar = _by_group(plan_a, a, b), _mcnemar(plan_a, a, b)
-    return Comparison(label_a, label_b, protocol["name"], metrics, groups, mcnemar, spread * needed)
+    known = [n for n in names if all(r.record["metrics"].get(n, {}).get("value") is not None for r in (*a, *b))]
+    measures.read(known, asked=(0, 1))
+    result, _ = measures.difference(0, 1, primary)
+    needed = special.stdtrit(result.df, 1 - LEVEL / 2) + special.stdtrit(result.df, POWER)
+    shared = measures.of(0, primary)
+    assert shared is not None  # the difference has been found
+    return Comparison(
+        plan_a["model"]["label"],
+        plan_b["model"]["label"],
+        protocol["name"],
+        metrics=[_difference(measures, name, a[0].record["metrics"][name]["n"]) for name in known],
+        groups=_by_group(measures),
+        mcnemar=_mcnemar(plan_a, a, b),
+        detectable=float(needed * result.se) if result.se > 0 else 0.0,
+        pool=measures.pool(shared.samples, primary),
+    )
+
+
+def siblings(records: Iterable[LoadedRecord]) -> list[LoadedRecord]:
+    """Return the records in the folders beside those of these."""
+    folders = sorted({record.path.resolve().parent.parent for record in records})
+    return load_all((path for folder in folders for path in sorted(folder.glob("*/record.json"))), problems=[])
+
+
+def _others(a: dict[str, Any], b: dict[str, Any], beside: Sequence[LoadedRecord]) -> list[list[LoadedRecord]]:
+    """The runs of other configurations under the protocol of *a* and *b*, each as the row of a board."""
+    census = Census(len(beside))
+    members = [m for loaded in beside if (m := census.take(loaded, member)) is not None]
+    sides, place = {configuration(a), configuration(b)}, table_key(a)
+    kept = [m for m in members if m.configuration not in sides and table_key(m.record["plan"]) == place]
+    return [[m.loaded for m in row.members] for row in seeds_of(kept, a["protocol"]["primary"], census)]
 
 
 def _plan(records: Sequence[LoadedRecord], which: str) -> dict[str, Any]:
@@ -111,64 +146,24 @@ def _plan(records: Sequence[LoadedRecord], which: str) -> dict[str, Any]:
     return finished[0]["plan"]
 
 
-def _rows(records: Sequence[LoadedRecord], metric: Metric, name: str) -> Rows:
-    found = rows_of(records, metric, name)
-    if found is None:
-        raise UserError(f"The predictions of {records[0].record['run_id']} are not at hand.")
-    return found
+def _difference(measures: Measures, name: str, n: int, part: str = "") -> Difference:
+    result, over_seeds = measures.difference(0, 1, name, part)
+    a, b = (measures.mean(k, name, part) for k in (0, 1))
+    low, high = map(float, result.interval)
+    unit = registry().get("metric", name).unit
+    return Difference(part or name, unit, n, a, b, low, high, float(result.p) if over_seeds else None)
 
 
-def _difference(name: str, plan: dict[str, Any], a: Sequence[LoadedRecord], b: Sequence[LoadedRecord]) -> Difference:
-    metric = metric_over_seeds(name, plan)
-    return _paired(name, registry().get("metric", name).unit, metric, _rows(a, metric, name), _rows(b, metric, name))
-
-
-def _paired(name: str, unit: str, metric: Metric, a: Rows, b: Rows) -> Difference:
-    if a.rows.shape != b.rows.shape:
-        raise UserError(f"The two sides have {len(a.rows)} and {len(b.rows)} predictions.")
-    found = paired_bootstrap(metric, a.rows, b.rows, a.clusters)
-    values = metric.reduce(a.rows), metric.reduce(b.rows)
-    return Difference(name, unit, len(a.rows), *values, found.low, found.high, found.p)
-
-
-def _accuracy(task: str) -> str | None:
-    return {"classification": "overall_accuracy", "vqa": "OA"}.get(task)
-
-
-def _by_group(plan: dict[str, Any], a: Sequence[LoadedRecord], b: Sequence[LoadedRecord]) -> list[Difference]:
-    name = _accuracy(plan["task"])
-    if name is None:
-        return []
-    metric, unit = metric_over_seeds(name, plan), registry().get("metric", name).unit
-    whole_a, whole_b = _rows(a, metric, name), _rows(b, metric, name)
-    names, number = _groups(plan, a[0])
-    found = []
-    for k, group in enumerate(names):
-        inside = number == k
-        if inside.any():
-            found.append(_paired(group, unit, metric, _part(whole_a, inside), _part(whole_b, inside)))
-    corrected = holm([d.p for d in found])
-    return [Difference(d.name, d.unit, d.n, d.a, d.b, d.low, d.high, p) for d, p in zip(found, corrected, strict=True)]
-
-
-def _groups(plan: dict[str, Any], record: LoadedRecord) -> tuple[Sequence[str], np.ndarray]:
-    """Return the names of classes or question types, and the number of each sample's, in the order of the ids."""
-    path = record.artifact("predictions")
-    assert path is not None  # the rows have been read from it
-    outcome = kind_of(plan["task"]).read(path)
-    order = np.argsort(np.array(outcome.predictions.ids))
-    context = metric_context(plan)
-    if plan["task"] == "vqa":
-        return context.question_types, outcome.predictions.kinds[order]
-    return context.classes, outcome.references[order]
-
-
-def _part(samples: Rows, inside: np.ndarray) -> Rows:
-    return Rows(samples.rows[inside], None if samples.clusters is None else samples.clusters[inside])
+def _by_group(measures: Measures) -> list[Difference]:
+    name, inside = measures.read_parts(asked=(0, 1))
+    both = [g for g in inside if all(measures.of(k, name, g) is not None for k in (0, 1))]
+    found = [_difference(measures, name, int(inside[group].sum()), group) for group in both]
+    corrected = iter(holm([d.p for d in found if d.p is not None]))
+    return [d if d.p is None else replace(d, p=next(corrected)) for d in found]
 
 
 def _mcnemar(plan: dict[str, Any], a: Sequence[LoadedRecord], b: Sequence[LoadedRecord]) -> McNemar | None:
-    if _accuracy(plan["task"]) is None or len(a) > 1 or len(b) > 1:
+    if kind_of(plan["task"]).parts is None or len(a) > 1 or len(b) > 1:
         return None
     right_a, right_b = _right(plan["task"], a[0]), _right(plan["task"], b[0])
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())

@@ -38,7 +38,7 @@ COSTS: Final = (
 
 @dataclass(frozen=True)
 class Point:
-    """A ranked row and its cost > 0, the mean over the seeds of one machine."""
+    """A sound row and its cost > 0, the mean over the seeds of one machine."""
 
     row: Row
     cost: float
@@ -49,7 +49,7 @@ def points(table: Table, cost: Cost) -> dict[str, list[Point]]:
     measured."""
     found: dict[str, list[Point]] = {}
     for row in table.rows:
-        if row.rank is None:
+        if not row.sound:
             continue
         values: dict[str, list[float]] = {}
         for record in row.facts:

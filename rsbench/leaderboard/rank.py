@@ -1,75 +1,86 @@
-"""Ranks: neighbours that a paired test cannot tell apart share one."""
+"""Ranks, intervals and p-values of a table, over test samples and training seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-import numpy as np
-
 from rsbench.leaderboard.aggregate import Row, Table
-from rsbench.leaderboard.reading import NOT_AT_HAND
-from rsbench.metrics.intervals import holm
-from rsbench.metrics.joint import joint_scores
-from rsbench.metrics.paired import percentile_interval, two_sided
+from rsbench.leaderboard.rows import Measured
+from rsbench.metrics.evaluate import within
+from rsbench.metrics.ranking import standings
+from rsbench.metrics.two_level import Pool, System, pool, seed_term, single
+from rsbench.specs import MetricSpec
 
-LEVEL: Final = 0.05
-# Controls that see too little to solve the task: what is not above one has not solved it either.  Those that can be
-# computed in a moment are gates of each run already.
-FLOORS: Final = ("question-only",)
+UNRANKED: Final = "one seed: no rank, and an interval over test samples alone"
+BORROWED: Final = "one seed: its spread over seeds is taken from the other systems"
+OTHER_SAMPLES: Final = "tested on other samples than the rows that are ranked"
 
 
 def rank(table: Table) -> None:
     """Sort the rows of *table* by the mean of the primary metric and set their intervals and ranks.
 
-    All rows are resampled together.  Each ranked row is compared with the one above it by a paired bootstrap on the
-    same test samples; Holm's correction is over these comparisons.  A row that cannot be told from the one above shares
-    its rank.
+    Every ranked row is compared with every other on the same test samples.  A row of one seed is ranked where the
+    table's other rows tell how much seeds do.
     """
     sign = -1 if table.higher_is_better else 1
     _flag_below_floors(table, sign)
     table.rows.sort(key=lambda r: (sign * r.mean, r.system, r.recipe))
-    ranked = [r for r in table.rows if not r.control and all(f == NOT_AT_HAND for f in r.flags)]
-    compared = _resample(table, ranked)
-    for (row, _), p in zip(compared, holm([p for _, p in compared]), strict=True):
-        row.p_above = p
-    current = 1
-    for place, row in enumerate(ranked, start=1):
-        if row.p_above is not None and row.p_above < LEVEL:
-            current = place
-        row.rank = current
-
-
-def _resample(table: Table, ranked: Sequence[Row]) -> list[tuple[Row, float]]:
-    """Set the intervals that no record holds; return ranked rows with the p-value against the one above."""
-    found: list[tuple[Row, float]] = []
-    place = {id(row): i for i, row in enumerate(ranked)}
-    last: tuple[Row, np.ndarray] | None = None
-    for row, scores in _scores(table):
-        row.interval = row.interval or percentile_interval(scores)
-        i = place.get(id(row))
-        if i is None:
-            continue
-        if last is not None and last[0] is ranked[i - 1]:
-            found.append((row, two_sided(last[1] - scores)))
-        last = row, scores
-    return found
-
-
-def _scores(table: Table) -> Iterator[tuple[Row, np.ndarray]]:
-    """Yield rows whose predictions are at hand, in the table's order, with jointly resampled scores."""
-    groups: dict[tuple[int, ...], list[tuple[Row, np.ndarray]]] = {}
+    samples = _commonest(table.rows)
+    table.pool = common_pool(samples, ((row.measured, row.control) for row in table.rows))
+    ranked: list[tuple[Row, System]] = []
     for row in table.rows:
-        if row.samples is not None:
-            groups.setdefault(row.samples.shape, []).append((row, row.samples))
-    for group in groups.values():  # one, but for predictions from elsewhere that lack samples
-        rows = [row for row, _ in group]
-        yield from zip(rows, joint_scores(table.metric, [s for _, s in group], rows[0].clusters), strict=True)
+        if row.measured is None:
+            continue
+        if row.measured.samples != samples:
+            row.flags.append(OTHER_SAMPLES)
+            continue
+        system = row.measured.system
+        row.interval = interval(system, table.pool, table.spec) or row.interval
+        known = seed_term(system, table.pool) is not None
+        if len(row.seeds) == 1 and not row.control:
+            row.notes.append(BORROWED if known else UNRANKED)
+        if known and not row.control and not row.flags:
+            ranked.append((row, system))
+    _stand(table, ranked)
+
+
+def interval(system: System, pool: Pool, spec: MetricSpec) -> tuple[float, float] | None:
+    """Return the 95 % interval of a system's mean over samples and seeds, in the metric's range.
+
+    ``None`` where nothing varies, or a single seed has no pool to borrow from.
+    """
+    term = seed_term(system, pool)
+    if term is None:
+        return None
+    low, high = map(float, single(system, term).interval)
+    return within(spec, (low, high)) if low < high else None
+
+
+def common_pool(samples: bytes, measured: Iterable[tuple[Measured | None, bool]]) -> Pool:
+    """Return the pool of what was measured on the same samples; the flag with each says that it is a control."""
+    return pool(one.system for one, control in measured if one and one.samples == samples and not control)
+
+
+def _commonest(rows: Sequence[Row]) -> bytes:
+    """The samples on which most rows were tested; of equally many, those of the better row."""
+    counted = Counter(row.measured.samples for row in rows if row.measured is not None)
+    return counted.most_common(1)[0][0] if counted else b""
+
+
+def _stand(table: Table, ranked: Sequence[tuple[Row, System]]) -> None:
+    """Set what follows from comparing all of the *ranked* rows, which are in the order of the table."""
+    table.comparisons = len(ranked) * (len(ranked) - 1) // 2
+    found = standings([system for _, system in ranked], table.pool)
+    for (row, _), standing in zip(ranked, found, strict=True):
+        row.rank, row.rank_interval, row.letters = standing.rank, (standing.low, standing.high), standing.letters
+        row.p_above, row.p_alone = standing.adjusted, standing.p
 
 
 def _flag_below_floors(table: Table, sign: int) -> None:
-    """Note the rows that are not above a control which sees too little."""
-    floors = [row for row in table.rows if row.control and row.system.partition(" (")[0] in FLOORS]
+    """Note the rows that are not above a control which sees too little to solve the task."""
+    floors = [row for row in table.rows if row.control and row.floor]
     for row in table.rows:
         for floor in floors:
             if not row.control and sign * row.mean >= sign * floor.mean:

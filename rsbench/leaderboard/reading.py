@@ -1,4 +1,4 @@
-"""Rows of many configurations, read by several processes where there are thousands of records."""
+"""What many configurations measured, read by several processes where there are thousands of records."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from typing import Any, Final
 
 from rsbench.cores import Processes, usable_cores
 from rsbench.leaderboard.census import described
-from rsbench.leaderboard.rows import Rows, metric_over_seeds, rows_of
+from rsbench.leaderboard.rows import NOT_AT_HAND, Measured, measure
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
 
 MANY: Final = 1_000  # records from which on it pays to start processes
 CHUNK: Final = 20  # configurations handed over at once
-NOT_AT_HAND: Final = "no predictions at hand"
 
-# The rows of a configuration, or ``None``, and what speaks against its records.
-Read = tuple[Rows | None, list[str]]
+# What a configuration measured, or ``None``, and what speaks against its records.
+Read = tuple[Measured | None, list[str]]
 
 
 class Readers(Processes):
@@ -30,8 +29,8 @@ class Readers(Processes):
         """Start a process for each core where there are many *records* to be read."""
         self.open(usable_cores() if records >= MANY else 1)
 
-    def rows(self, groups: Sequence[Sequence[LoadedRecord]], name: str) -> Iterator[Read]:
-        """Yield, for each group of runs of a configuration, what :func:`rsbench.leaderboard.rows.rows_of` finds of
+    def measured(self, groups: Sequence[Sequence[LoadedRecord]], name: str) -> Iterator[Read]:
+        """Yield, for each group of runs of a configuration, what :func:`rsbench.leaderboard.rows.measure` finds of
         the metric *name*."""
         read = partial(_read, name=name)
         if not self.started or sum(map(len, groups)) < MANY:
@@ -52,7 +51,7 @@ def _read(group: Sequence[LoadedRecord], name: str) -> Read:
         return None, [NOT_AT_HAND]
     doubts: list[str] = []
     try:
-        return rows_of(group, metric_over_seeds(name, group[0].record["plan"]), name, doubts), doubts
+        return measure(group, [name], doubts).get(name), doubts
     except Exception as error:
         return None, [*doubts, f"its predictions give no {name}: {described(error)}"]
 

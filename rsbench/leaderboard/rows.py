@@ -1,102 +1,123 @@
-"""Per-sample rows of one metric for the runs of a configuration, from their stored predictions."""
+"""What stored predictions of a configuration's runs say of its metrics: rows by sample, and what they sum up to."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from rsbench.metrics.contract import Metric, SumMetric, Unavailable
+from rsbench.metrics.contract import Metric, Unavailable
 from rsbench.metrics.evaluate import build
-from rsbench.metrics.guard import reduced
+from rsbench.metrics.guard import read_only, reduced
+from rsbench.metrics.influence import effects, units_of
+from rsbench.metrics.two_level import System, summarize
 from rsbench.records.store import LoadedRecord
 from rsbench.records.verify import TOLERANCE, check_content
 from rsbench.registry import registry
-from rsbench.specs import MetricSpec
 from rsbench.tasks.kinds import Statistics, kind_of, metric_context
 from rsbench.tasks.tables import Columns
 
-# Metrics that are linear in their totals, so that the mean over seeds is the score of summands averaged over seeds.
-MEANS: Final = ("overall_accuracy", "top3_accuracy", "top5_accuracy", "nll", "brier", "OA", "ROUGE-L", "CIDEr-D")
-
-
-class _Averaged(SumMetric):
-    """A metric that is linear in its totals, on summands averaged over seeds in place of statistics."""
-
-    def __init__(self, metric: SumMetric) -> None:
-        self.metric = metric
-
-    def statistics(self, predictions: Any, references: Any) -> np.ndarray:
-        """Return summands."""
-        return self.metric.summands(self.metric.statistics(predictions, references))
-
-    def from_totals(self, totals: np.ndarray, n: np.ndarray | float) -> np.ndarray:
-        """As the metric itself."""
-        return self.metric.from_totals(totals, n)
+NOT_AT_HAND: Final = "no predictions at hand"
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows [N, k] in the order of the sample ids, and what samples share, [N] or ``None``."""
+    """Rows [N, k] of one run in the order of the sample ids, what samples share, [N] or ``None``, and a digest of the
+    ids."""
 
     rows: np.ndarray
     clusters: np.ndarray | None
+    samples: bytes
+
+    def part(self, inside: np.ndarray) -> Rows:
+        """Return those of the samples *inside*, bool [N]."""
+        clusters = None if self.clusters is None else self.clusters[inside]
+        return Rows(read_only(self.rows[inside]), clusters, self.samples)
 
 
-def metric_over_seeds(name: str, plan: Mapping[str, Any]) -> Metric:
-    """Return a metric for rows that :func:`rows_of` gives."""
-    metric = build(registry().get("metric", name), metric_context(plan))
-    return _Averaged(metric) if name in MEANS and isinstance(metric, SumMetric) else metric
+@dataclass(frozen=True)
+class Measured:
+    """A system under one metric; those of the same *samples* can be compared."""
+
+    system: System
+    samples: bytes
 
 
-def rows_of(group: Sequence[LoadedRecord], metric: Metric, name: str, doubts: list[str] | None = None) -> Rows | None:
-    """Per-sample rows in id order, averaged over seeds where that keeps their meaning, else of the middle seed.
+def metric_of(name: str, plan: Mapping[str, Any]) -> Metric:
+    """Return a metric for runs of a plan."""
+    return build(registry().get("metric", name), metric_context(plan))
 
-    ``None`` where predictions are not at hand or are not those that a record was made from; what speaks against a
-    record is added to *doubts*.
+
+def measure(group: Sequence[LoadedRecord], names: Sequence[str], doubts: list[str]) -> dict[str, Measured]:
+    """Return what the runs of a configuration say of metrics; those of which they say nothing are left out.
+
+    What speaks against a record is added to *doubts*.
     """
-    doubts = [] if doubts is None else doubts
-    read = [_read(record, metric, name, doubts) for record in group]
-    found = [rows for rows in read if rows is not None]
-    if len(found) < len(group):
+    runs = rows_of(group, names, doubts)
+    plan = group[0].record["plan"]
+    found = {name: summed(metric_of(name, plan), [run[name] for run in runs]) for name in names if _in_all(name, runs)}
+    for name, one in found.items():
+        if one is None:
+            doubts.append(f"no standard error of {name}")
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def _in_all(name: str, runs: Sequence[Mapping[str, Rows]]) -> bool:
+    return bool(runs) and all(name in run for run in runs)
+
+
+def summed(metric: Metric, runs: Sequence[Rows]) -> Measured | None:
+    """Return what the rows of each run sum up to.
+
+    ``None`` where runs have different samples, fewer than two of them, or a score that is undefined or varies so.
+    """
+    first = runs[0]
+    apart = [effects(metric, run.rows, run.clusters) for run in runs]
+    known = [e for e in apart if e is not None]
+    if len(known) < len(runs) or any(run.samples != first.samples for run in runs):
         return None
-    if name in MEANS:
-        return Rows(np.mean([r.rows for r in found], axis=0), found[0].clusters)
-    order = sorted(range(len(group)), key=lambda i: group[i].record["metrics"][name]["value"])
-    return found[order[len(order) // 2]]
+    scores = [reduced(metric, run.rows) for run in runs]
+    return Measured(summarize(scores, known, units_of(first.rows, first.clusters)), first.samples)
 
 
-def _read(loaded: LoadedRecord, metric: Metric, name: str, doubts: list[str]) -> Rows | None:
-    """The rows of one record, which must give the value that it holds."""
+def rows_of(group: Sequence[LoadedRecord], names: Sequence[str], doubts: list[str]) -> list[dict[str, Rows]]:
+    """Return the rows of each run by metric, without those that cannot be made; none at all where predictions are not
+    at hand or are not those that a record was made from."""
+    found = [_read(loaded, names, doubts) for loaded in group]
+    return [run for run in found if run is not None] if all(run is not None for run in found) else []
+
+
+def _read(loaded: LoadedRecord, names: Sequence[str], doubts: list[str]) -> dict[str, Rows] | None:
+    """The rows of one record, which must give the values that it holds."""
     record = loaded.record
     path = loaded.artifact("predictions")
     if path is None:
-        doubts.append("no predictions at hand")
+        doubts.append(NOT_AT_HAND)
         return None
     content = path.read_bytes()
     wrong = check_content(path.name, content, record["artifacts"]["predictions"])
     if wrong:
         doubts.append(f"{wrong[0]} ({record['run_id']})")
         return None
-    try:
-        rows = _rows(Columns(path, content), metric, registry().get("metric", name), record["plan"]["task"])
-        stored, found = record["metrics"][name]["value"], reduced(metric, rows.rows)
-    except Unavailable as error:
-        doubts.append(f"{name}: {error} ({record['run_id']})")
-        return None
-    if stored is None or not abs(stored - found) <= TOLERANCE:
-        doubts.append(f"{name} {stored} is stored, its predictions give {found:.4f} ({record['run_id']})")
+    columns, rows = Columns(path, content), {}
+    for name in names:
+        metric = metric_of(name, record["plan"])
+        try:
+            statistics = kind_of(record["plan"]["task"]).statistics(columns, registry().get("metric", name), metric)
+            order, samples = _ORDERS.of(statistics)
+            shared = None if statistics.clusters is None else statistics.clusters[order]
+            rows[name] = Rows(read_only(statistics.rows[order]), shared, samples)
+            stored, found = record["metrics"][name]["value"], reduced(metric, rows[name].rows)
+        except Unavailable as error:
+            rows.pop(name, None)
+            doubts.append(f"{name}: {error} ({record['run_id']})")
+            continue
+        if stored is None or not abs(stored - found) <= TOLERANCE:
+            doubts.append(f"{name} {stored} is stored, its predictions give {found:.4f} ({record['run_id']})")
     return rows
-
-
-def _rows(columns: Columns, metric: Metric, spec: MetricSpec, task: str) -> Rows:
-    inner = metric.metric if isinstance(metric, _Averaged) else metric
-    found = kind_of(task).statistics(columns, spec, inner)
-    rows = inner.summands(found.rows) if isinstance(metric, _Averaged) and isinstance(inner, SumMetric) else found.rows
-    order = _ORDERS.of(found)
-    return Rows(rows[order], None if found.clusters is None else found.clusters[order])
 
 
 class _Orders:
@@ -104,17 +125,19 @@ class _Orders:
 
     def __init__(self, kept: int = 8) -> None:
         self.kept = kept
-        self.known: dict[bytes, np.ndarray] = {}
+        self.known: dict[bytes, tuple[np.ndarray, bytes]] = {}
 
-    def of(self, found: Statistics) -> np.ndarray:
-        """Return the order that sorts the samples by id, int64 [N]."""
-        order = self.known.get(found.ids_key)
-        if order is None:
-            order = np.argsort(np.array(found.ids()))
+    def of(self, found: Statistics) -> tuple[np.ndarray, bytes]:
+        """Return the order that sorts the samples by id, int64 [N], and a digest of the sorted ids."""
+        known = self.known.get(found.ids_key)
+        if known is None:
+            ids = np.array(found.ids())
+            order = np.argsort(ids)
+            known = order, hashlib.sha256("\0".join(ids[order].tolist()).encode()).digest()
             if len(self.known) >= self.kept:
                 self.known.clear()
-            self.known[found.ids_key] = order
-        return order
+            self.known[found.ids_key] = known
+        return known
 
 
 _ORDERS: Final = _Orders()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rsbench.leaderboard.aggregate import Row, Table
-from rsbench.metrics.paired import paired_bootstrap
+from rsbench.metrics.two_level import difference
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,8 @@ class Comparison:
 
     Attributes:
         together, alone: means of the primary metric over seeds.
-        low, high: 95 % of the difference, together less alone, over test samples, on rows averaged over seeds.
+        low, high: 95 % of the difference, together less alone, over test samples and seeds; NaN, as p, where it is not
+            known.
     """
 
     system: str
@@ -33,8 +34,7 @@ def compare(table: Table) -> list[Comparison]:
 
 
 def _comparison(table: Table, family: Row, twin: Row) -> Comparison:
-    if family.samples is None or twin.samples is None:
-        nan = float("nan")
-        return Comparison(family.system, family.mean, twin.mean, nan, nan, nan)
-    found = paired_bootstrap(table.metric, family.samples, twin.samples, family.clusters)
-    return Comparison(family.system, family.mean, twin.mean, found.low, found.high, found.p)
+    a, b = family.measured, twin.measured
+    found = difference(a.system, b.system, table.pool) if a and b and a.samples == b.samples else None
+    low, high, p = (*map(float, found.interval), float(found.p)) if found else (float("nan"),) * 3
+    return Comparison(family.system, family.mean, twin.mean, low, high, p)

@@ -18,3 +18,8 @@ def shown(value: float | None, unit: str) -> str:
         return "-"
     times, sign = factor(unit)
     return f"{times * value:.2f}" if sign else f"{value:.4f}"
+
+
+def p_value(p: float, equal: str = "") -> str:
+    """Four decimals after *equal*, or how small it is."""
+    return f"{equal}{p:.4f}" if p >= 0.0001 else "< 0.0001"

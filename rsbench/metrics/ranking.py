@@ -12,6 +12,7 @@ from rsbench.metrics.intervals import holm_steps
 from rsbench.metrics.two_level import Pool, System, seed_term, t_test
 
 LEVEL: Final = 0.05
+LETTERED: Final = 1_000  # systems; more have no letters, which nobody would read
 BLOCK: Final = 500_000  # pairs, or numbers, that are worked on at once
 CANCELLED: Final = 1e-4  # of the systems' variances; a smaller one of their difference is not taken from products
 
@@ -23,7 +24,7 @@ class Standing:
     Attributes:
         rank: the largest, of this system and those with better means, of 1 + number of significantly better ones.
         low, high: 1 + number significantly better, S - number significantly worse.
-        letters: two systems share one exactly where they are not significantly different.
+        letters: two systems share one exactly where they are not significantly different; none where S > LETTERED.
         p, adjusted: against the system above; ``None`` for the first.
     """
 
@@ -50,7 +51,7 @@ def standings(systems: Sequence[System], pool: Pool) -> list[Standing]:
         apart[np.triu_indices(n, 1)] = p <= ordered[rejected - 1]
     better, worse = apart.sum(axis=0), apart.sum(axis=1)
     ranks = np.maximum.accumulate(1 + better)
-    letters = letter_display(~(apart | apart.T))
+    letters = letter_display(~(apart | apart.T)) if n <= LETTERED else [()] * n
     found = [Standing(int(ranks[i]), int(1 + better[i]), int(n - worse[i]), letters[i]) for i in range(n)]
     for i in range(1, n):
         above = float(p[_place(i - 1, i, n)])

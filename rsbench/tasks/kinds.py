@@ -105,7 +105,9 @@ class TaskKind(ABC):
             UserError: the file is of another kind.
             Unavailable: the metric gives no rows.
         """
-        outcome = self.read(columns.path)
+        if columns.outcome is None:
+            columns.outcome = self.read(columns.path)
+        outcome = columns.outcome
         rows = outcome.kept.get(spec.name)
         if rows is None:
             rows = statistics_of(metric, outcome.predictions, outcome.references)

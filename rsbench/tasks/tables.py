@@ -43,6 +43,7 @@ class Columns:
         from pyarrow import parquet
 
         self.path = path
+        self.outcome: Any = None  # all of it, where that has been read
         try:
             self.content = path.read_bytes() if content is None else content
             self.file = parquet.ParquetFile(pa.BufferReader(self.content))

@@ -12,6 +12,7 @@ import numpy as np
 
 from rsbench.metrics.contract import Metric, SumMetric, Unavailable
 from rsbench.metrics.evaluate import build
+from rsbench.metrics.influence import has_influence, influence
 from rsbench.specs import MetricSpec, load_attribute
 from rsbench.tasks.kinds import Outcome
 from rsbench.testing.contract import Checks, Fault, Group, Inapplicable, require
@@ -193,6 +194,24 @@ def resampling(trial: MetricTrial) -> None:
             together = trial.metric.from_totals(np.stack([totals, totals]), np.full(2, float(len(index))))
             _same(float(together[1]), value, "of totals it is not that of the rows, but")
     require(np.array_equal(rows, before), "reduce changed its rows")
+
+
+@CHECKS(
+    "derivatives",
+    reason="standard errors and ranks follow from a metric's derivatives",
+    remedy="mend gradient, or leave it out; where the score has kinks, say smooth = False",
+)
+def derivatives(trial: MetricTrial) -> None:
+    """A metric's own derivatives are those by differences."""
+    metric, rows = trial.metric, trial.rows(trial.outcome())
+    if not isinstance(metric, SumMetric) or type(metric).gradient is SumMetric.gradient or not has_influence(metric):
+        raise Inapplicable("it has none of its own")
+    slope = metric.summands(rows) @ SumMetric.gradient(metric, metric.totals(rows), float(SAMPLES))
+    own, other = influence(metric, rows), SAMPLES * (slope - slope.mean())
+    if not np.isfinite(own).all() or not np.isfinite(other).all():
+        raise Inapplicable("they are not defined for the made-up outcome")
+    apart = np.abs(own - other).max()
+    require(apart <= 1e-6 * max(1.0, np.abs(other).max()), f"they are {apart:.3g} off for a sample")
 
 
 @CHECKS(

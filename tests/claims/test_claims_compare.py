@@ -102,7 +102,7 @@ def test_several_seeds_have_one_interval_for_each_metric(tmp_path: Path) -> None
     for row in (first, second):
         assert row.interval is not None
         assert row.interval[0] < row.measured < row.interval[1]
-        assert row.interval[1] - row.interval[0] < 0.06
+        assert 0.06 < row.interval[1] - row.interval[0] < 0.12  # over samples alone it would be .05
 
 
 def test_a_class_stands_beside_its_own_accuracy(tmp_path: Path) -> None:
@@ -112,7 +112,10 @@ def test_a_class_stands_beside_its_own_accuracy(tmp_path: Path) -> None:
     (row,) = beside(tmp_path, claims(reported("98.64", "accuracy", part="Forest")))
     mean = sum(c["accuracy"] for c in by_class) / 2
     assert row.measured == pytest.approx(mean)
-    assert row.interval == pytest.approx(wilson(round(100 * mean), 100))
+    own = wilson(round(100 * mean), 100)
+    assert row.interval is not None
+    assert row.interval[0] < mean < row.interval[1]
+    assert 0.5 < (row.interval[1] - row.interval[0]) / (own[1] - own[0]) < 1.5
 
 
 def test_parameters_in_millions_and_what_was_not_measured(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
-"""Records without predictions, made up for the tests of what is drawn."""
+"""Records made up for the tests of what is drawn."""
 
 from __future__ import annotations
 
 import copy
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,17 @@ from rsbench.leaderboard.board import Board, build
 from rsbench.metrics.intervals import wilson
 from rsbench.records import store
 from rsbench.tasks.classification import Predictions, breakdown
+from rsbench.tasks.kinds import Outcome, kind_of
 
 FIXTURE = json.loads((Path(__file__).parent.parent / "data" / "record-1.json").read_text())
 SCRIPT = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
 FORMULA = '=HYPERLINK("http://example.org","x")'
+
+
+class Made(dict[str, Any]):
+    """A record with what was predicted; what is made of it by ``|`` has no predictions."""
+
+    outcome: Outcome
 
 
 def record(
@@ -31,11 +39,12 @@ def record(
     checks: tuple = (),
     device: str = "AMD EPYC",
     params: int = 1_000_000,
-) -> dict[str, Any]:
-    """Return a record of a classifier of that accuracy, everything else the same for the same arguments."""
+    stream: int | None = None,
+) -> Made:
+    """Return a record of a classifier of that accuracy; the same *stream* draws alike for all systems."""
     made: dict[str, Any] = copy.deepcopy(FIXTURE)
     names = [f"class number {k}" for k in range(classes)]
-    rng = np.random.default_rng([seed, round(1e6 * accuracy), classes])
+    rng = np.random.default_rng([zlib.crc32(system.encode()) if stream is None else stream, seed, classes])
     n = 150 * classes
     truth = np.arange(n) % classes
     right = rng.random(n) < accuracy
@@ -43,7 +52,8 @@ def record(
     p = np.full((n, classes), 0.4 / classes)
     p[np.arange(n), labels] += 0.6 * rng.random(n)
     p /= p.sum(axis=1, keepdims=True)
-    made["by_group"] = breakdown(Predictions([str(k) for k in range(n)], labels, p), truth, names)
+    said = Predictions([str(k) for k in range(n)], labels, p)
+    made["by_group"] = breakdown(said, truth, names)
     value = float((labels == truth).mean())
     made["metrics"]["overall_accuracy"] |= {"value": value, "ci95": list(wilson(round(value * n), n)), "n": n}
     recalls = [figures["accuracy"] for figures in made["by_group"]["class"].values()]
@@ -64,13 +74,22 @@ def record(
     ]
     made["perf"] |= {"params": params}
     made["env"]["device"]["name"] = device
-    return made | {"run_id": f"{system}-s{seed}-{division}", "checks": list(checks), "artifacts": {}}
+    found = Made(made | {"run_id": f"{system}-s{seed}-{division}", "checks": list(checks), "artifacts": {}})
+    found.outcome = Outcome(said, truth)
+    return found
 
 
 def board(folder: Path, *records: dict[str, Any], **filters: Any) -> Board:
     """Save records below *folder* and return their board."""
     for number, made in enumerate(records):
-        store.save(made, folder / f"{number:03d}")
+        place = folder / f"{number:03d}"
+        if isinstance(made, Made):
+            path = place / "predictions.parquet"
+            place.mkdir(parents=True)
+            kind_of("classification").write(path, made.outcome)
+            kept = {"path": path.name, "sha256": store.sha256_file(path), "bytes": path.stat().st_size}
+            made = made | {"artifacts": {"predictions": kept}}
+        store.save(made, place)
     return build(store.load_all([folder]), **filters)
 
 
@@ -80,9 +99,9 @@ def several(folder: Path) -> Board:
     return board(
         folder,
         *(record("good", 0.93 + seed / 100, seed=seed, params=9_000_000) for seed in range(3)),
-        record("fair (width=2)", 0.80, tags=("reconstruction",), params=4_000_000),
-        record(SCRIPT, 0.78, division="closed", params=2_000_000),
-        record(FORMULA, 0.70, params=500_000),
+        *(record("fair (width=2)", 0.79, seed=s, tags=("reconstruction",), params=4_000_000) for s in range(3)),
+        *(record(SCRIPT, 0.78, seed=s, division="closed", params=2_000_000) for s in range(3)),
+        *(record(FORMULA, 0.70, seed=s, params=500_000) for s in range(2)),
         record("odd", 0.30, checks=(low,)),
         record("line", 0.50, tags=("control",)),
     )

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,12 @@ import numpy as np
 import pytest
 
 from rsbench.leaderboard.board import build
+from rsbench.leaderboard.rank import BORROWED, OTHER_SAMPLES, UNRANKED
 from rsbench.leaderboard.render import data, markdown, terminal
 from rsbench.metrics.contract import MetricContext
 from rsbench.metrics.evaluate import evaluate
 from rsbench.metrics.intervals import holm
-from rsbench.metrics.paired import paired_bootstrap
+from rsbench.metrics.two_level import difference
 from rsbench.records import store
 from rsbench.records.verify import verify
 from rsbench.registry import registry
@@ -36,7 +39,7 @@ def add(
     stream: int | None = None,
 ) -> Path:
     """Write a record whose predictions have the given accuracy; the same *stream* errs on the same samples."""
-    rng = np.random.default_rng(hash((system, seed)) % 2**32 if stream is None else stream)
+    rng = np.random.default_rng(zlib.crc32(f"{system} {seed}".encode()) if stream is None else stream)
     order = rng.permutation(N)
     labels = TRUTH.copy()
     wrong = order[: round((1 - accuracy) * N)]
@@ -64,6 +67,12 @@ def add(
     return store.save(record, place)
 
 
+def add_seeds(folder: Path, system: str, accuracy: float, seeds: int = 3, **options: Any) -> None:
+    """As many seeds of one accuracy; they err on different samples unless they share a stream."""
+    for seed in range(seeds):
+        add(folder, system, accuracy, seed, **options)
+
+
 def rows(folder: Path, **filters: Any) -> dict[str, Any]:
     (table,) = build(store.load_all([folder]), **filters).tables
     return {r.system: r for r in table.rows}
@@ -72,47 +81,94 @@ def rows(folder: Path, **filters: Any) -> dict[str, Any]:
 def test_seeds_are_averaged_and_ranks_follow_the_mean(tmp_path: Path) -> None:
     for seed, accuracy in enumerate((0.90, 0.92, 0.94)):
         add(tmp_path, "good", accuracy, seed)
-    add(tmp_path, "weak", 0.60)
+    add_seeds(tmp_path, "weak", 0.60)
     found = rows(tmp_path)
     assert found["good"].mean == pytest.approx(0.92)
     assert found["good"].deviation == pytest.approx(0.02)
     assert found["good"].seeds == (0, 1, 2)
+    assert found["good"].scores == pytest.approx((0.90, 0.92, 0.94))
     low, high = found["good"].interval
     assert low < 0.92 < high
-    assert high - low < 0.04
+    assert high - low > 2 * 1.96 * 0.02 / np.sqrt(3)  # with the luck of three seeds in it
     assert (found["good"].rank, found["weak"].rank) == (1, 2)
-    assert found["weak"].deviation is None
+    assert found["weak"].deviation == pytest.approx(0, abs=1e-12)
 
 
-def test_what_cannot_be_told_apart_shares_a_rank(tmp_path: Path) -> None:
-    add(tmp_path, "a", 0.900)
-    add(tmp_path, "b", 0.897)
-    add(tmp_path, "c", 0.70)
+def test_what_cannot_be_told_apart_shares_a_rank_and_a_letter(tmp_path: Path) -> None:
+    add_seeds(tmp_path, "a", 0.900)
+    add_seeds(tmp_path, "b", 0.897)
+    add_seeds(tmp_path, "c", 0.70)
     found = rows(tmp_path)
     assert [found[s].rank for s in "abc"] == [1, 1, 3]
+    assert [found[s].rank_interval for s in "abc"] == [(1, 2), (1, 2), (3, 3)]
+    assert [found[s].letters for s in "abc"] == [("a",), ("a",), ("b",)]
 
 
 def test_a_small_but_certain_difference_separates(tmp_path: Path) -> None:
     """b errs where a errs and on 15 more: the paired test sees it where intervals overlap."""
-    add(tmp_path, "a", 0.900, stream=5)
-    add(tmp_path, "b", 0.885, stream=5)
+    add_seeds(tmp_path, "a", 0.900, stream=5)
+    add_seeds(tmp_path, "b", 0.885, stream=5)
     found = rows(tmp_path)
     assert found["a"].interval[0] < found["b"].interval[1]
     assert [found[s].rank for s in "ab"] == [1, 2]
 
 
+def test_luck_of_the_seed_is_no_difference(tmp_path: Path) -> None:
+    """Three points apart, far beyond the test samples' error, with seeds that differ by as much."""
+    for seed in range(3):
+        add(tmp_path, "a", 0.90 + 0.03 * (seed - 1), seed, stream=5)
+        add(tmp_path, "b", 0.87 + 0.03 * (seed - 1), seed, stream=6)
+    found = rows(tmp_path)
+    assert [found[s].rank for s in "ab"] == [1, 1]
+    assert found["b"].p_above > 0.2
+
+
+def test_one_seed_borrows_from_systems_of_several(tmp_path: Path) -> None:
+    """Without them it has no rank, and its record's own interval."""
+    add(tmp_path, "lone", 0.80)
+    add_seeds(tmp_path, "a", 0.90)
+    found = rows(tmp_path)
+    own = store.load_all([tmp_path / "lone-s0-closed"])[0].record["metrics"]["overall_accuracy"]["ci95"]
+    assert (found["lone"].rank, found["lone"].p_above, found["lone"].flags) == (None, None, [])
+    assert found["lone"].notes == [UNRANKED]
+    assert list(found["lone"].interval) == own
+    assert found["a"].rank == 1
+    for system in "bc":
+        add_seeds(tmp_path, system, 0.85)
+    found = rows(tmp_path)
+    assert found["lone"].rank == 4
+    assert found["lone"].notes == [BORROWED]
+    assert found["lone"].interval[1] - found["lone"].interval[0] > own[1] - own[0]
+
+
 def test_controls_and_flagged_rows_have_no_rank(tmp_path: Path) -> None:
-    add(tmp_path, "line", 0.95, tags=("control",))
-    add(tmp_path, "odd", 0.93, checks=({"name": "gate:above-chance", "ok": False, "detail": "low"},))
-    add(tmp_path, "fine", 0.90, checks=({"name": "preflight:gradients", "ok": False, "detail": "x"},))
+    add_seeds(tmp_path, "line", 0.95, tags=("control",))
+    add_seeds(tmp_path, "odd", 0.93, checks=({"name": "gate:above-chance", "ok": False, "detail": "low"},))
+    add_seeds(tmp_path, "fine", 0.90, checks=({"name": "preflight:gradients", "ok": False, "detail": "x"},))
     found = rows(tmp_path)
     assert (found["line"].rank, found["odd"].rank, found["fine"].rank) == (None, None, 1)
     assert found["odd"].flags == ["above-chance: low"]
 
 
+def test_other_test_samples_are_not_ranked(tmp_path: Path) -> None:
+    """Predictions from elsewhere may lack samples; the rows of most stand."""
+    for system in "abc":
+        add_seeds(tmp_path, system, 0.9, seeds=2)
+    for seed in range(2):
+        path = add(tmp_path, "odd", 0.8, seed).with_name("predictions.parquet")
+        made, references = prediction_files.read(path)
+        prediction_files.write(path, [f"x{i}" for i in made.ids], references, made.labels, made.probabilities)
+        record = json.loads(path.with_name("record.json").read_text())
+        record["artifacts"]["predictions"] |= {"sha256": store.sha256_file(path), "bytes": path.stat().st_size}
+        path.with_name("record.json").write_text(json.dumps(record))
+    found = rows(tmp_path)
+    assert found["odd"].flags == [OTHER_SAMPLES]
+    assert [found[s].rank for s in "abc"] == [1, 1, 1]
+
+
 def test_identical_predictions_are_flagged(tmp_path: Path) -> None:
-    add(tmp_path, "a", 0.9, stream=1)
-    add(tmp_path, "b", 0.9, stream=1)
+    add_seeds(tmp_path, "a", 0.9, stream=1)
+    add_seeds(tmp_path, "b", 0.9, stream=1)
     found = rows(tmp_path)
     assert [r.rank for r in found.values()].count(None) == 1
     assert any("identical" in f for r in found.values() for f in r.flags)
@@ -130,20 +186,24 @@ def test_debug_runs_are_left_out_and_divisions_filtered(tmp_path: Path) -> None:
 
 def test_missing_predictions_are_said(tmp_path: Path) -> None:
     add(tmp_path, "a", 0.9).with_name("predictions.parquet").unlink()
-    add(tmp_path, "b", 0.5)
+    add_seeds(tmp_path, "b", 0.5)
     found = rows(tmp_path)
     assert found["a"].flags == ["no predictions at hand"]
-    assert (found["a"].rank, found["b"].rank) == (1, 1)
+    assert (found["a"].rank, found["b"].rank) == (None, 1)
 
 
 def test_bytes_do_not_depend_on_order_or_time(tmp_path: Path) -> None:
     for system, accuracy in (("a", 0.9), ("b", 0.8), ("c", 0.7)):
-        add(tmp_path, system, accuracy, stream=7)
+        add_seeds(tmp_path, system, accuracy)
     loaded = store.load_all([tmp_path])
-    for render in (markdown.render, data.render_csv, data.render_json, lambda b: terminal.render(b, 120)):
+    for render in (markdown.render, data.render_csv, data.render_json, lambda b: terminal.render(b, 160)):
         assert render(build(loaded)) == render(build(loaded[::-1]))
-    assert "| 1      | a" in markdown.render(build(loaded))
-    assert json.loads(data.render_json(build(loaded)))["rows"][0]["mean"] == pytest.approx(0.9)
+    assert re.search(r"\| 1 +\| 1 +\| a +\| a ", markdown.render(build(loaded)))
+    first = json.loads(data.render_json(build(loaded)))["rows"][0]
+    assert first["mean"] == pytest.approx(0.9)
+    assert [float(v) for v in first["scores"].split()] == pytest.approx([0.9] * 3)
+    assert (first["rank_low"], first["rank_high"], first["letters"]) == (1, 1, "a")
+    assert (first["pool_df"], first["pool_nu"], first["comparisons"], first["level"]) == (6, 1.5, 3, 0.05)
 
 
 def test_formulas_in_names_are_harmless_in_csv(tmp_path: Path) -> None:
@@ -173,26 +233,29 @@ def test_verify_finds_changed_numbers_and_files(tmp_path: Path) -> None:
 
 
 def test_rows_at_or_below_a_floor_are_not_ranked(tmp_path: Path) -> None:
-    add(tmp_path, "question-only", 0.7, tags=("control",))
-    add(tmp_path, "some-other-control", 0.9, tags=("control",))
-    for system, accuracy in (("above", 0.75), ("level", 0.7), ("below", 0.6)):
-        add(tmp_path, system, accuracy)
+    add_seeds(tmp_path, "question-only", 0.7, tags=("control",))  # a floor by its model's spec
+    add_seeds(tmp_path, "their-blind-one", 0.72, tags=("control", "floor"))
+    add_seeds(tmp_path, "some-other-control", 0.9, tags=("control",))
+    for system, accuracy in (("above", 0.75), ("between", 0.71), ("level", 0.7)):
+        add_seeds(tmp_path, system, accuracy)
     (table,) = build(store.load_all([tmp_path])).tables
     found = {row.system: (row.rank, row.flags) for row in table.rows if not row.control}
     assert found["above"] == (1, [])
+    assert found["between"] == (None, ["not above their-blind-one: 0.7100 against 0.7200"])
     assert found["level"][0] is None
-    assert found["level"][1] == ["not above question-only: 0.7000 against 0.7000"]
-    assert found["below"][0] is None
+    assert "not above question-only: 0.7000 against 0.7000" in found["level"][1]
 
 
-def test_p_values_against_the_row_above_are_corrected(tmp_path: Path) -> None:
+def test_p_values_against_the_row_above_are_those_of_all_pairs(tmp_path: Path) -> None:
     for system, accuracy in (("a", 0.95), ("b", 0.90), ("c", 0.897)):
-        add(tmp_path, system, accuracy, stream=7)
+        add_seeds(tmp_path, system, accuracy)
     (table,) = build(store.load_all([tmp_path])).tables
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    systems = [row.measured.system for row in table.rows if row.measured]
+    raw = [float(difference(systems[i], systems[j], table.pool).p) for i, j in pairs]  # type: ignore[union-attr]
     a, b, c = table.rows
-    raw = [paired_bootstrap(table.metric, x.samples, y.samples).p for x, y in ((a, b), (b, c))]
-    assert a.p_above is None
-    assert [b.p_above, c.p_above] == pytest.approx(holm(raw), abs=0.01)  # other draws of 10,000
-    assert b.p_above is not None
-    assert b.p_above < 0.05
-    assert "p_above" in data.render_csv(build(store.load_all([tmp_path]))).splitlines()[0]
+    assert (a.p_above, a.p_alone) == (None, None)
+    assert [b.p_alone, c.p_alone] == pytest.approx([raw[0], raw[2]], rel=1e-9)
+    assert [b.p_above, c.p_above] == pytest.approx([holm(raw)[0], holm(raw)[2]], rel=1e-9)
+    written = json.loads(data.render_json(build(store.load_all([tmp_path]))))["rows"]
+    assert written[1]["p_above"] == float(f"{b.p_above:.10g}")

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import json
-from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
+from test_board import add
 from typer.testing import CliRunner
 
 from rsbench.cli.app import build
 from rsbench.errors import UserError
-from rsbench.leaderboard.compare import compare
+from rsbench.leaderboard.aggregate import Row, Table
+from rsbench.leaderboard.board import build as board
+from rsbench.leaderboard.compare import compare, siblings
 from rsbench.metrics.intervals import mcnemar_exact
-from rsbench.metrics.paired import paired_bootstrap
 from rsbench.records.store import LoadedRecord, load_all
 from rsbench.tasks.kinds import kind_of
 
 RECORDS = Path(__file__).parents[2] / "benchmarks" / "records" / "eurosat"
-
-
-@pytest.fixture(autouse=True)
-def _fewer_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fifth of the draws, which moves the end of an interval by some hundredths of the standard error."""
-    monkeypatch.setattr("rsbench.leaderboard.compare.paired_bootstrap", partial(paired_bootstrap, resamples=2_000))
 
 
 def loaded(pattern: str) -> list[LoadedRecord]:
@@ -41,6 +38,7 @@ def right(record: LoadedRecord) -> np.ndarray:
 
 
 def test_single_runs_agree_with_counts_by_hand() -> None:
+    """With nothing beside them, over these samples alone: the t test of a paired difference of proportions."""
     a, b = loaded("eurosat-baseline-cnn-*-s0-*"), loaded("eurosat-timm-resnet18-*-s0-*")
     found = compare(a, b)
     ours, theirs = right(a[0]), right(b[0])
@@ -50,30 +48,74 @@ def test_single_runs_agree_with_counts_by_hand() -> None:
     assert found.mcnemar is not None
     assert (found.mcnemar.only_a, found.mcnemar.only_b) == (int((ours & ~theirs).sum()), int((theirs & ~ours).sum()))
     assert found.mcnemar.p == mcnemar_exact(found.mcnemar.only_a, found.mcnemar.only_b)
-    # the standard error of a paired difference of proportions, and what it takes to see it in 80 % of cases
     difference = ours.astype(float) - theirs
+    reference = stats.ttest_1samp(difference, 0)
+    assert (first.low, first.high) == pytest.approx(reference.confidence_interval(), rel=1e-9)
+    assert {d.p for d in (*found.metrics, *found.groups)} == {None}
     error = difference.std(ddof=1) / np.sqrt(len(difference))
-    assert found.detectable == pytest.approx((1.959964 + 0.841621) * error, rel=0.1)
-    assert first.low == pytest.approx(first.value - 1.96 * error, abs=0.3 * error)
+    assert found.detectable == pytest.approx((1.959964 + 0.841621) * error, rel=1e-3)
     assert sum(g.n for g in found.groups) == first.n
     weighted = sum(g.value * g.n for g in found.groups) / first.n
     assert weighted == pytest.approx(first.value, abs=1e-12)
 
 
+def test_one_seed_borrows_from_what_lies_beside_it(tmp_path: Path) -> None:
+    """The same difference, with a wider interval for the luck of the seed and a p-value."""
+    for system in ("one", "other"):
+        add(tmp_path, system, 0.9)
+    for system in ("x", "y", "z"):
+        for seed in range(3):
+            add(tmp_path, system, 0.8 + 0.02 * seed, seed)
+    a, b = (load_all([tmp_path / f"{system}-s0-closed"]) for system in ("one", "other"))
+    alone, beside = compare(a, b), compare(a, b, siblings(a))
+    assert (alone.pool.df, beside.pool.df) == (0, 6)
+    assert beside.metrics[0].value == alone.metrics[0].value
+    assert beside.metrics[0].low < alone.metrics[0].low
+    assert alone.metrics[0].p is None
+    assert all(d.p is not None for d in (*beside.metrics, *beside.groups))
+
+
 def test_sides_change_places() -> None:
-    a, b = loaded("eurosat-baseline-cnn-*-s0-*"), loaded("eurosat-timm-resnet18-*-s0-*")
+    a, b = loaded("eurosat-baseline-cnn-*"), loaded("eurosat-timm-resnet18-*")
     there, back = compare(a, b), compare(b, a)
     for x, y in zip(there.metrics, back.metrics, strict=True):
         assert x.value == pytest.approx(-y.value, abs=1e-12)
-        assert (x.low, x.high) == pytest.approx((-y.high, -y.low), abs=0.05 * (x.high - x.low) + 2 / 5400)
+        assert (x.low, x.high, x.p) == pytest.approx((-y.high, -y.low, y.p), rel=1e-9)
 
 
-def test_seeds_are_averaged_for_means_and_have_no_mcnemar() -> None:
+def test_every_metric_of_several_seeds_is_the_mean_of_theirs() -> None:
+    """Macro F1, kappa and calibration too: no seed stands for the others."""
     a, b = loaded("eurosat-baseline-cnn-*"), loaded("eurosat-timm-resnet18-*")
     found = compare(a, b)
-    means = [np.mean([right(r).mean() for r in side]) for side in (a, b)]
-    assert (found.metrics[0].a, found.metrics[0].b) == pytest.approx(means, abs=1e-12)
+    assert len(found.metrics) > 10
+    for d in found.metrics:
+        means = [np.mean([r.record["metrics"][d.name]["value"] for r in side]) for side in (a, b)]
+        assert (d.a, d.b) == pytest.approx(means, abs=1e-12), d.name
+        assert d.low < d.value < d.high
     assert found.mcnemar is None
+
+
+def neighbors() -> list[tuple[Table, Row, Row]]:
+    """Ranked rows of the committed boards, each with the one below."""
+    found = []
+    for table in board(load_all([RECORDS.parent])).tables:
+        ranked = [row for row in table.rows if row.rank is not None]
+        found += [(table, *pair) for pair in pairwise(ranked)]
+    return found
+
+
+NEIGHBORS = neighbors()
+
+
+@pytest.mark.parametrize(("table", "a", "b"), NEIGHBORS, ids=[f"{a.system}-{b.system}" for _, a, b in NEIGHBORS])
+def test_neighbors_have_the_same_p_on_the_board(table: Table, a: Row, b: Row) -> None:
+    found = compare(a.records, b.records, load_all([RECORDS.parent]))
+    first = found.metrics[0]
+    assert first.p == pytest.approx(b.p_alone, rel=1e-9)
+    assert (first.a, first.b) == pytest.approx((a.mean, b.mean), abs=1e-9)
+    assert vars(found.pool) == pytest.approx(vars(table.pool))
+    for d in found.metrics:
+        assert (d.a, d.b) == pytest.approx((a.metrics[d.name], b.metrics[d.name]), abs=1e-9), d.name
 
 
 def test_the_same_run_does_not_differ_from_itself() -> None:
@@ -81,7 +123,9 @@ def test_the_same_run_does_not_differ_from_itself() -> None:
     found = compare(a, a)
     assert {d.value for d in found.metrics} == {0.0}
     assert found.detectable == 0.0
-    assert {d.p for d in found.groups} == {1.0}
+    assert {d.p for d in found.groups} == {None}
+    several = loaded("eurosat-baseline-cnn-*")
+    assert {d.p for d in compare(several, several).groups} == {1.0}
 
 
 def changed(records: list[LoadedRecord], **protocol: Any) -> list[LoadedRecord]:

@@ -85,7 +85,7 @@ def test_every_value_leads_to_its_record(board: Board) -> None:
     assert len(ids) == len(set(ids))
     assert {target.removeprefix("#") for target in page.all("href")} <= set(ids)
     records = [a["id"] for tag, a in page.tags if tag == "details" and a.get("class") == "record"]
-    assert len(records) == len(board.records) == 8
+    assert len(records) == len(board.records) == 13
     assert sum(t.startswith("#run-") for t in page.all("href")) > 5
 
 
@@ -130,7 +130,7 @@ def test_a_hundred_records_are_less_than_two_megabytes(tmp_path: Path, classes: 
 def test_links_to_records_are_near_and_relative(board: Board, tmp_path: Path) -> None:
     folder = board.records[0].path.parent.parent
     near = [t for t in Page(html.render(board, page=folder.parent / "boards" / "x.html")).all("href") if t[0] != "#"]
-    assert len(near) == 8
+    assert len(near) == 13
     assert all(t.startswith(f"../{folder.name}/") and t.endswith("/record.json") for t in near)
     far = Page(html.render(board, page=Path("/somewhere/else/entirely/x.html"))).all("href")
     assert all(t.startswith("#") for t in far)
@@ -170,7 +170,7 @@ def test_the_frontier_is_what_nothing_betters(tmp_path: Path) -> None:
         ("worse and larger", 0.90, 6),
         ("same size", 0.60, 1),
     )
-    board = made.board(tmp_path, *(made.record(n, a, params=p) for n, a, p in figures))
+    board = made.board(tmp_path, *(made.record(n, a, params=p, stream=0) | {} for n, a, p in figures))
     (found,) = pareto.points(board.tables[0], pareto.COSTS[0]).values()
     best = pareto.frontier(found, pareto.COSTS[0], higher_is_better=True)
     assert sorted(point.row.system for point in best) == ["good", "its equal", "small"]

@@ -75,7 +75,8 @@ def edit(path: Path, change: Any) -> None:
 
 def test_a_broken_identity_unranks_its_row(tmp_path: Path) -> None:
     for system, accuracy in (("one", 0.9), ("two", 0.8)):
-        add(tmp_path, system, accuracy)
+        for seed in range(2):
+            add(tmp_path, system, accuracy, seed)
     edit(tmp_path / "one-s0-closed" / "record.json", lambda r: r["metrics"]["macro_f1"].update(value=1.5))
     (table,) = build(store.load_all([tmp_path])).tables
     found = {row.system: row for row in table.rows}

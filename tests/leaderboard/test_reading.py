@@ -36,6 +36,6 @@ def test_processes_read_what_one_reads(tmp_path: Path, monkeypatch: pytest.Monke
     assert flags["net-1"] == ["predictions.parquet is not the file that the record was made from (net-1-s0-closed)"]
     assert flags["net-2"] == ["no predictions at hand"]
     for a, b in zip(together.tables[0].rows, alone.tables[0].rows, strict=True):
-        assert (a.samples is None) == (b.samples is None)
-        if a.samples is not None and b.samples is not None:
-            np.testing.assert_array_equal(a.samples, b.samples)
+        assert (a.measured is None) == (b.measured is None)
+        if a.measured is not None and b.measured is not None:
+            np.testing.assert_array_equal(a.measured.system.effects, b.measured.system.effects)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rsbench_metrics.confusion import OverallAccuracy
 
-from rsbench.metrics.contract import MetricContext
+from rsbench.metrics.contract import MeanMetric, MetricContext
 from rsbench.metrics.influence import effects, units_of
 from rsbench.metrics.intervals import holm
 from rsbench.metrics.ranking import LEVEL, letter_display, pairwise, standings
@@ -183,3 +183,40 @@ def test_many_pairs_of_twins_have_few_letters() -> None:
     for i in range(0, 30, 2):
         alike[i, i + 1] = alike[i + 1, i] = False
     assert len({name for found in letter_display(alike) for name in found}) <= 30
+
+
+@pytest.mark.parametrize("n", [300, 1000])
+def test_many_rows_of_a_known_order_come_out_in_it(n: int) -> None:
+    """Each a sure step below the one above, over seeds too: 10,000 resamples could not tell more than 251 apart."""
+    rng = np.random.default_rng(n)
+    base, found = rng.normal(size=200), []
+    for step in range(n):
+        seeds = [base - 0.2 * step + 0.05 * rng.normal(size=200) + 0.005 * rng.normal() for _ in range(3)]
+        apart = [effects(Mean(), s[:, None]) for s in seeds]
+        found.append(summarize([float(s.mean()) for s in seeds], [e for e in apart if e is not None], 200))
+    made = standings(found, pool(found))
+    assert [s.rank for s in made] == list(range(1, n + 1))
+    assert all((s.low, s.high) == (s.rank, s.rank) for s in made)
+    assert len({s.letters for s in made}) == n
+
+
+def test_a_chain_of_ties_does_not_share_the_first_rank() -> None:
+    """Nineteen systems, of which no two neighbors are told apart, but the first from the last beyond all doubt."""
+    rng = np.random.default_rng(0)
+    hard = rng.random((1, 400))
+    found = []
+    for p in np.linspace(0.90, 0.64, 19):
+        rows = (0.5 * hard + 0.5 * rng.random((3, 400)) < p).astype(float)[:, :, None]
+        found.append(summarize([METRIC.reduce(r) for r in rows], [effects(METRIC, r) for r in rows], 400))  # type: ignore[misc]
+    found.sort(key=lambda s: -s.mean)
+    made = standings(found, pool(found))
+    assert all(s.adjusted is None or s.adjusted >= LEVEL for s in made)
+    assert made[0].rank == 1 < made[-1].rank
+    assert not {*made[0].letters} & {*made[-1].letters}
+
+
+class Mean(MeanMetric):
+    """The mean of the rows."""
+
+    def statistics(self, predictions: np.ndarray, references: object) -> np.ndarray:
+        return predictions

@@ -10,16 +10,20 @@ from rsbench.leaderboard.board import Board
 from rsbench.leaderboard.namesakes import system_labels
 from rsbench.leaderboard.reported import reported
 from rsbench.leaderboard.together import compare
-from rsbench.metrics.display import factor, shown
+from rsbench.metrics.display import factor, p_value, shown
 
 COLUMNS: Final = (
     "rank",
+    "ranks",
+    "letters",
     "system",
     "recipe",
     "division",
     "seeds",
     "score",
     "95 % interval",
+    "p above",
+    "scores of seeds",
     "params",
     "train s",
     "note",
@@ -35,7 +39,7 @@ BESIDE: Final = {
 
 def columns(table: Table) -> tuple[str, ...]:
     """Headings of a table: :data:`COLUMNS`, and what is printed beside the score."""
-    after = COLUMNS.index("95 % interval") + 1
+    after = COLUMNS.index("p above") + 1
     return (*COLUMNS[:after], *beside(table), *COLUMNS[after:])
 
 
@@ -73,17 +77,47 @@ def cells(row: Row, name: str, table: Table) -> list[str]:
     place = str(row.rank) if row.rank is not None else "control" if row.control else "-"
     return [
         place,
+        "-" if row.rank_interval is None else ranks(row.rank_interval),
+        letters(row),
         name,
         row.recipe if not row.control else "",
         row.division if not row.control else "",
         str(len(row.seeds)),
         score(row.mean, table) + deviation,
         interval,
+        "-" if row.p_above is None else p_value(row.p_above),
         *(shown(row.metrics.get(metric), table.units[metric]) for metric in beside(table)),
+        " ".join(score(value, table) for value in row.scores) if len(row.scores) > 1 else "-",
         f"{row.params / 1e6:.2f} M" if row.params else "-",
         f"{row.train_seconds:.0f}" if row.train_seconds is not None else "-",
         "; ".join((*row.flags, *row.notes)),
     ]
+
+
+def ranks(interval: tuple[int, int]) -> str:
+    """The ranks that are not excluded."""
+    low, high = interval
+    return str(low) if low == high else f"{low} - {high}"
+
+
+def letters(row: Row) -> str:
+    """Letters one after another; none where there are more than those of the alphabet, which nobody would read."""
+    return "".join(row.letters) if row.letters and all(len(letter) == 1 for letter in row.letters) else "-"
+
+
+def remarks(table: Table) -> list[str]:
+    """What is said below a table, a sentence or more each."""
+    return [basis(table), *together(table), *published(table)]
+
+
+def basis(table: Table) -> str:
+    """One sentence on what the ranks and intervals of a table rest on."""
+    pooled = "what seeds do is taken from each system alone"
+    if table.pool.df:
+        pooled = f"what seeds do is pooled over systems with {table.pool.df:.0f} degrees of freedom"
+    elif all(len(row.seeds) == 1 for row in table.rows):
+        pooled = "no system has several seeds, so that nothing is known of what seeds do"
+    return f"{table.comparisons} comparisons; {pooled}."
 
 
 def together(table: Table) -> list[str]:
@@ -126,6 +160,9 @@ def reasons(row: Row) -> list[str]:
 
 
 NOTE: Final = (
-    "Score: mean ± standard deviation over seeds. Interval: 95 % of the test sample. Rows share a rank where a paired "
-    "bootstrap with Holm's correction does not separate neighbours. Controls are lines to beat and have no rank."
+    "Score: mean ± standard deviation over seeds. Interval: 95 %, over test samples and training seeds. Rank: 1 + the "
+    "number of systems that are significantly better by t tests of all pairs over samples and seeds, with a moderated "
+    "variance over seeds (Smyth 2004) and Holm's correction at 5 %, and no better than that of a row above; beside it "
+    "the ranks that are not excluded, and letters, of which two systems share one where they are not told apart "
+    "(Piepho 2004). Controls are lines to beat and have no rank."
 )

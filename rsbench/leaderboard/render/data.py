@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, overload
 
+from rsbench.leaderboard.aggregate import Table
 from rsbench.leaderboard.board import Board
 from rsbench.leaderboard.census import Census
+from rsbench.metrics.ranking import LEVEL
 
 # A cell that starts with one of these is a formula to a spreadsheet; the last four are full-width forms of the first.
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -30,9 +32,14 @@ def rows(board: Board) -> list[dict[str, Any]]:
             "primary": table.primary,
             "mean": row.mean,
             "deviation": row.deviation,
-            "low": row.interval[0] if row.interval else None,
-            "high": row.interval[1] if row.interval else None,
-            "p_above": row.p_above,
+            "scores": " ".join(map(repr, row.scores)),
+            "low": digits(row.interval[0]) if row.interval else None,
+            "high": digits(row.interval[1]) if row.interval else None,
+            "rank_low": row.rank_interval[0] if row.rank_interval else None,
+            "rank_high": row.rank_interval[1] if row.rank_interval else None,
+            "letters": " ".join(row.letters),
+            "p_above": digits(row.p_above),
+            "p_above_unadjusted": digits(row.p_alone),
             **row.metrics,
             "params": row.params,
             "train_seconds": row.train_seconds,
@@ -40,10 +47,39 @@ def rows(board: Board) -> list[dict[str, Any]]:
             "flags": "; ".join(row.flags),
             "notes": "; ".join(row.notes),
             "run_ids": " ".join(row.run_ids),
+            **statistics(table),
         }
         for table in board.tables
         for row in table.rows
     ]
+
+
+def statistics(table: Table) -> dict[str, float | int]:
+    """Return what the ranks and intervals of a table rest on: how much seeds do, in all systems together (degrees of
+    freedom; those that they are worth beside a system's own; variance over seeds, and the part of it that flipped
+    samples explain, over the sampling variance of a score), the number of comparisons and their level."""
+    pool = table.pool
+    return {
+        "pool_df": pool.df,
+        "pool_nu": pool.nu,
+        "pool_rho": digits(pool.rho),
+        "pool_kappa": digits(pool.kappa),
+        "comparisons": table.comparisons,
+        "level": LEVEL,
+    }
+
+
+@overload
+def digits(value: float) -> float: ...
+
+
+@overload
+def digits(value: None) -> None: ...
+
+
+def digits(value: float | None) -> float | None:
+    """Return a computed number to ten digits, which are the same on every processor."""
+    return None if value is None else float(f"{value:.10g}")
 
 
 def render_json(board: Board) -> str:

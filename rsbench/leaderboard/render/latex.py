@@ -12,7 +12,7 @@ from typing import Final
 from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.board import Board
 from rsbench.leaderboard.namesakes import system_labels
-from rsbench.leaderboard.render.cells import NOTE, beside, published, reasons, score, together
+from rsbench.leaderboard.render.cells import NOTE, beside, letters, ranks, reasons, remarks, score
 from rsbench.leaderboard.render.citations import bibliography, cited, keys, models
 from rsbench.leaderboard.render.tex import escape
 from rsbench.metrics.display import factor, shown
@@ -21,7 +21,7 @@ HEAD: Final = r"""
 % Tables of rsbench: \usepackage{{booktabs,graphicx}} in the preamble, \bibliography{{{bib}}} for what they cite.
 % A table that is wider than its place is made smaller to fit.
 """
-NARROW: Final = 6  # columns that fit into one column of a two-column page
+NARROW: Final = 7  # columns that fit into one column of a two-column page
 LONG: Final = 32  # characters of a name from which it is set in several lines, across the page
 FIT: Final = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
@@ -94,7 +94,7 @@ class _Sheet:
         primary = escape(self.table.primary) + (f" ({sign})" if sign else "")
         others = [escape(name.removeprefix("accuracy_")) for name in beside(self.table)]
         extra = [name.capitalize() for name in self.varying]
-        return ["", "System", *extra, "Seeds", primary, r"95\,\% interval", *others, "Params (M)"]
+        return ["", "System", *extra, "Seeds", primary, r"95\,\% interval", "Ranks", *others, "Params (M)"]
 
     def lines(self, columns: Sequence[str]) -> list[str]:
         """Headings, systems, and controls below a rule."""
@@ -116,9 +116,16 @@ class _Sheet:
             str(len(row.seeds)),
             _number(score(row.mean, table)) + deviation,
             interval,
+            self.standing(row),
             *(_number(shown(row.metrics.get(metric), table.units[metric])) for metric in beside(table)),
             f"{row.params / 1e6:.2f}" if row.params else "--",
         ]
+
+    def standing(self, row: Row) -> str:
+        """The ranks that are not excluded, and letters."""
+        found = letters(row)
+        mark = "" if found == "-" else rf"\,{found}"
+        return "--" if row.rank_interval is None else ranks(row.rank_interval).replace(" - ", "--") + mark
 
     def name(self, row: Row) -> str:
         """The system with its citation and the letters of its notes."""
@@ -155,7 +162,7 @@ class _Sheet:
     def below(self) -> str:
         """Why rows are not ranked, and how to read the table."""
         texts = [rf"\textsuperscript{{{letter}}}\,{escape(flag)}." for flag, letter in self.notes.items()]
-        texts += [escape(line) for line in (*together(self.table), *published(self.table))] + [escape(NOTE)]
+        texts += [escape(line) for line in remarks(self.table)] + [escape(NOTE)]
         return rf"\par\smallskip\parbox{{0.97\linewidth}}{{\footnotesize {' '.join(texts)}}}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rsbench.leaderboard.board import Board
-from rsbench.leaderboard.render.cells import body, closing, columns, published, title, together
+from rsbench.leaderboard.render.cells import body, closing, columns, remarks, title
 
 
 def render(board: Board) -> str:
@@ -15,7 +15,7 @@ def render(board: Board) -> str:
         rows = [[escape(c) for c in texts] for texts in body(table)]
         text = tabulate(rows, columns(table), tablefmt="github", disable_numparse=True)
         parts.append(f"## {title(table)}\n\nProtocol fingerprint `{table.fingerprint[:16]}`.\n\n{text}\n")
-        parts += [f"- {escape(line)}\n" for line in (*together(table), *published(table))]
+        parts += [f"- {escape(line)}\n" for line in remarks(table)]
     parts += [f"{line}\n" for line in closing(board)]
     return "\n".join(parts)
 

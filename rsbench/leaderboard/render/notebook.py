@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from rsbench.leaderboard.board import Board
-from rsbench.leaderboard.render.cells import body, closing, columns, published, title, together
+from rsbench.leaderboard.render.cells import body, closing, columns, remarks, title
 
 
 def render(board: Board, problems: Sequence[str] = ()) -> str:
@@ -20,6 +20,6 @@ def render(board: Board, problems: Sequence[str] = ()) -> str:
         names = [columns(table)[i] for i in used]
         shown = tabulate([[row[i] for i in used] for row in rows], names, tablefmt="html", disable_numparse=True)
         parts += [f"<h4>{escape(title(table))}</h4>", str(shown)]
-        parts += [f"<p>{escape(line)}</p>" for line in (*together(table), *published(table))]
+        parts += [f"<p>{escape(line)}</p>" for line in remarks(table)]
     parts += [f"<p>{escape(line)}</p>" for line in closing(board)]
     return "\n".join(parts)

@@ -9,12 +9,15 @@ from typing import Final
 from rsbench.leaderboard.aggregate import Table
 from rsbench.leaderboard.board import Board
 from rsbench.leaderboard.render import sheet
-from rsbench.leaderboard.render.cells import BESIDE, body, closing, columns, published, title, together
+from rsbench.leaderboard.render.cells import BESIDE, body, closing, columns, remarks, title
 from rsbench.leaderboard.render.sheet import Sheet
 
 LEFT: Final = ("rank", "system", "recipe", "division", "note")
 # One after another, until the others fit into the terminal; the other formats have them.
-DROPPED: Final = (*(name for names in BESIDE.values() for name in names), "train s", "params", "division", "recipe")
+DROPPED: Final = (
+    *(name for names in BESIDE.values() for name in names),
+    *("scores of seeds", "train s", "p above", "params", "division", "recipe", "letters", "ranks"),
+)
 
 
 def render(board: Board, width: int | None = None) -> str:
@@ -31,4 +34,4 @@ def _drawn(table: Table, without: Sequence[str]) -> Sheet:
     names, rows = columns(table), body(table, without)
     used = [i for i, name in enumerate(names) if name not in without and any(r[i] not in ("", "-") for r in rows)]
     texts = [[row[i] for i in used] for row in rows]
-    return Sheet(title(table), [names[i] for i in used], texts, LEFT, (*together(table), *published(table)))
+    return Sheet(title(table), [names[i] for i in used], texts, LEFT, remarks(table))

@@ -13,8 +13,8 @@ WIDTH, HEIGHT, EDGE = 108, 18, 7
 
 
 def axis(table: Table) -> Scale:
-    """Scale of the scores of ranked rows, of all rows where none is, and of the best control where it is near."""
-    rows = [row for row in table.rows if row.rank is not None] or table.rows
+    """Scale of the scores of sound rows, of all rows where none is, and of the best control where it is near."""
+    rows = [row for row in table.rows if row.sound] or table.rows
     ends = [v for row in rows for v in (row.interval or (row.mean,))]
     control = best_control(table)
     near = 1.5 * (max(ends) - min(ends))

@@ -49,7 +49,7 @@ def figure(series: Sequence[Series]) -> Figure | None:
     """Return a plot with a line for each group and a mark for each ranked system that has a colour, or
     for flagged ones where none is ranked."""
     coloured = [one for one in series if one.colour is not None]
-    drawn = [one for one in coloured if one.row.rank is not None] or coloured
+    drawn = [one for one in coloured if one.row.sound] or coloured
     found = [entry for one in drawn if (entry := (one, *groups(one.facts)))[1]]
     if not found:
         return None

@@ -61,7 +61,7 @@ class Figure:
 
 def series_of(table: Table, number: int) -> list[Series]:
     """Return the series of the table with this *number* on the page, in the order of its rows."""
-    of_systems = sorted((row for row in table.rows if not row.control), key=lambda row: row.rank is None)
+    of_systems = sorted((row for row in table.rows if not row.control), key=lambda row: not row.sound)
     colours = {id(row): colour for colour, row in enumerate(of_systems[:COLOURS])}
     labels = system_labels(table.rows)
     return [

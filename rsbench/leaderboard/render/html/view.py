@@ -14,13 +14,13 @@ from markupsafe import Markup
 from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.board import Board
 from rsbench.leaderboard.machines import machine
-from rsbench.leaderboard.render.cells import beside, published, reasons, score, together
+from rsbench.leaderboard.render.cells import beside, letters, ranks, reasons, remarks, score
 from rsbench.leaderboard.render.html import budget, confusion, curves, details, forest, groups, pareto, reliability
 from rsbench.leaderboard.render.html.picture import data_uri
 from rsbench.leaderboard.render.html.series import Figure, Series, series_of
 from rsbench.leaderboard.render.html.svg import rounded
 from rsbench.leaderboard.samples import Sample
-from rsbench.metrics.display import factor, shown
+from rsbench.metrics.display import factor, p_value, shown
 from rsbench.records.store import LoadedRecord
 
 UNDRAWN: Final = "its records hold what cannot be drawn"
@@ -69,8 +69,7 @@ class Section:
     sign: str
     systems: list[System]
     headings: list[str]
-    together: list[str]
-    published: list[str]
+    remarks: list[str]
     machines: list[str]
     figures: list[Figure]
     frontiers: list[Figure]
@@ -151,8 +150,7 @@ def _filled(
         sign=factor(table.unit)[1],
         systems=systems,
         headings=[cell.heading for cell in systems[0].cells],
-        together=together(table),
-        published=published(table),
+        remarks=remarks(table),
         machines=[f"{letter}: {name}" for name, letter in machines.items()] if len(machines) > 1 else [*machines],
         figures=[*curves.figures(series), *budget.figures(series), *([by_group] if by_group else [])],
         frontiers=pareto.figures(table, series),
@@ -178,7 +176,7 @@ def _system(
 ) -> System:
     row = one.row
     tags = tuple(one.facts[0]["plan"]["model"].get("tags", ())) if one.records else ()
-    kind = "control" if row.control else "flagged" if row.rank is None else "ranked"
+    kind = "control" if row.control else "ranked" if row.sound else "flagged"
     place = "\N{EN DASH}" if row.rank is None else f"{row.rank}{'=' * (shared[row.rank] > 1)}"
     records = [_record(loaded, table, page, anchors) for loaded in one.records]
     words = " ".join((one.label, row.recipe, row.division, table.task, table.dataset, table.protocol, *tags))
@@ -187,7 +185,7 @@ def _system(
         place=place,
         kind=kind,
         tags=tags,
-        by=_by(row, tags),
+        by=_by(row, table, tags),
         notes=reasons(row) + ([] if one.records else [UNDRAWN]),
         cells=_cells(one, table, machines),
         forest=forest.draw(one, table, scale),
@@ -201,11 +199,13 @@ def _system(
     )
 
 
-def _by(row: Row, tags: Sequence[str]) -> list[str]:
-    """How a row came about: recipe and division, which say nothing of controls, seeds and tags."""
+def _by(row: Row, table: Table, tags: Sequence[str]) -> list[str]:
+    """How a row came about: recipe and division, which say nothing of controls, seeds with their scores, and tags."""
     how = ["control"] if row.control else [row.recipe, row.division]
     seeds = f"{len(row.seeds)} seed{'s' if len(row.seeds) != 1 else ''}"
-    above = "" if row.p_above is None else f"p = {row.p_above:.4f} against the ranked row above"
+    if len(row.seeds) > 1:
+        seeds += f": {', '.join(score(value, table) for value in row.scores)}"
+    above = "" if row.p_above is None else f"p {p_value(row.p_above, '= ')} against the ranked row above"
     return [text for text in (*how, seeds, *(tag for tag in tags if tag != "control"), above) if text]
 
 
@@ -213,10 +213,12 @@ def _cells(one: Series, table: Table, machines: Mapping[str, str]) -> list[Cell]
     row = one.row
     deviation = f" ± {score(row.deviation, table)}" if row.deviation is not None else ""
     interval = f"{score(row.interval[0], table)} \N{EN DASH} {score(row.interval[1], table)}" if row.interval else ""
+    standing = f"{ranks(row.rank_interval)} {letters(row).strip('-')}".strip() if row.rank_interval else ""
     speeds = ((row.train_seconds, "Train s"), (row.eval_samples_per_s, "Samples/s"))
     return [
         Cell(f"{table.primary} {factor(table.unit)[1]}".strip(), score(row.mean, table) + deviation, row.mean),
         Cell("95 % interval", interval, row.interval[0] if row.interval else None),
+        Cell("Ranks", standing, row.rank_interval[0] if row.rank_interval else None),
         *(_other(row, name, table) for name in beside(table)),
         Cell("Params", rounded(row.params) if row.params else "", row.params),
         *(Cell(heading, *_speed(value, one, machines)) for value, heading in speeds),
