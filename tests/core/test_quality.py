@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import tomllib
@@ -28,6 +29,18 @@ def test_mypy(mypy: subprocess.Popen[str]) -> None:
 def test_no_file_is_long() -> None:
     files = [*(ROOT / "rsbench").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
     assert [f for f in files if f.read_text().count("\n") > 500] == []
+
+
+def test_nothing_depends_on_the_order_of_hashes() -> None:
+    """Python's hash of a text is another in each process; zlib.crc32 and hashlib are not."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for part in ("rsbench", "plugins", "tests", "benchmarks")
+        for path in (ROOT / part).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "hash"
+    ]
+    assert found == []
 
 
 def test_wheel_holds_every_package(tmp_path: Path) -> None:
