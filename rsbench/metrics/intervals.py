@@ -11,7 +11,8 @@ def wilson(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a proportion of ``k`` in ``n``."""
     from scipy.stats import binomtest
 
-    interval = binomtest(k, n).proportion_ci(confidence_level=level, method="wilson")
+    # Tested against itself: the p-value is not wanted, and against .5 it would take ten times as long as the interval.
+    interval = binomtest(k, n, k / n).proportion_ci(confidence_level=level, method="wilson")
     return float(interval.low), float(interval.high)
 
 

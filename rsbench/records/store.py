@@ -28,9 +28,11 @@ class LoadedRecord:
     record: dict[str, Any]
 
     def artifact(self, name: str) -> Path | None:
-        """Path of an artifact, or ``None`` where the record has none of this name or the file is gone."""
+        """Path of an artifact; ``None`` where the record has none of this name, the file is gone, or it would lie
+        elsewhere than beside the record."""
         entry = self.record["artifacts"].get(name)
-        path = self.path.parent / entry["path"] if entry else None
+        beside = entry is not None and Path(entry["path"]).name == entry["path"]
+        path = self.path.parent / entry["path"] if beside else None
         return path if path is not None and path.is_file() else None
 
 
