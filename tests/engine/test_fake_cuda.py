@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from fake_gpu import FOUND, FakeGpu, runs_gru
+from fake_gpu import FOUND, NEEDED, FakeGpu, runs_gru
 from torch import nn
 
 from rsbench.engine.alone import Alone
@@ -21,6 +21,8 @@ from rsbench.specs import LossSpec, RecipeSpec, load_attribute, to_jsonable
 from rsbench.tasks.captioning import CaptionTargets, token_loss
 from rsbench.tasks.context import LossContext
 from rsbench.testing.model_trial import BATCH, ModelTrial
+
+pytestmark = NEEDED
 
 
 def networks(task: str) -> Iterator[str]:

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fake_gpu import Waits
+from fake_gpu import NEEDED, Waits
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from rsbench.engine.augment import Augmentation
 from rsbench.engine.loader import ArrayLoader
 from rsbench.engine.normalisation import Normalisation
 
+pytestmark = NEEDED
 CUDA = torch.device("cuda")
 IMAGES, BATCH = 40, 8
 AUGMENTATIONS: dict[str, Any] = {
