@@ -98,7 +98,8 @@ def _parquet(content: bytes, where: str) -> tuple[str, list[Any]]:
             raise UserError(f"{where} cannot be read: {file.metadata.num_rows:,} rows are too many.")
         return "row", file.read(use_threads=False).to_pylist()
     except (OSError, ValueError, ArithmeticError, pa.ArrowException) as error:
-        raise UserError(f"{where} cannot be read as parquet: {str(error).strip() or type(error).__name__}.") from None
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{where} cannot be read as parquet: {said}.") from None
 
 
 def _text(content: bytes, where: str, task: str) -> tuple[str, list[Any]]:
