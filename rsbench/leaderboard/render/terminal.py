@@ -24,14 +24,14 @@ def render(board: Board, width: int | None = None) -> str:
     """Return the board as text with tables drawn by rich; *width* columns, the terminal's if ``None``."""
 
     def sheets(room: int) -> list[Sheet]:
-        return [sheet.fitting(partial(_drawn, table), DROPPED, room) for table in board.tables]
+        return [sheet.fitting(partial(_drawn, table, remarks(table)), DROPPED, room) for table in board.tables]
 
     return sheet.terminal(sheets, "\n".join(closing(board)), width)
 
 
-def _drawn(table: Table, without: Sequence[str]) -> Sheet:
+def _drawn(table: Table, lines: Sequence[str], without: Sequence[str]) -> Sheet:
     """A table without the columns of these names, and without those in which no row says anything."""
     names, rows = columns(table), body(table, without)
     used = [i for i, name in enumerate(names) if name not in without and any(r[i] not in ("", "-") for r in rows)]
     texts = [[row[i] for i in used] for row in rows]
-    return Sheet(title(table), [names[i] for i in used], texts, LEFT, remarks(table))
+    return Sheet(title(table), [names[i] for i in used], texts, LEFT, lines)
