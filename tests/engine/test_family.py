@@ -14,7 +14,7 @@ from rsbench.engine.device import make_fabric
 from rsbench.engine.family import Family, FamilyJob, RoundLoader
 from rsbench.errors import RunError, UserErrors
 from rsbench.family import FamilyRequest, expand_family, families
-from rsbench.leaderboard.aggregate import group
+from rsbench.leaderboard.board import build
 from rsbench.leaderboard.together import compare
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.records.store import load_all
@@ -136,7 +136,7 @@ def test_three_tasks_leave_three_verified_records_and_a_comparison(text_root: Pa
     loaded = load_all([tmp_path])
     assert len(loaded) == 12
     assert all(verify(one) == [] for one in loaded)
-    tables = group(loaded)
+    tables = build(loaded).tables
     assert len(tables) == 3
     for table in tables:
         assert {r.company for r in table.rows} == {1, 3}
