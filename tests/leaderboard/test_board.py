@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from rsbench.leaderboard.board import build
-from rsbench.leaderboard.rank import BORROWED, OTHER_SAMPLES, UNRANKED
+from rsbench.leaderboard.rank import BORROWED, OTHER_SAMPLES, UNRANKED, common_pool, rank
 from rsbench.leaderboard.render import data, markdown, terminal
+from rsbench.leaderboard.rows import Measured
 from rsbench.metrics.contract import MetricContext
 from rsbench.metrics.evaluate import evaluate
 from rsbench.metrics.intervals import holm
-from rsbench.metrics.two_level import difference
+from rsbench.metrics.two_level import Pool, difference, summarize
 from rsbench.records import store
 from rsbench.records.verify import verify
 from rsbench.registry import registry
@@ -148,6 +149,24 @@ def test_controls_and_flagged_rows_have_no_rank(tmp_path: Path) -> None:
     found = rows(tmp_path)
     assert (found["line"].rank, found["odd"].rank, found["fine"].rank) == (None, None, 1)
     assert found["odd"].flags == ["above-chance: low"]
+
+
+def test_the_lowest_is_best_where_the_metric_says_so(tmp_path: Path) -> None:
+    for system, score in (("low", 0.7), ("lower", 0.6), ("high", 0.9)):
+        add_seeds(tmp_path, system, score)
+    (table,) = build(store.load_all([tmp_path])).tables
+    assert [(row.system, row.rank) for row in table.rows] == [("high", 1), ("low", 2), ("lower", 3)]
+    table.higher_is_better = False
+    rank(table)
+    assert [(row.system, row.rank) for row in table.rows] == [("lower", 1), ("low", 2), ("high", 3)]
+
+
+def test_a_control_says_nothing_of_the_seeds_of_others() -> None:
+    effects = np.random.default_rng(0).normal(0, 0.01, (3, 100))
+    measured = Measured(summarize([0.7, 0.8, 0.9], list(effects), 100), b"samples")
+    assert common_pool(b"samples", [(measured, True)]) == Pool()
+    assert common_pool(b"others", [(measured, False)]) == Pool()
+    assert common_pool(b"samples", [(measured, False), (None, False)]).df == 2
 
 
 def test_other_test_samples_are_not_ranked(tmp_path: Path) -> None:
