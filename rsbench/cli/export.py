@@ -39,12 +39,14 @@ def export(
 
       rsbench export rsbench-results --to torchgeo-bench --output shared
     """
+    from rsbench.export import check_target
     from rsbench.export import export as texts
     from rsbench.leaderboard.members import usable
     from rsbench.records.store import load_all
 
+    check_target(to)
     problems: list[str] = []
-    found = usable(load_all(records, problems), problems)
+    found = usable(load_all(records, problems), problems, lambda loaded: texts([loaded], to))
     if problems and not found:
         raise UserErrors(problems)
     for problem in problems:

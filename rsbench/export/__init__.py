@@ -24,11 +24,30 @@ def export(records: Sequence[LoadedRecord], target: str) -> dict[str, str]:
     """Return path -> text of *records* for one of :data:`TARGETS`.
 
     Raises:
-        UserError: there is no such target, or a record cannot be said in its form.
+        UserError: there is no such target, a record cannot be said in its form, or two of one run id differ.
     """
-    if target not in TARGETS:
-        raise UserError(f"'{target}' is not a form.{did_you_mean(target, TARGETS)} Forms: {', '.join(TARGETS)}.")
+    check_target(target)
     failed = [r.record["run_id"] for r in records if r.record["status"] != "ok"]
     if failed:
         raise UserError(f"{failed[0]} has failed and holds no results to export.")
-    return load_attribute(TARGETS[target])(records)
+    return load_attribute(TARGETS[target])(_once(records))
+
+
+def check_target(target: str) -> None:
+    """Check that *target* is one of :data:`TARGETS`.
+
+    Raises:
+        UserError: it is none.
+    """
+    if target not in TARGETS:
+        raise UserError(f"'{target}' is not a form.{did_you_mean(target, TARGETS)} Forms: {', '.join(TARGETS)}.")
+
+
+def _once(records: Sequence[LoadedRecord]) -> list[LoadedRecord]:
+    """Each record once, wherever it lies; files are named by run ids."""
+    found: dict[str, LoadedRecord] = {}
+    for loaded in records:
+        run_id = loaded.record["run_id"]
+        if found.setdefault(run_id, loaded).record != loaded.record:
+            raise UserError(f"{run_id} names two records that differ, {found[run_id].path} and {loaded.path}.")
+    return list(found.values())

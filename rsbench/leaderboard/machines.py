@@ -9,7 +9,7 @@ def machine(record: dict[str, Any]) -> str | None:
     """Return device, threads (of a CPU), precision and compile mode in words; ``None`` where they are not known."""
     environment = record["env"] or {}
     device, flags = environment.get("device"), environment.get("flags") or {}
-    if not device:
+    if not device or not device.get("name"):
         return None
     count = device.get("count") or 1
     parts = [f"{count} x {device['name']}" if count > 1 else str(device["name"])]

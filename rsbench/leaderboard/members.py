@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,22 +100,29 @@ def member(loaded: LoadedRecord, filters: Filters = Filters()) -> Member:
     return Member(loaded, configuration(plan), tuple(broken(record)))
 
 
-def usable(records: Sequence[LoadedRecord], problems: list[str]) -> list[LoadedRecord]:
-    """Return the records of runs that finished and whose metrics are installed; *problems* names the others."""
+def usable(
+    records: Sequence[LoadedRecord], problems: list[str], use: Callable[[LoadedRecord], object] = id
+) -> list[LoadedRecord]:
+    """Return the records of runs that finished and whose metrics are installed; *problems* names the others.
+
+    Args:
+        use: what is to be done with each; where it raises, the record is named as well.
+    """
+
+    def tried(loaded: LoadedRecord) -> bool:
+        record = loaded.record
+        if record["status"] != "ok":
+            raise LeftOut(FAILED)
+        if not is_throughput(record):
+            check_shape(record)
+            check_installed(record)
+        use(loaded)
+        return True
+
     census = Census(len(records))
-    found = [loaded for loaded in records if census.take(loaded, _usable)]
+    found = [loaded for loaded in records if census.take(loaded, tried)]
     problems += [*census.failed, *census.problems]
     return found
-
-
-def _usable(loaded: LoadedRecord) -> bool:
-    record = loaded.record
-    if record["status"] != "ok":
-        raise LeftOut(FAILED)
-    if not is_throughput(record):
-        check_shape(record)
-        check_installed(record)
-    return True
 
 
 def configuration(plan: Mapping[str, Any]) -> str:

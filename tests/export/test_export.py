@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import re
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from rsbench.cli.app import build as app
 from rsbench.data.prepare import prepare
 from rsbench.engine.run import execute
 from rsbench.errors import UserError
@@ -161,7 +164,33 @@ def test_what_cannot_be_said(trained: LoadedRecord) -> None:
     bare = LoadedRecord(trained.path, trained.record | {"artifacts": {}})
     with pytest.raises(UserError, match="has left no weights"):
         export([bare], "stac-mlm")
+    other = LoadedRecord(trained.path, trained.record | {"created": "2020-01-01T00:00:00Z"})
+    assert len(export([trained, trained], "hf")) == 1
+    with pytest.raises(UserError, match="names two records that differ"):
+        export([trained, other], "hf")
     failed = LoadedRecord(trained.path, trained.record | {"status": "failed"})
     for target in TARGETS:
         with pytest.raises(UserError, match="has failed and holds no results"):
             export([failed], target)
+
+
+def test_what_cannot_be_exported_is_named_and_the_rest_is_written(trained: LoadedRecord, tmp_path: Path) -> None:
+    """A plugin's task, a record without units, a failed run: each costs no more than itself."""
+    changed = (
+        {"run_id": "theirs", "plan": {**trained.record["plan"], "task": "theirs"}},
+        {"run_id": "broken", "status": "failed"},
+        {"run_id": "odd", "perf": {"params": "many"}},
+    )
+    for change in ({}, *changed):
+        record = copy.deepcopy(trained.record) | change
+        folder = tmp_path / "in" / record["run_id"]
+        folder.mkdir(parents=True)
+        (folder / "record.json").write_text(json.dumps(record))
+    for target in ("hf", "torchgeo-bench"):
+        words = ["export", str(tmp_path / "in"), "--to", target, "--output", str(tmp_path / target)]
+        done = CliRunner().invoke(app(), words)
+        assert done.exit_code == 0, done.output
+        assert len([*(tmp_path / target).rglob("*.*")]) == 1
+        assert "theirs' is not installed" in done.stderr
+        assert "broken is left out: it failed" in done.stderr
+        assert "perf.params: Input should be a valid number" in done.stderr
