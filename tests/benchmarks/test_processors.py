@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 ROOT = Path(__file__).parents[2]
 GENERATED = {
@@ -56,9 +55,8 @@ def test_generated_sets_are_the_same_bytes(tmp_path: Path) -> None:
         assert (first / "complete").read_text().split()[0] == fingerprint
 
 
-@pytest.mark.skip(reason="TODO: until intervals and verification come from what is stored")
 def test_verification_and_board_are_the_same_bytes() -> None:
-    records = [str(ROOT / "benchmarks" / "records" / name) for name in ("rsvqa-lr-questions", "ucm-captions")]
-    for command in (["verify", *records], ["leaderboard", *records, "--format", "csv"]):
+    records = [str(ROOT / "benchmarks" / "records" / name) for name in ("eurosat", "rsvqa-lr-questions", "ucm-captions")]
+    for command in (["verify", *records], *(["leaderboard", *records, "--format", kind] for kind in ("csv", "json"))):
         first, second = children(*[["-m", "rsbench", *command]] * 2)
         assert first == second != ""
