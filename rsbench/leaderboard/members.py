@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -174,10 +174,19 @@ def by_seed(members: Sequence[Member], primary: str, census: Census) -> Iterator
 
 def in_time(records: Sequence[LoadedRecord], census: Census) -> list[LoadedRecord]:
     """Return records by the time at which they were made, each once; *census* is told of those that lie twice."""
-    ordered = sorted(((r.record["created"], json.dumps(r.record, sort_keys=True)), k) for k, r in enumerate(records))
-    kept = {content: records[k] for (_, content), k in reversed(ordered)}
-    census.left_out[DUPLICATE] += len(records) - len(kept)
-    return list(kept.values())[::-1]
+    found: dict[tuple[str, str], list[LoadedRecord]] = {}
+    for loaded in records:
+        same = found.setdefault((loaded.record["created"], loaded.record["run_id"]), [])
+        if any(loaded.record == other.record for other in same):
+            census.left_out[DUPLICATE] += 1
+        else:
+            same.append(loaded)
+    groups = (found[key] for key in sorted(found))
+    return [one for same in groups for one in (_by_content(same) if len(same) > 1 else same)]
+
+
+def _by_content(records: Iterable[LoadedRecord]) -> list[LoadedRecord]:
+    return sorted(records, key=lambda r: json.dumps(r.record, sort_keys=True))
 
 
 def _results(of_seed: Sequence[Member]) -> list[Member]:
