@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,16 @@ def wandb_entries(data: bytes) -> list[bytes]:
     return entries
 
 
+def finished(path: Path, kind: Any) -> list[Any]:
+    """Return the entries of a log once its writer, a process of W&B's own, has said that the run is over."""
+    for _ in range(600):
+        entries = [kind.FromString(data) for data in wandb_entries(path.read_bytes())]
+        if any(entry.HasField("exit") for entry in entries):
+            return entries
+        time.sleep(0.1)
+    raise TimeoutError(path)
+
+
 def test_wandb(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("wandb")
     from wandb.proto import wandb_internal_pb2
@@ -116,9 +127,7 @@ def test_wandb(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert [c for c in record["checks"] if c["name"] == "observer"] == []
     (path,) = (tmp_path / plan.run_id / "wandb").glob("offline-run-*/*.wandb")
     rows, summary, settings, code = [], {}, {}, None
-    for data in wandb_entries(path.read_bytes()):
-        entry = wandb_internal_pb2.Record()
-        entry.ParseFromString(data)
+    for entry in finished(path, wandb_internal_pb2.Record):
         if entry.HasField("history"):
             rows.append({i.key or ".".join(i.nested_key): json.loads(i.value_json) for i in entry.history.item})
         summary |= {i.key or ".".join(i.nested_key): json.loads(i.value_json) for i in entry.summary.update}
