@@ -47,5 +47,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def holm_steps(p_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return p-values [M] in ascending order and Holm's adjusted ones [M] of these; of equal ones, the first counts."""
     ordered = np.sort(p_values)
-    steps = np.maximum.accumulate(ordered * np.arange(len(ordered), 0, -1))
-    return ordered, np.minimum(steps, 1.0)
+    steps = np.arange(len(ordered), 0, -1, dtype=np.float64)
+    steps *= ordered  # in place: there may be fifty million
+    return ordered, np.minimum(np.maximum.accumulate(steps, out=steps), 1.0, out=steps)

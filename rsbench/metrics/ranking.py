@@ -45,10 +45,10 @@ def standings(systems: Sequence[System], pool: Pool) -> list[Standing]:
     n = len(systems)
     p = pairwise(systems, pool)
     ordered, steps = holm_steps(p)
-    rejected = int((steps < LEVEL).sum())
+    rejected = int(np.searchsorted(steps, LEVEL))
     apart = np.zeros((n, n), dtype=bool)
-    if rejected:
-        apart[np.triu_indices(n, 1)] = p <= ordered[rejected - 1]
+    for i in range(n if rejected else 0):
+        apart[i, i + 1 :] = p[_place(i, i + 1, n) : _place(i, n, n)] <= ordered[rejected - 1]
     better, worse = apart.sum(axis=0), apart.sum(axis=1)
     ranks = np.maximum.accumulate(1 + better)
     letters = letter_display(~(apart | apart.T)) if n <= LETTERED else [()] * n
