@@ -56,7 +56,9 @@ def test_generated_sets_are_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_verification_and_board_are_the_same_bytes() -> None:
-    records = [str(ROOT / "benchmarks" / "records" / name) for name in ("eurosat", "rsvqa-lr-questions", "ucm-captions")]
+    records = [
+        str(ROOT / "benchmarks" / "records" / name) for name in ("eurosat", "rsvqa-lr-questions", "ucm-captions")
+    ]
     for command in (["verify", *records], *(["leaderboard", *records, "--format", kind] for kind in ("csv", "json"))):
         first, second = children(*[["-m", "rsbench", *command]] * 2)
         assert first == second != ""

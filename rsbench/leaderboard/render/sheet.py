@@ -22,6 +22,7 @@ Board = TypeVar("Board", bound=Counted)
 Draw = Callable[[Board], str]
 
 FOLDED: Final = 24  # characters to which a column of words may be folded without harm
+LEAST: Final = 10  # of the notes, where there is not even room for that
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,14 @@ def terminal(sheets: Callable[[int], Sequence[Sheet]], closing: str, width: int 
     console = Console(file=stream, width=width or max(Console().width, 80), highlight=False)
     for sheet in sheets(console.width):
         drawn = Table(title=Text(sheet.title), title_justify="left")
+        narrow = max(FOLDED - max(sheet.width - console.width, 0), LEAST)
         for name in sheet.names:
             left = name in sheet.left
-            drawn.add_column(name, justify="left" if left else "right", overflow="fold", no_wrap=not left)
+            # What does not fit is taken from the notes at the end, not from the names at the start.
+            most = narrow if narrow < FOLDED and left and name == sheet.names[-1] else None
+            drawn.add_column(
+                name, justify="left" if left else "right", overflow="fold", no_wrap=not left, max_width=most
+            )
         for texts in sheet.rows:
             drawn.add_row(*(Text(text) for text in texts))
         console.print(drawn)
