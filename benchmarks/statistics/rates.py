@@ -142,7 +142,9 @@ def main() -> None:
     for seeds in given.seeds:
         for deviation in given.deviation:
             found = rates(given.boards, seeds, deviation, given.samples, given.processes)
-            print(json.dumps({"seeds": seeds, "deviation": deviation, "boards_drawn": given.boards} | found), flush=True)
+            print(
+                json.dumps({"seeds": seeds, "deviation": deviation, "boards_drawn": given.boards} | found), flush=True
+            )
 
 
 if __name__ == "__main__":

@@ -218,7 +218,9 @@ def test_bytes_do_not_depend_on_order_or_time(tmp_path: Path) -> None:
     for render in (markdown.render, data.render_csv, data.render_json, lambda b: terminal.render(b, 160)):
         assert render(build(loaded)) == render(build(loaded[::-1]))
     assert re.search(r"\| 1 +\| 1 +\| a +\| a ", markdown.render(build(loaded)))
-    first = json.loads(data.render_json(build(loaded)))["rows"][0]
+    written = json.loads(data.render_json(build(loaded)))
+    assert "Smyth 2004" in written["note"]
+    first = written["rows"][0]
     assert first["mean"] == pytest.approx(0.9)
     assert [float(v) for v in first["scores"].split()] == pytest.approx([0.9] * 3)
     assert (first["rank_low"], first["rank_high"], first["letters"]) == (1, 1, "a")

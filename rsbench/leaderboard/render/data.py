@@ -9,6 +9,7 @@ from typing import Any, Final, overload
 from rsbench.leaderboard.aggregate import Table
 from rsbench.leaderboard.board import Board
 from rsbench.leaderboard.census import Census
+from rsbench.leaderboard.render.cells import NOTE
 from rsbench.metrics.ranking import LEVEL
 
 # A cell that starts with one of these is a formula to a spreadsheet; the last four are full-width forms of the first.
@@ -83,8 +84,8 @@ def digits(value: float | None) -> float | None:
 
 
 def render_json(board: Board) -> str:
-    """Return the rows as JSON, with where the records went."""
-    return json_of(rows(board), board.census)
+    """Return the rows as JSON, with how to read them and where the records went."""
+    return json_of(rows(board), board.census, NOTE)
 
 
 def render_csv(board: Board) -> str:
@@ -92,9 +93,11 @@ def render_csv(board: Board) -> str:
     return csv_of(rows(board))
 
 
-def json_of(rows: Sequence[Mapping[str, Any]], census: Census) -> str:
-    """Return rows and where the records went, as a JSON object of ``rows`` and ``records``."""
-    return json.dumps({"rows": rows, "records": census.to_dict()}, indent=1, allow_nan=False) + "\n"
+def json_of(rows: Sequence[Mapping[str, Any]], census: Census, note: str = "") -> str:
+    """Return rows, how to read them, and where the records went, as a JSON object of ``rows``, ``note`` if there is
+    one, and ``records``."""
+    read = {"note": note} if note else {}
+    return json.dumps({"rows": rows, **read, "records": census.to_dict()}, indent=1, allow_nan=False) + "\n"
 
 
 def csv_of(rows: Iterable[Mapping[str, Any]]) -> str:

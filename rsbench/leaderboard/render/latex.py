@@ -113,7 +113,7 @@ class _Sheet:
             place,
             self.name(row),
             *("" if row.control else escape(getattr(row, name)) for name in self.varying),
-            str(len(row.seeds)),
+            seeds(row, table),
             _number(score(row.mean, table)) + deviation,
             interval,
             self.standing(row),
@@ -164,6 +164,12 @@ class _Sheet:
         texts = [rf"\textsuperscript{{{letter}}}\,{escape(flag)}." for flag, letter in self.notes.items()]
         texts += [escape(line) for line in remarks(self.table)] + [escape(NOTE)]
         return rf"\par\smallskip\parbox{{0.97\linewidth}}{{\footnotesize {' '.join(texts)}}}"
+
+
+def seeds(row: Row, table: Table) -> str:
+    """How many, and the score of each."""
+    each = [_number(score(value, table)) for value in row.scores]
+    return f"{len(each)}: {', '.join(each)}" if len(each) > 1 else "1"
 
 
 def _line(texts: Sequence[str]) -> str:
