@@ -163,18 +163,19 @@ def _by_group(measures: Measures) -> list[Difference]:
 
 
 def _mcnemar(plan: dict[str, Any], a: Sequence[LoadedRecord], b: Sequence[LoadedRecord]) -> McNemar | None:
-    if kind_of(plan["task"]).parts is None or len(a) > 1 or len(b) > 1:
+    if len(a) > 1 or len(b) > 1:
         return None
     right_a, right_b = _right(plan["task"], a[0]), _right(plan["task"], b[0])
+    if right_a is None or right_b is None:
+        return None
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     return McNemar(only_a, only_b, mcnemar_exact(only_a, only_b))
 
 
-def _right(task: str, record: LoadedRecord) -> np.ndarray:
-    """Whether each sample is right, bool [N], in the order of the ids."""
+def _right(task: str, record: LoadedRecord) -> np.ndarray | None:
+    """Whether each sample is right, bool [N], in the order of the ids; ``None`` where that is a matter of degree."""
     path = record.artifact("predictions")
     assert path is not None  # the rows have been read from it
     outcome = kind_of(task).read(path)
-    made, true = outcome.predictions, outcome.references
-    right = made.answers == true.answers if task == "vqa" else made.labels == true
-    return right[np.argsort(np.array(made.ids))]
+    right = kind_of(task).correct(outcome)
+    return None if right is None else right[np.argsort(np.array(outcome.predictions.ids))]

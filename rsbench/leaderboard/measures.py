@@ -114,11 +114,11 @@ class Measures:
 
 def _parts(plan: Mapping[str, Any], path: Path) -> dict[str, np.ndarray]:
     """The samples of each class or type of question that occurs, in the order of the ids."""
-    outcome = kind_of(plan["task"]).read(path)
+    kind = kind_of(plan["task"])
+    outcome = kind.read(path)
+    found = kind.grouped(outcome, metric_context(plan))
+    if found is None:
+        return {}
+    names, number = found
     order = np.argsort(np.array(outcome.predictions.ids))
-    context = metric_context(plan)
-    vqa = plan["task"] == "vqa"
-    names, number = (
-        (context.question_types, outcome.predictions.kinds) if vqa else (context.classes, outcome.references)
-    )
     return {name: inside for k, name in enumerate(names) if (inside := number[order] == k).any()}

@@ -119,6 +119,17 @@ class TaskKind(ABC):
         del outcome, context
         return {}
 
+    def grouped(self, outcome: Outcome, context: MetricContext) -> tuple[Sequence[str], np.ndarray] | None:
+        """Return the names of the task's :class:`Parts`, and the number of each sample's, int64 [N]; ``None`` where
+        the task does not say."""
+        del outcome, context
+        return None
+
+    def correct(self, outcome: Outcome) -> np.ndarray | None:
+        """Return whether each sample is right, bool [N]; ``None`` where that is a matter of degree."""
+        del outcome
+        return None
+
     def gates(
         self, outcome: Outcome, metrics: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]
     ) -> list[gates.Gate]:
@@ -149,6 +160,14 @@ class Classification(TaskKind):
         labels, references = label_files.read_labels(columns)
         rows = statistics_of(metric, Predictions([], labels), references)
         return Statistics(rows, lambda: _ids(columns), columns.raw("id"))
+
+    def grouped(self, outcome: Outcome, context: MetricContext) -> tuple[Sequence[str], np.ndarray]:
+        """Classes of the references."""
+        return context.classes, outcome.references
+
+    def correct(self, outcome: Outcome) -> np.ndarray:
+        """Whether the label is the reference."""
+        return np.asarray(outcome.predictions.labels == outcome.references)
 
     def by_group(self, outcome: Outcome, context: MetricContext) -> dict[str, Any]:
         """Figures per class, confusion matrix and reliability."""
@@ -266,6 +285,14 @@ class VisualQuestionAnswering(TaskKind):
         )
         true = AnswerReferences(table["reference"].to_numpy().astype(np.int64), _numbers(table["true_count"]))
         return Outcome(made, true, clusters=np.unique(np.array(images), return_inverse=True)[1])
+
+    def grouped(self, outcome: Outcome, context: MetricContext) -> tuple[Sequence[str], np.ndarray]:
+        """Types of question."""
+        return context.question_types, outcome.predictions.kinds
+
+    def correct(self, outcome: Outcome) -> np.ndarray:
+        """Whether the answer is the reference."""
+        return np.asarray(outcome.predictions.answers == outcome.references.answers)
 
     def by_group(self, outcome: Outcome, context: MetricContext) -> dict[str, Any]:
         """Questions and correct answers of each type, and the answers given."""
