@@ -141,12 +141,15 @@ def leaderboard(
         UserError: a path is not there.
     """
     from rsbench.leaderboard.board import build
+    from rsbench.leaderboard.kept import beside
     from rsbench.leaderboard.reading import Readers
 
     many = isinstance(records, Iterable) and not isinstance(records, str | PathLike | LoadedRecord)
+    sources: list[Source] = [*records] if many else [records]  # type: ignore[misc,list-item]
     problems: list[str] = []
-    with collector_paused(), Readers() as readers:
-        loaded = load_records(*(records if many else [records]), problems=problems, begin=readers.start)  # type: ignore[misc]
+    kept = beside(sources)
+    with collector_paused(), Readers(kept) as readers:
+        loaded = load_records(*sources, problems=problems, begin=readers.start)
         board = build(
             loaded,
             task=task,
@@ -157,4 +160,6 @@ def leaderboard(
             readers=readers,
             unreadable=len(problems),
         )
+    if kept is not None:
+        kept.save()
     return Leaderboard(board, (*problems, *board.problems))
