@@ -143,9 +143,9 @@ def direction(trial: MetricTrial) -> None:
     remedy="declare proportion=True where the score is the share of samples whose statistic is 1, and nowhere else",
 )
 def proportion(trial: MetricTrial) -> None:
-    """Rows of a proportion are 0 or 1, and its score is their mean."""
+    """Rows of what is declared to be a proportion are 0 or 1, and its score is their mean."""
     if not trial.spec.proportion:
-        raise Inapplicable("it is not declared to be a proportion")
+        return
     rows = trial.rows(trial.outcome())
     require(rows.shape == (SAMPLES, 1) and bool(np.isin(rows, (0, 1)).all()), "its rows are not one 0 or 1 a sample")
     _same(trial.metric.reduce(rows), float(rows.mean()), "it is declared to be a proportion, but is not the mean:")

@@ -75,15 +75,16 @@ class Noise:
 METRIC = """
 @hookimpl
 def rsbench_metrics():
-    yield MetricSpec(name="{name}", summary="Accuracy.", factory="{code}:Accuracy", golden="{code}:golden")
+    paths = dict(factory="{code}:Accuracy", golden="{code}:golden")
+    yield MetricSpec(name="{name}", summary="Accuracy.", proportion=True, **paths)
 """
 
 ACCURACY = """
 import numpy as np
-from rsbench.metrics.contract import Golden, Metric, MetricContext
+from rsbench.metrics.contract import Golden, MeanMetric, MetricContext
 from rsbench.tasks.classification import Predictions
 
-class Accuracy(Metric):
+class Accuracy(MeanMetric):
     def __init__(self, context):
         pass
 
@@ -174,6 +175,20 @@ CASES = {
         "dataset", "mean=128.0", "mean=87.0", "statistics", "mean=87.0 of band 'red' is declared"
     ),
     "out-of-range": Broken("metric", "statistics.mean())", "statistics.mean() * 100)", "range", r"outside of \[0, 1\]"),
+    "no-proportion": Broken(
+        "metric",
+        "astype(np.float64)[:, None]",
+        "astype(np.float64)[:, None] / 2",
+        "proportion",
+        "not one 0 or 1 a sample",
+    ),
+    "wrong-derivatives": Broken(
+        "metric",
+        "    def statistics(",
+        "    def gradient(self, totals, n):\n        return np.full(1, 2 / n)\n\n    def statistics(",
+        "derivatives",
+        "off for a sample",
+    ),
     "ignores-weights": Broken(
         "loss",
         "weight=None if class_weights is None else torch.tensor(class_weights)",
