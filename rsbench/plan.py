@@ -344,17 +344,17 @@ def _plans(
 IDENTITY: Final = ("task", "division", "model", "dataset", "protocol", "recipe", "device", "overfit")
 
 
-def run_id(common: Mapping[str, Any], seed: int, version: str = __version__) -> str:
+def run_id(common: Mapping[str, Any], seed: int, version: str | None = None) -> str:
     """Return ``dataset-model-protocol-s<seed>-<sha8>``: a file name that changes with what may change results.
 
     Args:
         common: the parts of a plan named in :data:`IDENTITY`.
         seed: of the run.
-        version: of rsbench.
+        version: of the rsbench that ran it; this one if ``None``.
     """
     dataset = {k: v for k, v in common["dataset"].items() if k != "store"}
     model = _without_folder(common["model"])
-    sha = digest({**common, "model": model, "dataset": dataset, "seed": seed, "rsbench": version})[:8]
+    sha = digest({**common, "model": model, "dataset": dataset, "seed": seed, "rsbench": version or __version__})[:8]
     words = (common["dataset"]["name"], common["model"]["name"], common["protocol"]["name"], f"s{seed}", sha)
     return "-".join(re.sub(r"[^A-Za-z0-9._+-]+", "-", w) for w in words)
 

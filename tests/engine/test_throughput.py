@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from rsbench.engine.throughput.sweep import sweep
 from rsbench.engine.throughput.windows import agree, measure, steps_for, warm_up
 from rsbench.engine.train import Interrupted
 from rsbench.records import store
-from rsbench.records.throughput import Spread, quantile
+from rsbench.records.throughput import Spread, content_sha, quantile
 from rsbench.records.verify import verify
 from rsbench.throughput import QUICK, RULES, ThroughputRequest, expand
 
@@ -57,7 +58,8 @@ def plan_of(tmp_path: Path, model: str, **more: Any) -> Any:
     request = {"threads": 1, "device": "cpu", "precision": "fp32", "quick": True, "batches": (2,), **more}
     (plan,) = expand(ThroughputRequest(models=(model,), out=str(tmp_path), **request))
     plan.protocol.update(TINY)  # type: ignore[attr-defined]
-    return plan
+    sha = content_sha(plan.portable(), plan.device, plan.threads)
+    return replace(plan, run_id=f"{plan.run_id.rpartition('-')[0]}-{sha}")
 
 
 # Windows
