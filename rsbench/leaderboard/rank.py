@@ -37,7 +37,8 @@ def rank(table: Table) -> None:
             row.flags.append(OTHER_SAMPLES)
             continue
         system = row.measured.system
-        row.interval = interval(system, table.pool, table.spec) or row.interval
+        if not (row.control and len(row.seeds) == 1):  # controls are not in the pool, and take nothing from it
+            row.interval = interval(system, table.pool, table.spec) or row.interval
         known = seed_term(system, table.pool) is not None
         if len(row.seeds) == 1 and not row.control:
             row.notes.append(BORROWED if known else UNRANKED)

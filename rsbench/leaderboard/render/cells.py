@@ -164,5 +164,6 @@ NOTE: Final = (
     "number of systems that are significantly better by t tests of all pairs over samples and seeds, with a moderated "
     "variance over seeds (Smyth 2004) and Holm's correction at 5 %, and no better than that of a row above; beside it "
     "the ranks that are not excluded, and letters, of which two systems share one where they are not told apart "
-    "(Piepho 2004). Controls are lines to beat and have no rank."
+    "(Piepho 2004). Controls are lines to beat and have no rank; with a single seed, their interval is over test "
+    "samples alone."
 )
