@@ -218,7 +218,7 @@ def test_data_prepare_and_verify(root: Path, tmp_path: Path) -> None:
     images.flush()
     wrong = rsbench(root, tmp_path, "data", "verify", "eurosat", "--data-root", str(tmp_path))
     assert wrong.returncode == 1
-    assert "not what was prepared" in wrong.stderr
+    assert "in images.npy were changed" in wrong.stderr
 
 
 def write(path: Path, content: object) -> str:
