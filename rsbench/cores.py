@@ -59,11 +59,6 @@ class Processes:
                 for _ in range(workers):
                     self._pool.submit(self.prepare)
 
-    @property
-    def started(self) -> bool:
-        """Whether there are any."""
-        return self._pool is not None
-
     def map(self, function: Callable[[A], B], items: Sequence[A], chunk: int = 1) -> Iterator[B]:
         """Yield what *function* returns for each item, in their order; *chunk* of them are handed over at once."""
         return map(function, items) if self._pool is None else self._pool.map(function, items, chunksize=chunk)

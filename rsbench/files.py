@@ -9,11 +9,13 @@ import itertools
 import os
 import platform
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
 TEMPORARY: Final = re.compile(r"\..+\.(?P<node>[^.]*)-(?P<pid>\d+)-\d+\.tmp")
+SETTLED_NS: Final = 2_000_000_000
 _numbers = itertools.count()  # for threads that write the same file at once
 
 
@@ -57,6 +59,22 @@ def sweep(folder: Path) -> None:
         found = TEMPORARY.fullmatch(path.name)
         if found and found["node"] == _node() and not _is_alive(int(found["pid"])):
             path.unlink(missing_ok=True)
+
+
+def state_of(path: Path) -> list[int] | None:
+    """Return what changes whenever a file is written to: size, inode and times.
+
+    The time of change cannot be set by a program, as that of modification can.
+
+    Returns:
+        ``None`` where the file has just been written: within a tick of the clock it may change again unnoticed.
+
+    Raises:
+        OSError: there is none.
+    """
+    found = path.stat()
+    settled = max(found.st_mtime_ns, found.st_ctime_ns) < time.time_ns() - SETTLED_NS
+    return [found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns] if settled else None
 
 
 def _write(stream: IO[bytes], content: str | bytes | Callable[[IO[bytes]], object]) -> None:

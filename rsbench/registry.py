@@ -93,14 +93,19 @@ class Registry:
         Raises:
             UserError: there is none; the message suggests near names and names plugins that could not be loaded.
         """
+        spec = self.find(kind, name)
+        if spec is None:
+            raise UserError(self._unknown(kind, name, self._family(kind, name)))
+        return spec
+
+    def find(self, kind: str, name: str) -> Any:
+        """Return the spec called *name* as :meth:`get` does, but ``None`` where there is none."""
         if name in self._specs[kind] and not name.endswith(":*"):
             return self._specs[kind][name]
         family = self._family(kind, name)
-        if family is not None and family.resolver:  # type: ignore[attr-defined]
-            spec = load_attribute(family.resolver)(name.partition(":")[2])  # type: ignore[attr-defined]
-            if spec is not None:
-                return spec
-        raise UserError(self._unknown(kind, name, family))
+        if family is None or not family.resolver:  # type: ignore[attr-defined]
+            return None
+        return load_attribute(family.resolver)(name.partition(":")[2])  # type: ignore[attr-defined]
 
     def origin(self, kind: str, name: str) -> Origin:
         """Return where the spec called *name* (or its family) comes from."""

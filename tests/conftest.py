@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from rsbench.data.prepare import prepare
+from rsbench.registry import registry
+from rsbench.specs import load_attribute
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -24,3 +28,13 @@ def real_data() -> Path:
 def _few_threads() -> None:
     """Small tensors on many threads are slower than on one."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with fake EuroSAT: raw files in ``files``, nine images of each class, prepared."""
+    folder = tmp_path_factory.mktemp("root")
+    spec = registry().get("dataset", "eurosat")
+    load_attribute(spec.fake)(folder / "files", spec, per_class=9)
+    prepare(spec, folder / "files", folder)
+    return folder

@@ -13,7 +13,8 @@ from pathlib import Path
 import boards
 import pytest
 
-from rsbench.leaderboard.kept import FOLDER, SETTLED
+from rsbench.files import SETTLED_NS
+from rsbench.leaderboard.cache import FOLDER
 
 SIZES = (1_000, 2_500, 10_000)
 # Run as a user would, in a process of its own; the last line holds its peak memory in KiB.
@@ -63,7 +64,7 @@ def test_again(benchmark, tmp_path: Path) -> None:
     folder, last = tmp_path / "records", tmp_path / "last"
     boards.write(folder, SIZES[0])
     (folder / "00000-0").rename(last)
-    time.sleep(SETTLED / 1e9)
+    time.sleep(SETTLED_NS / 1e9)
     first = cpu_seconds(folder, tmp_path / "first.csv")
     last.rename(folder / "00000-0")
     again = cpu_seconds(folder, tmp_path / "again.csv")

@@ -76,9 +76,12 @@ def _one(file: Path, dry_run: bool, data_root: Path | None) -> str | None:
     return f"{made['run_id']}: {_told(new, sealed=record['digest'] is None)}"
 
 
-def _macs(record: Mapping[str, Any], data_root: Path | None) -> int | None:
-    from rsbench.engine.recount import count_macs_of_plan
+def _macs(record: Mapping[str, Any], data_root: Path | None) -> int | dict[str, int] | None:
+    from rsbench.engine.recount import count_macs_of_plan, count_macs_of_throughput
+    from rsbench.records.throughput import is_throughput
 
+    if is_throughput(record):
+        return count_macs_of_throughput(record["plan"])
     return count_macs_of_plan(record["plan"], record["perf"].get("params"), data_root)
 
 
@@ -86,8 +89,9 @@ def _told(changes: list[dict[str, Any]], *, sealed: bool) -> str:
     intervals = sum(change["field"].endswith(".ci95") for change in changes)
     words = ["sealed"] * sealed + [f"{intervals} interval{'s' * (intervals > 1)}"] * (intervals > 0)
     for change in changes:
-        if change["field"] == "perf.macs":
-            words.append(f"macs {change['was']} -> {'null' if change['now'] is None else change['now']}")
+        if change["field"].startswith("perf."):
+            name = change["field"].removeprefix("perf.")
+            words.append(f"{name} {change['was']} -> {'null' if change['now'] is None else change['now']}")
         elif change["field"] == "plan":
             words.append("its plan is not the one of its run id")
         elif not change["field"].startswith("metrics."):

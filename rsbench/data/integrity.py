@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,10 +17,10 @@ from typing import Any, Final
 from rsbench.cores import usable_cores
 from rsbench.data import manifest as manifest_files
 from rsbench.errors import UserError
+from rsbench.files import state_of
 from rsbench.specs import DatasetSpec
 
 STORE: Final = "(store)"  # no name of a protocol, which stands for its split
-SETTLED_NS: Final = 2_000_000_000  # what has just been written may be written again within a tick of the file's clock
 
 
 def require(root: Path, spec: DatasetSpec) -> dict[str, Any]:
@@ -42,8 +41,10 @@ def ensure_intact(path: Path) -> None:
     Raises:
         UserError: a file is not what was prepared; the sentence names it and says what to type.
     """
+    state = None
     with suppress(OSError):  # what is missing is named below
-        if manifest_files.is_noted(path, STORE, _state(path)):
+        state = _state(path)
+        if manifest_files.is_noted(path, STORE, state):
             return
     if wrong := verify(path):
         name = manifest_files.read(path)["name"]
@@ -52,9 +53,8 @@ def ensure_intact(path: Path) -> None:
             f"The data of '{name}' in {path} are not what was prepared: {wrong[0]}{more}. "
             f"Type rsbench data prepare {name} --force."
         )
-    images = (path / manifest_files.IMAGES).stat()
-    if time.time_ns() - max(images.st_mtime_ns, images.st_ctime_ns) > SETTLED_NS:
-        manifest_files.note(path, STORE, _state(path))
+    if state is not None and state[manifest_files.IMAGES] is not None:  # that of before the check
+        manifest_files.note(path, STORE, state)
 
 
 def verify(path: Path) -> list[str]:
@@ -89,11 +89,10 @@ def marker(fingerprint: str, manifest: str) -> str:
 
 
 def _state(path: Path) -> dict[str, Any]:
-    """What tells whether a file was written since: hashes, but of the images size, times and inode."""
+    """What tells whether a file was written since: hashes, but of the images size, inode and times."""
     small = (manifest_files.COMPLETE, manifest_files.MANIFEST, manifest_files.SAMPLES)
-    images = (path / manifest_files.IMAGES).stat()
-    known = [images.st_size, images.st_mtime_ns, images.st_ctime_ns, images.st_ino]
-    return {name: _sha256((path / name).read_bytes()) for name in small} | {manifest_files.IMAGES: known}
+    images = {manifest_files.IMAGES: state_of(path / manifest_files.IMAGES)}
+    return {name: _sha256((path / name).read_bytes()) for name in small} | images
 
 
 def _wrong_images(path: Path, manifest: Mapping[str, Any]) -> list[str]:

@@ -13,11 +13,14 @@ from torch import nn
 from rsbench.data.location import data_root
 from rsbench.data.manifest import store_path
 from rsbench.engine.data import open_data
+from rsbench.engine.device import make_fabric
 from rsbench.engine.jobs.base import Job
 from rsbench.engine.macs import macs_of_sample
 from rsbench.engine.setup import build_network, make_job
 from rsbench.engine.synthetic import synthetic_data
+from rsbench.engine.throughput.subject import Subject
 from rsbench.plan import RunPlan
+from rsbench.records.throughput import DIVISION
 from rsbench.registry import registry
 from rsbench.tasks.text import SPECIAL
 
@@ -41,23 +44,38 @@ def count_macs_of_plan(plan: Mapping[str, Any], params: int | None = None, root:
         ``None`` where that network cannot be built here: an estimator or another kind of plan, a plugin or data that
         are missing, a model that has changed.
     """
-    if plan["division"] == "throughput" or plan["model"].get("kind") != "network":
+    if plan["division"] == DIVISION or plan["model"].get("kind") != "network":
         return None
-    known = {field.name for field in dataclasses.fields(RunPlan)}
     try:
-        run = _unweighted(RunPlan.from_dict({key: value for key, value in plan.items() if key in known}))
-        job, network = _built(run, params, data_root(root))
+        job, network = _built(_unweighted(plan), params, data_root(root))
     except Exception:  # whatever a plugin's factory raises
         return None
     same = params in (None, _parameters(network))
     return macs_of_sample(job, network) if same else None
 
 
-def _unweighted(plan: RunPlan) -> RunPlan:
-    options = dict(plan.model["options"])
+def count_macs_of_throughput(plan: Mapping[str, Any]) -> dict[str, int] | None:
+    """Return the multiply-accumulates a sample of each mode, as a measurement of *plan* counts them today.
+
+    Returns:
+        ``None`` where the network cannot be built here.
+    """
+    try:
+        run = _unweighted(plan)
+        job = make_job(run, synthetic_data(run))
+        subject = Subject(job, build_network(job, CPU).eval(), make_fabric(CPU, "fp32"), CPU)
+        return subject.macs(run.protocol["modes"])
+    except Exception:  # whatever a plugin's factory raises
+        return None
+
+
+def _unweighted(plan: Mapping[str, Any]) -> RunPlan:
+    known = {field.name for field in dataclasses.fields(RunPlan)}
+    run = RunPlan.from_dict({key: value for key, value in plan.items() if key in known})
+    options = dict(run.model["options"])
     if "weights" in options:
         options["weights"] = "none"
-    return dataclasses.replace(plan, model={**plan.model, "options": options})
+    return dataclasses.replace(run, model={**run.model, "options": options})
 
 
 def _built(plan: RunPlan, params: int | None, root: Path) -> tuple[Job, nn.Module]:

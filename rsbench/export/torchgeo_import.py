@@ -21,7 +21,7 @@ from rsbench.export.torchgeo_bench import METRICS, Reported
 from rsbench.plan import digest
 from rsbench.records import store
 from rsbench.records.blank import blank_record
-from rsbench.records.external import run_name
+from rsbench.records.external import EXTERNAL, run_name
 
 NEEDED: Final = ("dataset", "method", "metric_name", "metric_value", "n_test", "seed", "name")
 SOURCE: Final = "torchgeo-bench"
@@ -135,7 +135,7 @@ def record_of(row: Mapping[str, Any]) -> dict[str, Any]:
     plan = {
         "task": reported.task,
         "seed": _whole(row, "seed"),
-        "division": "external",
+        "division": EXTERNAL,
         "model": _model(row, system),
         "dataset": {"name": row["dataset"], "version": SOURCE, "fingerprint": "", "classes": [], "bands": []},
         "protocol": _protocol(setting, reported),
@@ -157,7 +157,7 @@ def _model(row: Mapping[str, str], system: str) -> dict[str, Any]:
         "label": system,
         "version": "unknown",
         "options": {"normalization": normalization} if normalization else {},
-        "kind": "external",
+        "kind": EXTERNAL,
         "factory": row.get("model") or None,
         "tags": [SOURCE],
     }

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rsbench.errors import UserError
 from rsbench.leaderboard.census import Census
 from rsbench.leaderboard.identical import flag_identical
 from rsbench.leaderboard.installed import metric_spec
@@ -215,11 +214,8 @@ def is_control(plan: Mapping[str, Any]) -> bool:
 def tags_of(plan: Mapping[str, Any]) -> set[str]:
     """Return the tags of a plan's model, and those that it has where it is installed."""
     model = plan["model"]
-    try:
-        declared = registry().get("model", model["name"]).tags
-    except UserError:
-        declared = ()
-    return {*model.get("tags", ()), *declared}
+    installed = registry().find("model", model["name"])
+    return {*model.get("tags", ()), *(installed.tags if installed else ())}
 
 
 def _flag(check: dict[str, Any]) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from rsbench.leaderboard.census import NOT_INSTALLED, LeftOut
+from rsbench.records.external import EXTERNAL
 from rsbench.records.installed import absent, advice, is_known, to_install
 from rsbench.registry import registry
 from rsbench.specs import MetricSpec
 from rsbench.tasks.kinds import Parts, kind_of
-
-EXTERNAL: Final = "external"
 
 
 def is_reported(record: Mapping[str, Any]) -> bool:

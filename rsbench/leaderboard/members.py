@@ -10,7 +10,8 @@ from typing import Any
 
 from rsbench.leaderboard.census import DEBUG, DUPLICATE, FAILED, FILTERED, NO_SCORE, SPEEDS, Census, LeftOut
 from rsbench.leaderboard.identities import broken
-from rsbench.leaderboard.installed import EXTERNAL, check_installed
+from rsbench.leaderboard.installed import check_installed
+from rsbench.records.external import EXTERNAL
 from rsbench.records.shape import check_shape
 from rsbench.records.store import LoadedRecord
 from rsbench.records.throughput import is_throughput

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-# The validation scores that tasks compare epochs by (a curve has one of them), higher is better, with their print.
-SCORES: Final[Mapping[str, str]] = {"val_accuracy": "validation accuracy (%)", "val_score": "validation score (x100)"}
+from rsbench.records.facts import VALIDATION_SCORES
+
 SHORT: Final = 0.01  # share of the training time that may be missing from the epochs of a curve
 AFTER_SETUP: Final = ("train", "fit", "evaluate", "score")  # stages; all others come before the first step
 
@@ -42,9 +42,9 @@ class Arrival:
 
 
 def score_name(record: Mapping[str, Any]) -> str | None:
-    """Return which of :data:`SCORES` the record's curve has, ``None`` where it was never validated."""
+    """Return which of the validation scores the record's curve has, ``None`` where it was never validated."""
     curve = (record["train"] or {}).get("curve") or ()
-    return next((name for name in SCORES if any(_known(entry.get(name)) for entry in curve)), None)
+    return next((name for name in VALIDATION_SCORES if any(_known(entry.get(name)) for entry in curve)), None)
 
 
 def marks(record: Mapping[str, Any]) -> list[Mark]:

@@ -27,7 +27,7 @@ def rank(table: Table) -> None:
     sign = -1 if table.higher_is_better else 1
     _flag_below_floors(table, sign)
     table.rows.sort(key=lambda r: (sign * r.mean, r.system, r.recipe))
-    samples = _commonest(table.rows)
+    samples = _most_frequent(table.rows)
     table.pool = common_pool(samples, ((row.measured, row.control) for row in table.rows))
     ranked: list[tuple[Row, System]] = []
     for row in table.rows:
@@ -64,7 +64,7 @@ def common_pool(samples: bytes, measured: Iterable[tuple[Measured | None, bool]]
     return pool(one.system for one, control in measured if one and one.samples == samples and not control)
 
 
-def _commonest(rows: Sequence[Row]) -> bytes:
+def _most_frequent(rows: Sequence[Row]) -> bytes:
     """The samples on which most rows were tested; of equally many, those of the better row."""
     counted = Counter(row.measured.samples for row in rows if row.measured is not None)
     return counted.most_common(1)[0][0] if counted else b""

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any, Final
 
 from rsbench.cores import Processes, usable_cores
+from rsbench.leaderboard.cache import Cache
 from rsbench.leaderboard.census import described
-from rsbench.leaderboard.kept import Kept
 from rsbench.leaderboard.rows import NOT_AT_HAND, Measured, measure
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
@@ -24,28 +24,28 @@ class Readers(Processes):
     """Processes that read predictions, started while the records are still being loaded.
 
     Args:
-        kept: what was read before.
+        cache: what was read before.
     """
 
-    def __init__(self, kept: Kept | None = None) -> None:
+    def __init__(self, cache: Cache | None = None) -> None:
         super().__init__(_prepare)
-        self.kept = kept
+        self.cache = cache
 
     def start(self, records: int) -> None:
         """Start a process for each core where there are many *records* to be read."""
-        self.open(usable_cores() if records - (self.kept.runs if self.kept else 0) >= MANY else 1)
+        self.open(usable_cores() if records - (self.cache.runs if self.cache else 0) >= MANY else 1)
 
     def measured(self, groups: Sequence[Sequence[LoadedRecord]], name: str) -> list[Read]:
         """Return, for each group of runs of a configuration, what :func:`rsbench.leaderboard.rows.measure` finds of
         the metric *name*."""
         slim = [[_slim(loaded, name) for loaded in group] for group in groups]
-        keys = [self.kept.key(group, name) if self.kept else None for group in slim]
-        known = [self.kept.get(key) if self.kept else None for key in keys]
+        keys = [self.cache.key(group, name) if self.cache else None for group in slim]
+        known = [self.cache.get(key) if self.cache else None for key in keys]
         new = iter([*self._read([group for group, one in zip(slim, known, strict=True) if one is None], name)])
         found: list[Read] = [next(new) if one is None else (one, []) for one in known]
         for key, (one, doubts) in zip(keys, found, strict=True):
-            if self.kept and key and one and not doubts:
-                self.kept.add(key, one)
+            if self.cache and key and one and not doubts:
+                self.cache.add(key, one)
         return found
 
     def _read(self, groups: Sequence[Sequence[LoadedRecord]], name: str) -> Iterator[Read]:

@@ -8,6 +8,7 @@ from typing import Any
 from rsbench.errors import UserError
 from rsbench.leaderboard.aggregate import Row
 from rsbench.recipes import LATER
+from rsbench.records.external import EXTERNAL
 from rsbench.registry import registry
 from rsbench.specs import RECIPE_DESCRIPTION, Claim, ClaimSet, to_jsonable
 
@@ -15,7 +16,7 @@ from rsbench.specs import RECIPE_DESCRIPTION, Claim, ClaimSet, to_jsonable
 def reasons(found: ClaimSet, claim: Claim, row: Row, plan: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is known to set a configuration apart from what the paper did, a sentence each."""
     yield from _protocol(found, claim, plan)
-    if plan["division"] == "external":
+    if plan["division"] == EXTERNAL:
         yield "predicted elsewhere: how is not in the record"
     else:
         yield from _model(plan)

@@ -141,14 +141,14 @@ def leaderboard(
         UserError: a path is not there.
     """
     from rsbench.leaderboard.board import build
-    from rsbench.leaderboard.kept import beside
+    from rsbench.leaderboard.cache import beside
     from rsbench.leaderboard.reading import Readers
 
     many = isinstance(records, Iterable) and not isinstance(records, str | PathLike | LoadedRecord)
     sources: list[Source] = [*records] if many else [records]  # type: ignore[misc,list-item]
     problems: list[str] = []
-    kept = beside(sources)
-    with collector_paused(), Readers(kept) as readers:
+    cache = beside(sources)
+    with collector_paused(), Readers(cache) as readers:
         loaded = load_records(*sources, problems=problems, begin=readers.start)
         board = build(
             loaded,
@@ -160,6 +160,6 @@ def leaderboard(
             readers=readers,
             unreadable=len(problems),
         )
-    if kept is not None:
-        kept.save()
+    if cache is not None:
+        cache.save()
     return Leaderboard(board, (*problems, *board.problems))

@@ -19,7 +19,8 @@ from rsbench.leaderboard.census import NO_CURVE, NO_DEVICE, NO_TARGET, OLDER, Ce
 from rsbench.leaderboard.machines import machine
 from rsbench.leaderboard.members import Filters, configuration, finished_run, in_time
 from rsbench.leaderboard.namesakes import recipe_labels
-from rsbench.leaderboard.pace import SCORES, Arrival, arrival, marks, score_name
+from rsbench.leaderboard.pace import Arrival, arrival, marks, score_name
+from rsbench.records.facts import VALIDATION_SCORES
 from rsbench.records.store import LoadedRecord
 
 # Task, dataset, protocol, fingerprint, score and machine: what the rows of a table have in common.
@@ -82,7 +83,7 @@ class PaceTable:
     @property
     def title(self) -> str:
         """Heading."""
-        return f"{self.dataset} / {self.protocol}: time to {SCORES[self.score]}; {self.machine}"
+        return f"{self.dataset} / {self.protocol}: time to {VALIDATION_SCORES[self.score]}; {self.machine}"
 
 
 @dataclass(frozen=True)

@@ -14,27 +14,28 @@ class Comparison:
 
     Attributes:
         together, alone: means of the primary metric over seeds.
-        low, high: 95 % of the difference, together less alone, over test samples and seeds; NaN, as p, where it is not
-            known.
+        interval: 95 % of the difference, together less alone, over test samples and seeds; ``None``, as p, where a
+            side has no predictions at hand, or a single seed and nothing to tell how much seeds do.
     """
 
     system: str
     together: float
     alone: float
-    low: float
-    high: float
-    p: float
+    interval: tuple[float, float] | None
+    p: float | None
 
 
 def compare(table: Table) -> list[Comparison]:
     """Return the families of a table whose task was also trained alone, in as many rounds by the same recipe."""
-    alone = {row.kin: row for row in table.rows if row.company == 1}
-    pairs = [(row, alone[row.kin]) for row in table.rows if row.company > 1 and row.kin in alone]
-    return [_comparison(table, family, twin) for family, twin in pairs]
+    families = (row for row in table.rows if row.company > 1)
+    alone = [row for row in table.rows if row.company == 1]
+    return [_comparison(table, row, twin) for row in families for twin in alone if twin.kin == row.kin]
 
 
 def _comparison(table: Table, family: Row, twin: Row) -> Comparison:
     a, b = family.measured, twin.measured
     found = difference(a.system, b.system, table.pool) if a and b and a.samples == b.samples else None
-    low, high, p = (*map(float, found.interval), float(found.p)) if found else (float("nan"),) * 3
-    return Comparison(family.system, family.mean, twin.mean, low, high, p)
+    if found is None:
+        return Comparison(family.system, family.mean, twin.mean, None, None)
+    low, high = map(float, found.interval)
+    return Comparison(family.system, family.mean, twin.mean, (low, high), float(found.p))

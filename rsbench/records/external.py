@@ -14,7 +14,7 @@ from rsbench.records.blank import blank_record
 from rsbench.specs import ProtocolSpec
 from rsbench.tasks.kinds import Outcome, kind_of
 
-KIND: Final = "external"  # of a model that is known by its predictions alone
+EXTERNAL: Final = "external"  # division of what was made elsewhere; kind of a model known by its predictions alone
 LONGEST: Final = 60  # bytes of a word in a run id; a file system takes 255 in all
 
 
@@ -40,7 +40,7 @@ def save(
     """
     dataset = {**dataset_block(stored, manifest), "store": ""}
     block = protocol_block(stored, manifest, protocol)
-    model = {"name": system, "label": system, "version": "unknown", "options": {}, "kind": KIND, "tags": []}
+    model = {"name": system, "label": system, "version": "unknown", "options": {}, "kind": EXTERNAL, "tags": []}
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out, prefix=".external-") as temporary:
         written = Path(temporary) / "predictions.parquet"
@@ -54,7 +54,7 @@ def save(
     plan = {
         "task": protocol.task,
         "seed": seed,
-        "division": "external",
+        "division": EXTERNAL,
         "model": model,
         "dataset": dataset,
         "protocol": block,
@@ -82,7 +82,7 @@ def run_id(system: str, seed: int | None, dataset: Mapping[str, Any], protocol: 
     """
     seeds = [] if seed is None else [seed]
     content = digest([system, *seeds, protocol["fingerprint"], sha256])[:8]
-    return run_name((dataset["name"], system, protocol["name"], "external", *(f"s{s}" for s in seeds)), content)
+    return run_name((dataset["name"], system, protocol["name"], EXTERNAL, *(f"s{s}" for s in seeds)), content)
 
 
 def run_name(words: Iterable[str], content: str) -> str:

@@ -14,7 +14,8 @@ from rsbench.records.audit import AGREED, RECOMPUTED, Audit, Place, close
 from rsbench.records.seal import digest_of, was_unsealed
 from rsbench.records.upgrade import PREFIX
 
-SCORES: Final = ("val_accuracy", "val_score")  # by which epochs are compared; higher is better
+# By which epochs are compared (a curve has one of them), higher is better, with their print.
+VALIDATION_SCORES: Final = {"val_accuracy": "validation accuracy (%)", "val_score": "validation score (x100)"}
 UNSEALED: Final = f"sealed by nothing: written before {PREFIX}2"
 PLAN: Final = "plan"
 
@@ -49,7 +50,7 @@ def identity(audit: Audit) -> None:
         found = throughput.content_sha(plan, plan["device"], plan["threads"])
         same = record["run_id"].endswith(f"-{found}")
         parts: list[Place] = [(PLAN, k) for k in ("model", "dataset", "protocol", "recipe", "device", "threads")]
-    elif plan["model"].get("kind") == external.KIND:
+    elif plan["model"].get("kind") == external.EXTERNAL:
         sha256 = audit.get("artifacts", "predictions", "sha256")
         if sha256 is None:
             return
@@ -152,7 +153,7 @@ def training(audit: Audit) -> None:
 
 def _selection(audit: Audit, curve: Sequence[Mapping[str, Any]], passed: Sequence[float] | None) -> None:
     block = audit.record["plan"]["protocol"]
-    key = next((name for name in SCORES if name in curve[-1]), None)
+    key = next((name for name in VALIDATION_SCORES if name in curve[-1]), None)
     if key is None:
         return
     scores = [epoch.get(key) for epoch in curve]

@@ -13,7 +13,8 @@ from rsbench.errors import UserError
 from rsbench.records.audit import Place, leaves
 from rsbench.records.facts import PLAN, given_run_id
 from rsbench.records.results import OLD_INTERVAL, computed
-from rsbench.records.seal import digest_of
+from rsbench.records.seal import digest_of, was_unsealed
+from rsbench.records.throughput import MODES, peak_share
 from rsbench.records.verify import Evidence, audit
 from rsbench.tasks.kinds import Outcome
 
@@ -27,7 +28,10 @@ OTHER_PLAN: Final = (
 )
 
 
-def renewed(record: Mapping[str, Any], evidence: Evidence, macs: Callable[[], int | None]) -> dict[str, Any]:
+Macs = Callable[[], int | Mapping[str, int] | None]
+
+
+def renewed(record: Mapping[str, Any], evidence: Evidence, macs: Macs) -> dict[str, Any]:
     """Return a record in the current form, each change of it in ``amended``; one that needs none comes back as it is.
 
     Its digest is made as it is written.
@@ -35,7 +39,8 @@ def renewed(record: Mapping[str, Any], evidence: Evidence, macs: Callable[[], in
     Args:
         record: in the current schema.
         evidence: what lies beside it.
-        macs: counts multiply-accumulates of a sample anew; ``None`` where the network cannot be built.
+        macs: counts multiply-accumulates of a sample anew, of throughput those of each mode; ``None`` where the network
+            cannot be built.
 
     Raises:
         UserError: something of the record, such as a metric's value, is not right; the message names it.
@@ -46,6 +51,7 @@ def renewed(record: Mapping[str, Any], evidence: Evidence, macs: Callable[[], in
     if record["status"] == "ok":
         if record["digest"] is None:
             _plan(made)
+        if was_unsealed(record):
             _work(made, macs)
         if evidence.outcome is not None:
             _results(made, evidence.outcome)
@@ -61,11 +67,20 @@ def _plan(made: dict[str, Any]) -> None:
         made["amended"].append({"field": PLAN, "was": None, "now": given, "why": OTHER_PLAN})
 
 
-def _work(made: dict[str, Any], macs: Callable[[], int | None]) -> None:
-    stored = (made["perf"] or {}).get("macs")
-    if stored is not None:
-        counted = macs()
-        _amend(made, ("perf", "macs"), counted, NO_MACS if counted is None else MACS)
+def _work(made: dict[str, Any], macs: Macs) -> None:
+    perf = made["perf"] or {}
+    modes = [mode for mode in MODES if perf.get(mode)]
+    if not modes and perf.get("macs") is None:
+        return
+    counted = macs()
+    if counted is None and made["digest"] is not None:
+        return  # it was counted where the network could be built
+    why = NO_MACS if counted is None else MACS
+    if not modes:
+        _amend(made, ("perf", "macs"), counted, why)
+    for mode in modes:
+        _amend(made, ("perf", mode, "macs"), counted[mode] if isinstance(counted, Mapping) else None, why)
+        _amend(made, ("perf", mode, "peak_share"), peak_share(perf[mode], perf["peak"]["flops"]), why)
 
 
 def _results(made: dict[str, Any], outcome: Outcome) -> None:

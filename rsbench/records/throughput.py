@@ -92,11 +92,6 @@ def checked(record: Mapping[str, Any]) -> Iterator[tuple[bool, str, list[tuple[s
         yield chosen(measured) is not None, text, [(mode, "batch")]
 
 
-def mismatches(record: Mapping[str, Any]) -> list[str]:
-    """Return where a stored median or quartile is not that of the stored windows, or a row not one of its points."""
-    return [text for same, text, _ in checked(record) if not same]
-
-
 def content_sha(plan: Mapping[str, Any], device: str, threads: int) -> str:
     """Return the end of a run id, which changes with what is measured: eight digits of a SHA-256.
 
@@ -106,6 +101,14 @@ def content_sha(plan: Mapping[str, Any], device: str, threads: int) -> str:
     """
     parts = {name: plan[name] for name in ("model", "dataset", "protocol", "recipe")}
     return digest([parts, device, threads])[:8]
+
+
+def peak_share(measured: Mapping[str, Any], flops: float) -> float | None:
+    """Return the share of the matrix peak of *flops* a second that the batch which a mode reports reaches."""
+    point = chosen(measured)
+    if point is None or measured["macs"] is None:
+        return None
+    return float(2 * measured["macs"] * point["samples_per_s"] / flops)
 
 
 def chosen(measured: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -30,7 +30,6 @@ __all__ = [
     "Verifiers",
     "audit",
     "check_content",
-    "check_file",
     "examine",
     "gather",
     "verify",
@@ -203,14 +202,7 @@ def _predictions(found: Audit, evidence: Evidence) -> None:
 
 
 def check_content(name: str, content: bytes, artifact: dict[str, Any]) -> list[str]:
-    """As :func:`check_file`, of what has been read of the file called *name*."""
+    """Return what does not match between the content of a file and its entry in a record."""
     if len(content) != artifact["bytes"] or hashlib.sha256(content).hexdigest() != artifact["sha256"]:
         return [f"{name} is not the file that the record was made from"]
-    return []
-
-
-def check_file(path: Path, artifact: dict[str, Any]) -> list[str]:
-    """Return what does not match between a file and its entry in a record: nothing, or that it is another file."""
-    if path.stat().st_size != artifact["bytes"] or sha256_file(path) != artifact["sha256"]:
-        return [f"{path.name} is not the file that the record was made from"]
     return []

@@ -59,7 +59,7 @@ def tolerance(values: np.ndarray) -> tuple[float, int | None]:
     return FLOOR, None
 
 
-def normalised(values: np.ndarray, ids: Sequence[str]) -> tuple[np.ndarray, str | None]:
+def normalized(values: np.ndarray, ids: Sequence[str]) -> tuple[np.ndarray, str | None]:
     """Return *values* [N, K] divided by their sums, and a sentence on how far the sums were off.
 
     Raises:

@@ -15,7 +15,7 @@ from rsbench.metrics.evaluate import evaluate
 from rsbench.registry import registry
 from rsbench.specs import MetricSpec
 from rsbench.tasks.classification import Predictions, breakdown
-from rsbench.tasks.distributions import matrix_of, normalised, softmax
+from rsbench.tasks.distributions import matrix_of, normalized, softmax
 from rsbench.tasks.entries import and_more, identity, predictions_in, references_in
 from rsbench.tasks.kinds import Outcome
 
@@ -163,7 +163,7 @@ def outcome_of(
         labels = [label_number(entry.get("label"), place, f"Prediction '{n}'") for n, entry in by_id.items()]
         return Outcome(Predictions(ids, np.array(labels, dtype=np.int64)), truth)
     raw = matrix_of(by_id, field, len(classes))
-    rows, note = (softmax(raw), None) if logits else normalised(raw, ids)
+    rows, note = (softmax(raw), None) if logits else normalized(raw, ids)
     best = raw.argmax(axis=1)
     labels = [
         label_number(entry["label"], place, f"Prediction '{n}'") if "label" in entry else int(k)

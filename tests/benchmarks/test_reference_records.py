@@ -11,7 +11,7 @@ from rsbench.execution import portable_command
 from rsbench.leaderboard.board import Board, build
 from rsbench.leaderboard.render import data, html, markdown
 from rsbench.records.store import LoadedRecord, load_all
-from rsbench.records.verify import check_file, verify
+from rsbench.records.verify import check_content, verify
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 BOARDS = sorted(p.stem for p in (BENCHMARKS / "leaderboards").glob("*.md"))
@@ -31,7 +31,7 @@ def test_files_of_predictions_are_those_of_the_records(records: list[LoadedRecor
     for loaded in records:
         path = loaded.artifact("predictions")
         if path is not None:
-            assert check_file(path, loaded.record["artifacts"]["predictions"]) == []
+            assert check_content(path.name, path.read_bytes(), loaded.record["artifacts"]["predictions"]) == []
 
 
 def test_a_record_of_each_configuration_is_what_its_predictions_say(records: list[LoadedRecord]) -> None:

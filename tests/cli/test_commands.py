@@ -19,20 +19,9 @@ from typer.testing import CliRunner, Result
 
 from rsbench import __version__
 from rsbench.cli.app import build
-from rsbench.data.prepare import prepare
 from rsbench.registry import registry
-from rsbench.specs import load_attribute
 
 FAST = ["--set", "epochs=2", "--set", "batch=8", "--threads", "1", "--device", "cpu"]
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("root")
-    spec = registry().get("dataset", "eurosat")
-    load_attribute(spec.fake)(folder / "files", spec, per_class=9)
-    prepare(spec, folder / "files", folder)
-    return folder
 
 
 def start(root: Path, cwd: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:

@@ -16,10 +16,7 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from rsbench.cli.app import build
-from rsbench.data.prepare import prepare
 from rsbench.plan import RunPlan
-from rsbench.registry import registry
-from rsbench.specs import load_attribute
 
 Ids = Callable[[list[str]], tuple[set[str], str]]
 
@@ -77,13 +74,9 @@ COMMANDS = {
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("root")
-    spec = registry().get("dataset", "eurosat")
-    load_attribute(spec.fake)(folder / "files", spec, per_class=9)
-    prepare(spec, folder / "files", folder)
-    save_file({"weight": torch.zeros(1)}, folder / "net.safetensors")
-    return folder
+def root(root: Path) -> Path:
+    save_file({"weight": torch.zeros(1)}, root / "net.safetensors")
+    return root
 
 
 @pytest.fixture

@@ -14,21 +14,9 @@ import pytest
 
 import rsbench
 from rsbench.api import Leaderboard, make_plans, make_requests
-from rsbench.data.prepare import prepare
 from rsbench.errors import UserError, UserErrors
-from rsbench.registry import registry
-from rsbench.specs import load_attribute
 
 FAST = {"epochs": 1, "batch": 8}
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("root")
-    spec = registry().get("dataset", "eurosat")
-    load_attribute(spec.fake)(folder / "files", spec, per_class=9)
-    prepare(spec, folder / "files", folder)
-    return folder
 
 
 def test_a_script_without_a_guard_runs_models_and_ranks_them(root: Path, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from typing import IO
 
 import pytest
 
-from rsbench.files import publish, sweep, write_atomically
+from rsbench import files
+from rsbench.files import publish, state_of, sweep, write_atomically
 
 RSBENCH = Path(__file__).parent.parent.parent / "rsbench"
 
@@ -128,3 +129,15 @@ def test_files_are_written_in_one_place() -> None:
         if isinstance(node, ast.Attribute) and node.attr in by_hand
     }
     assert found == allowed
+
+
+def test_a_file_changes_its_state_whatever_is_done_to_hide_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    assert state_of(path) is None  # it may be written again within a tick of the clock
+    monkeypatch.setattr(files, "SETTLED_NS", -1)
+    before, times = state_of(path), path.stat()
+    assert before == state_of(path)
+    path.write_bytes(b"two")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert state_of(path) != before

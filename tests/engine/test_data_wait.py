@@ -15,7 +15,7 @@ from rsbench.engine.throughput import feed
 from rsbench.engine.throughput.nvml import Nvml
 from rsbench.engine.throughput.points import Meter
 from rsbench.engine.throughput.subject import Subject
-from rsbench.records.throughput import data_wait_share, mismatches
+from rsbench.records.throughput import checked, data_wait_share
 from rsbench.throughput import QUICK, ThroughputRequest, expand
 
 CPU = torch.device("cpu")
@@ -105,6 +105,7 @@ def test_verify_finds_a_changed_share() -> None:
     point = {"batch": 4, "steps": 1, "window_s": [4.0], "samples_per_s": 1.0, "quartiles": [1.0, 1.0]}
     waited = {"fed_s": [4.0], "still_s": [3.0], "share": 0.25}
     mode = {"batch": 4, "points": [point], "data_wait": waited}
-    assert mismatches({"perf": {"training": mode}}) == []
-    (wrong,) = mismatches({"perf": {"training": {**mode, "data_wait": {**waited, "share": 0.2}}}})
+    assert all(same for same, _, _ in checked({"perf": {"training": mode}}))
+    edited = checked({"perf": {"training": {**mode, "data_wait": {**waited, "share": 0.2}}}})
+    (wrong,) = (text for same, text, _ in edited if not same)
     assert "data_wait 0.2" in wrong

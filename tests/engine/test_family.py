@@ -144,7 +144,8 @@ def test_three_tasks_leave_three_verified_records_and_a_comparison(text_root: Pa
         (found,) = compare(table)
         family, twin = sorted(table.rows, key=lambda r: -r.company)
         assert (found.together, found.alone) == (family.mean, twin.mean)
-        assert found.low <= found.together - found.alone <= found.high
+        assert found.interval is not None
+        assert found.interval[0] <= found.together - found.alone <= found.interval[1]
 
 
 def test_each_record_takes_the_epoch_that_its_own_protocol_selects(text_root: Path, tmp_path: Path) -> None:

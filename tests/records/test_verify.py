@@ -27,6 +27,7 @@ CLASSIFICATION = "eurosat-bmta-split/eurosat-speedrun-bmta-70-15-15-s0-e2319501"
 CAPTIONING = "ucm-captions/ucm-captions-vgg19-lstm-ucm-captions-standard-s0-765830e6"
 FITTED = "ucm-captions/ucm-captions-csmlf-ucm-captions-standard-s0-56090941"  # an estimator: no work to count
 QUESTIONS = "rsvqa-lr-questions/rsvqa-lr-questions-question-only-rsvqa-lr-val-to-test-s0-d54dac3a"
+THROUGHPUT = "throughput-tiny-cnn-classification-20261121T195336Z-045758b6"
 HONEST = [CLASSIFICATION, CAPTIONING, QUESTIONS]
 
 
@@ -264,3 +265,20 @@ def test_work_is_counted_anew_or_null(counted: int | None, why: str, tmp_path: P
     (change,) = [c for c in made["amended"] if c["field"] == "perf.macs"]
     assert (change["was"], change["now"], made["perf"]["macs"]) == (loaded.record["perf"]["macs"], counted, counted)
     assert why in change["why"]
+
+
+def test_work_of_throughput_is_counted_anew() -> None:
+    """A record that was sealed before its work was counted rightly is mended too, and once."""
+    file = RECORDS.parent / "throughput" / "records" / THROUGHPUT / store.FILE
+    loaded = store.LoadedRecord(file, store.load(file))
+    perf = loaded.record["perf"]
+    counted = {mode: 2 * perf[mode]["macs"] for mode in ("inference", "training")}
+    made = renewed(loaded.record, verify.gather(loaded), lambda: counted)
+    for mode, macs in counted.items():
+        assert made["perf"][mode]["macs"] == macs
+        assert made["perf"][mode]["peak_share"] == pytest.approx(2 * perf[mode]["peak_share"])
+    new = made["amended"][len(loaded.record["amended"]) :]
+    assert [c["field"] for c in new] == [f"perf.{m}.{f}" for m in counted for f in ("macs", "peak_share")]
+    assert verify.audit(sealed(made), verify.gather(loaded)).status == "verified"
+    assert renewed(sealed(made), verify.gather(loaded), lambda: counted) == sealed(made)
+    assert renewed(loaded.record, verify.gather(loaded), lambda: None) == loaded.record  # it cannot be built here

@@ -9,13 +9,12 @@ from typing import Any
 import torch
 
 from rsbench.engine import report
-from rsbench.engine.macs import count_macs
 from rsbench.engine.report import Machine, Stages
 from rsbench.engine.throughput.clock import clock_of
 from rsbench.engine.throughput.contention import Watch, flags
 from rsbench.engine.throughput.drift import SAMPLES, drift, reference_logits
 from rsbench.engine.throughput.feed import data_wait
-from rsbench.engine.throughput.inputs import UNITS, smallest
+from rsbench.engine.throughput.inputs import UNITS
 from rsbench.engine.throughput.latency import latency
 from rsbench.engine.throughput.memory import release
 from rsbench.engine.throughput.nvml import Nvml
@@ -26,6 +25,7 @@ from rsbench.engine.train import Emit, Interrupted
 from rsbench.plan import RunPlan
 from rsbench.records import store
 from rsbench.records.blank import blank_record
+from rsbench.records.throughput import peak_share
 
 
 def execute(plan: RunPlan, emit: Emit, interrupted: Callable[[], bool] = lambda: False) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _measure(plan: RunPlan, machine: Machine, stages: Stages, emit: Emit, check:
         release(machine.device)
         perf["peak"] = matrix_peak(machine.device, machine.precision, clock_of(machine.device), rules, check)
     for mode in modes:
-        perf[mode]["peak_share"] = _share(perf[mode], perf["peak"]["flops"])
+        perf[mode]["peak_share"] = peak_share(perf[mode], perf["peak"]["flops"])
     perf["contention"] = watch.block() | nvml.block()
     perf["flags"] = flags(perf, machine.device.type, machine.threads, rules["quick"])
     return perf
@@ -99,17 +99,11 @@ def _measure(plan: RunPlan, machine: Machine, stages: Stages, emit: Emit, check:
 
 def _size(subject: Subject, modes: list[str]) -> dict[str, Any]:
     """Unit, parameters, and multiply-accumulates a sample of each mode."""
-    samples, counted = smallest(subject.job), subject.in_full()
-    works = {"inference": (counted.inference, samples), "training": (counted.gradients, max(samples, 2))}
-    perf: dict[str, Any] = {
+    return {
         "unit": UNITS[subject.job.plan.task],
         "params": sum(p.numel() for p in subject.model.parameters()),
         "buffers": sum(b.numel() for b in subject.model.buffers()),
-    }
-    for mode in modes:
-        work, number = works[mode]
-        perf[f"{mode}_macs"] = round(count_macs(work(number)) / number)
-    return perf
+    } | {f"{mode}_macs": macs for mode, macs in subject.macs(modes).items()}
 
 
 def _drift(subject: Subject, mode: str | None) -> dict[str, float]:
@@ -119,9 +113,3 @@ def _drift(subject: Subject, mode: str | None) -> dict[str, float]:
     if mode is not None:
         subject.compile(mode)
     return drift(subject.logits(batch), reference)
-
-
-def _share(mode: dict[str, Any], peak: float) -> float:
-    """Share of the matrix peak that the reported batch reaches."""
-    point = next(p for p in mode["points"] if p["batch"] == mode["batch"])
-    return 2 * mode["macs"] * point["samples_per_s"] / peak

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -15,12 +15,13 @@ from rsbench.engine.decode import Search, generate
 from rsbench.engine.device import make_fabric, set_up
 from rsbench.engine.jobs.base import Job
 from rsbench.engine.loader import Batch
+from rsbench.engine.macs import count_macs
 from rsbench.engine.optim import make_optimizer
 from rsbench.engine.phases import set_training_mode
 from rsbench.engine.report import Machine
 from rsbench.engine.synthetic import synthetic_data
 from rsbench.engine.throughput.clock import Step
-from rsbench.engine.throughput.inputs import batch_of
+from rsbench.engine.throughput.inputs import batch_of, smallest
 from rsbench.plan import RunPlan
 
 METHODS: Final = ("start", "step", "training_loss")  # of a network, beside its forward
@@ -46,6 +47,12 @@ class Subject:
         job = setup.make_job(plan, synthetic_data(plan))
         model = setup.build_network(job, machine.device).eval()
         return cls(job, model, make_fabric(machine.device, machine.precision), machine.device)
+
+    def macs(self, modes: Sequence[str]) -> dict[str, int]:
+        """Return the multiply-accumulates a sample of each mode."""
+        samples, counted = smallest(self.job), self.in_full()
+        works = {"inference": (counted.inference, samples), "training": (counted.gradients, max(samples, 2))}
+        return {mode: round(count_macs(work(n)) / n) for mode in modes for work, n in [works[mode]]}
 
     def in_full(self) -> Subject:
         """Return the same network run in float32, without autocast."""

@@ -117,17 +117,20 @@ def basis(table: Table) -> str:
         pooled = f"what seeds do is pooled over systems with {table.pool.df:.0f} degrees of freedom"
     elif all(len(row.seeds) == 1 for row in table.rows):
         pooled = "no system has several seeds, so that nothing is known of what seeds do"
-    return f"{table.comparisons} comparisons; {pooled}."
+    return f"{table.comparisons} comparison{'s' * (table.comparisons != 1)}; {pooled}."
 
 
 def together(table: Table) -> list[str]:
     """One sentence for each task of a family that was also trained alone."""
-    times = factor(table.unit)[0]
-    return [
-        f"{c.system}: {score(c.together, table)} together, {score(c.alone, table)} alone; difference "
-        f"{times * (c.together - c.alone):+.2f} [{times * c.low:+.2f}, {times * c.high:+.2f}], p = {c.p:.4f}."
-        for c in compare(table)
-    ]
+    times, found = factor(table.unit)[0], []
+    for c in compare(table):
+        said = f"{c.system}: {score(c.together, table)} together, {score(c.alone, table)} alone; difference "
+        said += f"{times * (c.together - c.alone):+.2f}"
+        if c.interval is not None and c.p is not None:
+            low, high = (times * end for end in c.interval)
+            said += f" [{low:+.2f}, {high:+.2f}], p {p_value(c.p, '= ')}"
+        found.append(f"{said}.")
+    return found
 
 
 def published(table: Table) -> list[str]:

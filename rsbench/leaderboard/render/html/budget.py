@@ -12,10 +12,11 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from rsbench.leaderboard.machines import machine
-from rsbench.leaderboard.pace import SCORES, marks, score_name
+from rsbench.leaderboard.pace import marks, score_name
 from rsbench.leaderboard.render.html.frame import Frame
 from rsbench.leaderboard.render.html.series import Figure, Series
 from rsbench.leaderboard.render.html.svg import Scale, colour_class, element, mark, polyline, staircase
+from rsbench.records.facts import VALIDATION_SCORES
 
 MOST: Final = 40  # steps of a line; longer ones are thinned
 
@@ -28,7 +29,7 @@ def figures(series: Sequence[Series]) -> list[Figure]:
     names = [name for one in series for record in one.facts if (name := score_name(record)) is not None]
     made = []
     for where, lines in sorted(_by_machine(series).items()):
-        title = f"best {SCORES[names[0]]} within a budget"
+        title = f"best {VALIDATION_SCORES[names[0]]} within a budget"
         caption = f"Means over seeds; validation is not counted. Measured on {where}."
         made.append(Figure(title[0].upper() + title[1:], _draw(lines, title), caption))
     return made

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from test_board import add
 
-from rsbench import leaderboard
-from rsbench.leaderboard import kept, rows
+from rsbench import files, leaderboard
+from rsbench.leaderboard import cache, rows
 from rsbench.leaderboard.board import build
 from rsbench.leaderboard.result import Leaderboard
 from rsbench.records.store import load_all
@@ -23,12 +23,12 @@ from rsbench.records.store import load_all
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files of which predictions are read; stores are kept of any number of records of any age."""
-    monkeypatch.setattr(kept, "FEW", 1)
-    monkeypatch.setattr(kept, "SETTLED", 0)
-    files: list[Path] = []
+    monkeypatch.setattr(cache, "FEW", 1)
+    monkeypatch.setattr(files, "SETTLED_NS", 0)
+    seen: list[Path] = []
     columns = rows.Columns
-    monkeypatch.setattr(rows, "Columns", lambda path, content: files.append(path) or columns(path, content))
-    return files
+    monkeypatch.setattr(rows, "Columns", lambda path, content: seen.append(path) or columns(path, content))
+    return seen
 
 
 def filled(folder: Path) -> Path:
@@ -51,7 +51,7 @@ def fresh(folder: Path) -> list[object]:
 
 
 def parts(folder: Path) -> list[Path]:
-    return sorted((folder / kept.FOLDER).glob("*"))
+    return sorted((folder / cache.FOLDER).glob("*"))
 
 
 def test_only_what_is_new_is_read(tmp_path: Path, read: list[Path]) -> None:
@@ -69,22 +69,22 @@ def test_nothing_is_kept_of_a_few_or_of_what_may_be_changing(
     tmp_path: Path, read: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled(tmp_path)
-    for name, value in (("FEW", 9), ("SETTLED", 10**12)):
+    for module, name, value in ((cache, "FEW", 9), (files, "SETTLED_NS", 10**12)):
         with monkeypatch.context() as patch:
-            patch.setattr(kept, name, value)
+            patch.setattr(module, name, value)
             said(tmp_path)
-        assert not (tmp_path / kept.FOLDER).exists()
+        assert not (tmp_path / cache.FOLDER).exists()
 
 
 def test_parts_become_one(tmp_path: Path, read: list[Path]) -> None:
     filled(tmp_path)
-    for number in range(kept.PARTS + 1):
+    for number in range(cache.PARTS + 1):
         add(tmp_path, f"more-{number}", 0.5 + number / 50)
         said(tmp_path)
     assert len(parts(tmp_path)) == 1
     read.clear()
     assert said(tmp_path) == fresh(tmp_path)
-    assert len(read) == 8 + kept.PARTS + 1  # by the fresh read alone
+    assert len(read) == 8 + cache.PARTS + 1  # by the fresh read alone
 
 
 def _predictions(folder: Path, system: str) -> Path:
@@ -111,7 +111,7 @@ def _edit(folder: Path) -> None:
 def _forge(folder: Path) -> None:
     """Parts whose names are the digests of what they hold, which is nonsense."""
     for content in (b"", b"\n", b"[]\n", b'{"code": 1}\n', parts(folder)[0].read_bytes()[:-8]):
-        (folder / kept.FOLDER / f"{hashlib.sha256(content).hexdigest()}{kept.SUFFIX}").write_bytes(content)
+        (folder / cache.FOLDER / f"{hashlib.sha256(content).hexdigest()}{cache.SUFFIX}").write_bytes(content)
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {
@@ -129,7 +129,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "store truncated": lambda folder: [os.truncate(part, part.stat().st_size // 2) for part in parts(folder)],
     "store damaged": lambda folder: [part.write_bytes(part.read_bytes()[:-1] + b"!") for part in parts(folder)],
     "store forged": _forge,
-    "store gone": lambda folder: shutil.rmtree(folder / kept.FOLDER, ignore_errors=True),
+    "store gone": lambda folder: shutil.rmtree(folder / cache.FOLDER, ignore_errors=True),
 }
 
 
@@ -147,13 +147,13 @@ def test_changed_records_and_stores_make_the_board_of_a_fresh_read(
 
 def test_a_folder_that_cannot_be_written_to_has_a_board(tmp_path: Path, read: list[Path]) -> None:
     filled(tmp_path)
-    (tmp_path / kept.FOLDER).write_text("in the way")
+    (tmp_path / cache.FOLDER).write_text("in the way")
     assert said(tmp_path) == fresh(tmp_path)
 
 
 def test_other_code_reads_anew(tmp_path: Path, read: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     said(filled(tmp_path))
     read.clear()
-    monkeypatch.setattr(kept, "__version__", "0")
+    monkeypatch.setattr(cache, "__version__", "0")
     said(tmp_path)
     assert len(read) == 8

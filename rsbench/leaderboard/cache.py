@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from rsbench import __version__
-from rsbench.files import sweep, write_atomically
+from rsbench.files import state_of, sweep, write_atomically
 from rsbench.leaderboard.rows import Measured
 from rsbench.metrics.two_level import System
 from rsbench.plan import digest, source_sha256
@@ -30,12 +29,11 @@ FOLDER: Final = ".rsbench-board"
 SUFFIX: Final = ".measured"
 FEW: Final = 200  # records, of which a board is made at once
 PARTS: Final = 8  # files, each with what one board has read; more become one
-SETTLED: Final = 2_000_000_000  # ns; a file changed since then may change again without another time of change
 ALIGNMENT: Final = 64  # bytes
 CODE: Final = ("rsbench.leaderboard.rows", "rsbench.metrics.two_level", "rsbench.tasks.kinds")
 
 
-class Kept:
+class Cache:
     """What was read before; what cannot be read, or is not what was written, counts as nothing.
 
     A part is a file of a JSON line with an entry for each configuration and the numbers of all of them, float64; its
@@ -67,7 +65,7 @@ class Kept:
             slim: what is needed of its records to read their predictions.
         """
         try:
-            files = [_identity(loaded) for loaded in slim]
+            files = [_predictions(loaded) for loaded in slim]
             return None if None in files else self._key(files, [loaded.record for loaded in slim], name)
         except Exception:  # of a foreign record or plugin; it is read anew, which says what is wrong
             return None
@@ -108,20 +106,10 @@ def _plugins() -> list[tuple[str, str, str]]:
     return sorted((one.plugin, one.distribution, one.version) for one in registry().plugins.values())
 
 
-def _identity(loaded: LoadedRecord) -> tuple[int, ...] | None:
-    """What changes with the content of a record's predictions; ``None`` where there are none or they may be changing.
-
-    The time of change cannot be set by a program, as that of modification can.
-    """
+def _predictions(loaded: LoadedRecord) -> list[int] | None:
+    """The state of a record's predictions; ``None`` where there are none or they may be changing."""
     path = loaded.artifact("predictions")
-    if path is None:
-        return None
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    times = status.st_mtime_ns, status.st_ctime_ns
-    return (status.st_size, status.st_ino, *times) if max(times) < time.time_ns() - SETTLED else None
+    return None if path is None else state_of(path)
 
 
 def _write(folder: Path, code: str, found: Mapping[str, Measured]) -> Path:
@@ -166,7 +154,7 @@ def _read(part: Path, code: str) -> dict[str, Measured]:
     return found
 
 
-def beside(sources: Sequence[object]) -> Kept | None:
+def beside(sources: Sequence[object]) -> Cache | None:
     """Return what is kept in the first folder among *sources*; there may be none."""
     folders = (Path(source) for source in sources or (OUT,) if isinstance(source, str | os.PathLike))
-    return next((Kept(folder) for folder in folders if folder.is_dir()), None)
+    return next((Cache(folder) for folder in folders if folder.is_dir()), None)
