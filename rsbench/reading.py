@@ -79,6 +79,18 @@ def json_values(text: str, where: str) -> list[Any]:
     return found
 
 
+def json_document(content: bytes, where: str) -> Any:
+    """Return the one value of a JSON file.
+
+    Raises:
+        UserError: it is no text, or not one JSON value (see :func:`json_values`).
+    """
+    values = json_values(decoded(content, where), where)
+    if len(values) != 1:
+        raise UserError(f"{where} cannot be read as JSON: it holds {len(values)} values, not one.")
+    return values[0]
+
+
 def csv_rows(text: str, where: str) -> list[dict[str, str]]:
     """Return the rows of a table with a line of headings, separated by commas, semicolons or tabs; empty rows are left
     out.

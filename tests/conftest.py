@@ -6,12 +6,28 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from rsbench.data.prepare import prepare
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
 
 ROOT = Path(__file__).parent.parent
+QUIET = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large)
+settings.register_profile("short", max_examples=30, deadline=None, derandomize=True, suppress_health_check=QUIET)
+settings.register_profile("long", max_examples=2000, deadline=None, print_blob=True, suppress_health_check=QUIET)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("long" if config.option.markexpr == "slow" else "short")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With ``-m slow``, tests of properties run as well, with many more examples."""
+    for item in items:
+        if config.option.markexpr == "slow" and getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -2,49 +2,51 @@
 
 from __future__ import annotations
 
-import os
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from rsbench.data.source import SampleError
+from rsbench.data.tree import TIFF, FileTree, place_of, stem
 from rsbench.errors import UserError
 from rsbench.specs import DatasetSpec
-from rsbench_eurosat.rgb import official_split
+from rsbench_eurosat.lists import official_split
+from rsbench_eurosat.rgb import images_by_class
+
+ARCHIVE: Final = "EuroSATallBands.zip"
+SIZE: Final = 64
 
 
 def source(root: Path, spec: DatasetSpec) -> GeoTiffSource:
-    """Return the source over *root*, which holds torchgeo's ``ds/images/.../tif/<Class>/<Class>_<n>.tif``.
+    """Return the source over *root*: ``EuroSATallBands.zip`` or folders with ``<Class>/<Class>_<n>.tif``.
 
-    A folder with some classes only is taken as it is: the classes found keep their names and official order.
+    A set with some classes only is taken as it is: the classes found keep their names and official order.
 
     Raises:
-        UserError: no images are there.
+        UserError: no images are there, two have one name, or the lists do not fit them.
     """
-    from torchgeo.datasets import EuroSAT
-
-    folder = root / EuroSAT.base_dir if (root / EuroSAT.base_dir).is_dir() else root
-    present = [c for c in spec.classes if (folder / c).is_dir() and any((folder / c).glob("*.tif"))]
+    tree = FileTree(root)
+    if not tree.ending(TIFF):
+        tree = FileTree(place_of(root, ARCHIVE))
+    by_class = images_by_class(tree, TIFF, spec.classes)
+    present = [c for c in spec.classes if by_class[c]]
     if not present:
-        raise UserError(f"No EuroSAT GeoTIFFs ({EuroSAT.base_dir}/<Class>/*.tif) were found in {root}.")
-    files = [
-        (label, str(p.relative_to(folder)))
-        for label, c in enumerate(present)
-        for p in sorted((folder / c).glob("*.tif"))
-    ]
-    return GeoTiffSource(folder, files, tuple(present), official_split(root, [n for _, n in files]))
+        raise UserError(f"No EuroSAT GeoTIFFs (<Class>/<Class>_<n>.tif) were found in {tree.root}.")
+    files = [(label, name) for label, c in enumerate(present) for name in by_class[c]]
+    return GeoTiffSource(tree, files, tuple(present), official_split(tree, [name for _, name in files]))
 
 
 class GeoTiffSource:
     """Reads 13 x 64 x 64 GeoTIFFs as uint16 digital numbers (reflectance x 10,000)."""
 
     def __init__(
-        self, folder: Path, files: list[tuple[int, str]], classes: tuple[str, ...], split: list[str] | None
+        self, tree: FileTree, files: list[tuple[int, str]], classes: tuple[str, ...], split: list[str] | None
     ) -> None:
-        self.folder, self.names, self.classes = folder, [n for _, n in files], classes
-        self.shape, self.dtype = (13, 64, 64), "uint16"
-        self.image_ids = [Path(n).stem for n in self.names]
+        self.tree, self.names, self.classes = tree, [name for _, name in files], classes
+        self.shape, self.dtype = (13, SIZE, SIZE), "uint16"
+        self.image_ids = [stem(name) for name in self.names]
         self.columns: dict[str, list[Any]] = {"id": self.image_ids, "label": [label for label, _ in files]}
         if split is not None:
             self.columns["official_split"] = split
@@ -55,21 +57,24 @@ class GeoTiffSource:
         Raises:
             SampleError: a file cannot be read or has another shape or type.
         """
-        import rasterio
-        from rasterio.errors import NotGeoreferencedWarning, RasterioError
+        from rasterio.errors import NotGeoreferencedWarning
 
-        # Without this GDAL lists the whole class folder for each file that it opens.
-        os.environ.setdefault("GDAL_DISABLE_READDIR_ON_OPEN", "EMPTY_DIR")
-        import warnings
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            for k, name in enumerate(self.names[start:stop]):
+                out[k] = self._image(name)
 
-        for k, name in enumerate(self.names[start:stop]):
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                    with rasterio.open(self.folder / name) as opened:
-                        image = opened.read()
-            except (OSError, RasterioError) as error:
-                raise SampleError(f"{name} cannot be read ({error})") from None
-            if image.shape != self.shape or image.dtype != np.uint16:
-                raise SampleError(f"{name} is {image.dtype} {list(image.shape)}, not uint16 {list(self.shape)}")
-            out[k] = image
+    def _image(self, name: str) -> np.ndarray:
+        from rasterio.errors import RasterioError
+        from rasterio.io import MemoryFile
+
+        content = self.tree.read(name)
+        try:
+            with MemoryFile(content) as file, file.open(driver="GTiff") as opened:
+                shape, kinds = (opened.count, opened.height, opened.width), set(opened.dtypes)
+                if shape != self.shape or kinds != {self.dtype}:
+                    found = f"{', '.join(sorted(kinds))} {list(shape)}"
+                    raise SampleError(f"{name} is {found}, not {self.dtype} {list(self.shape)}")
+                return opened.read()
+        except (OSError, RasterioError) as error:
+            raise SampleError(f"{name} cannot be read ({error})") from None

@@ -1,24 +1,25 @@
 """EuroSAT RGB from its archive or its folders.
 
 Found below the given path: ``EuroSAT.zip`` (or the path itself is the archive), ``2750/<Class>/<Class>_<n>.jpg``, or
-``<Class>/<Class>_<n>.jpg``; and, optionally, the official lists ``eurosat-{train,val,test}.txt`` beside them.  Samples
-are in ImageFolder order: class folders alphabetically, files lexicographically.
+``<Class>/<Class>_<n>.jpg``; and, optionally, the official lists ``eurosat-{train,val,test}.txt`` there or beside the
+archive.  Samples are in ImageFolder order, whatever folders stand above those of the classes: classes alphabetically,
+files lexicographically.
 """
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from rsbench.data.source import SampleError
+from rsbench.data.images import decode_rgb
+from rsbench.data.tree import JPEG, FileTree, base_name, place_of, stem
 from rsbench.errors import UserError
 from rsbench.specs import DatasetSpec
+from rsbench_eurosat.lists import official_split
 
 ARCHIVE: Final = "EuroSAT.zip"
 SIZE: Final = 64
@@ -28,119 +29,57 @@ def source(root: Path, spec: DatasetSpec) -> JpegSource:
     """Return the source over *root*.
 
     Raises:
-        UserError: no images are there, a class folder is missing, or the archive is damaged.
+        UserError: no images are there, a class folder is missing, two images have one name, the archive is damaged, or
+            the lists do not fit the images.
     """
-    candidate = root if root.is_file() else root / ARCHIVE
-    archive = candidate if candidate.is_file() else None
-    folder = archive.parent if archive else root
-    names = _names_in_archive(archive) if archive else _names_in_folder(root)
-    by_class = _by_class(names, spec.classes, archive or root)
-    files = [(label, name) for label, c in enumerate(spec.classes) for name in sorted(by_class[c])]
-    return JpegSource(archive, folder, files, spec.classes, official_split(folder, [n for _, n in files]))
-
-
-def _names_in_archive(archive: Path) -> list[str]:
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            return [n for n in opened.namelist() if n.lower().endswith(".jpg")]
-    except (zipfile.BadZipFile, OSError) as error:
-        raise UserError(f"{archive} is not a readable zip archive ({error}); fetch or copy it again.") from None
-
-
-def _names_in_folder(root: Path) -> list[str]:
-    return [p.relative_to(root).as_posix() for p in root.rglob("*.jpg")]
-
-
-def _by_class(names: Iterable[str], classes: Iterable[str], where: Path) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        found[PurePosixPath(name).parent.name].append(name)
-    missing = [c for c in classes if not found[c]]
-    if len(missing) == len(list(classes)):
-        raise UserError(f"No EuroSAT images (<Class>/<Class>_<n>.jpg) were found in {where}.")
+    tree = FileTree(place_of(root, ARCHIVE))
+    by_class = images_by_class(tree, JPEG, spec.classes)
+    missing = [c for c in spec.classes if not by_class[c]]
+    if len(missing) == len(spec.classes):
+        raise UserError(f"No EuroSAT images (<Class>/<Class>_<n>.jpg) were found in {tree.root}.")
     if missing:
-        raise UserError(f"EuroSAT in {where} is incomplete: no images of class {', '.join(missing)}.")
+        raise UserError(f"EuroSAT in {tree.root} is incomplete: no images of class {', '.join(missing)}.")
+    files = [(label, name) for label, c in enumerate(spec.classes) for name in by_class[c]]
+    return JpegSource(tree, files, spec.classes, official_split(tree, [name for _, name in files]))
+
+
+def images_by_class(tree: FileTree, suffixes: tuple[str, ...], classes: Iterable[str]) -> dict[str, list[str]]:
+    """Return class -> its images, sorted by file name.
+
+    Raises:
+        UserError: two images that differ have one name.
+    """
+    wanted = frozenset(classes)
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in tree.by(stem, (n for n in tree.ending(suffixes) if _class_of(n) in wanted)).values():
+        found[_class_of(name)].append(name)
+    for names in found.values():
+        names.sort(key=base_name)
     return found
 
 
-def official_split(folder: Path, names: list[str]) -> list[str] | None:
-    """Return ``train | val | test | ""`` for each file name by the official lists; ``None`` without the lists."""
-    member: dict[str, str] = {}
-    for part in ("train", "val", "test"):
-        path = folder / f"eurosat-{part}.txt"
-        if not path.is_file():
-            return None
-        member |= {Path(line.strip()).stem: part for line in path.read_text().splitlines() if line.strip()}
-    return [member.get(PurePosixPath(n).stem, "") for n in names]
+def _class_of(name: str) -> str:
+    return base_name(name.rpartition("/")[0])
 
 
 class JpegSource:
     """Decodes 64x64 RGB JPEGs with libjpeg-turbo; pixels equal Pillow's."""
 
     def __init__(
-        self,
-        archive: Path | None,
-        folder: Path,
-        files: list[tuple[int, str]],
-        classes: tuple[str, ...],
-        split: list[str] | None,
+        self, tree: FileTree, files: list[tuple[int, str]], classes: tuple[str, ...], split: list[str] | None
     ) -> None:
-        self.archive, self.folder = archive, folder
-        self.names = [name for _, name in files]
+        self.tree, self.names = tree, [name for _, name in files]
         self.shape, self.dtype, self.classes = (3, SIZE, SIZE), "uint8", classes
-        self.image_ids = [PurePosixPath(n).stem for n in self.names]
+        self.image_ids = [stem(name) for name in self.names]
         self.columns: dict[str, list[Any]] = {"id": self.image_ids, "label": [label for label, _ in files]}
         if split is not None:
             self.columns["official_split"] = split
-        self._opened: zipfile.ZipFile | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_opened": None}
 
     def read(self, start: int, stop: int, out: np.ndarray) -> None:
         """Decode images into uint8 ``out`` [n, 3, 64, 64].
 
         Raises:
-            SampleError: a file is missing, truncated, or not a 64x64 RGB JPEG.
+            SampleError: a file is missing, truncated, or not 64x64 pixels of 8 bits.
         """
         for k, name in enumerate(self.names[start:stop]):
-            image = decode(self._bytes(name), name)
-            if image.shape != (SIZE, SIZE, 3):
-                raise SampleError(f"{name} is {image.shape[1]}x{image.shape[0]} pixels, not {SIZE}x{SIZE}")
-            out[k] = image.transpose(2, 0, 1)
-
-    def _bytes(self, name: str) -> bytes:
-        try:
-            if self.archive is None:
-                return (self.folder / name).read_bytes()
-            if self._opened is None:
-                self._opened = zipfile.ZipFile(self.archive)
-            return self._opened.read(name)
-        except (OSError, KeyError, zipfile.BadZipFile) as error:
-            raise SampleError(f"{name} cannot be read ({error})") from None
-
-
-def decode(data: bytes, name: str) -> np.ndarray:
-    """Decode a JPEG to uint8 [H, W, 3]; what libjpeg-turbo refuses gets a second try with Pillow.
-
-    Raises:
-        SampleError: the file is truncated or not an RGB image.
-    """
-    import simplejpeg
-
-    if not data.rstrip(b"\0").endswith(b"\xff\xd9"):
-        raise SampleError(f"{name} is truncated: it has no end-of-image marker")
-    try:
-        return simplejpeg.decode_jpeg(data, "RGB")
-    except ValueError:
-        return _decode_with_pillow(data, name)
-
-
-def _decode_with_pillow(data: bytes, name: str) -> np.ndarray:
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise SampleError(f"{name} is not a readable JPEG ({error})") from None
+            out[k] = decode_rgb(self.tree.read(name), name, (SIZE, SIZE)).transpose(2, 0, 1)

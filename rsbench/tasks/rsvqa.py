@@ -45,7 +45,8 @@ def columns(
         name = f"question {row['id']} of split {split}"
         if row["type"] not in types:
             raise UserError(f"The {name} has type '{row['type']}', which is not one of {', '.join(types)}.")
-        answer = next((said[i] for i in row.get("answers_ids", ())[:1] if i in said), None)
+        first = next(iter(row.get("answers_ids", ())), None)
+        answer = said.get(first) if isinstance(first, int) else None
         if answer is None:
             raise UserError(f"The {name} has no answer.")
         text = canonical_answer(str(answer))

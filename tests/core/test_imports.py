@@ -32,7 +32,7 @@ LEVELS = (
     {"__main__"},
 )
 # What plugins may build on; other modules of the core may change without a word.
-CONTRACTS = {"data.source", "errors", "metrics.contract", "specs"} | {
+CONTRACTS = {"data.images", "data.source", "data.tree", "errors", "metrics.contract", "reading", "specs"} | {
     f"tasks.{name}"
     for name in ["answers", "captioning", "classification", "context", "rsvqa", "standard", "text", "vqa", "weights"]
 }

@@ -3,16 +3,18 @@ from __future__ import annotations
 import io
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 from rsbench_eurosat.datasets import CLASSES, COUNTS
 from rsbench_eurosat.protocols import author_split
-from rsbench_eurosat.rgb import decode
 
 from rsbench.data import splits
+from rsbench.data.images import decode_rgb
 from rsbench.data.prepare import prepare
 from rsbench.data.source import SampleError
 from rsbench.errors import UserError
@@ -99,6 +101,48 @@ def test_official_lists(files: Path, tmp_path: Path) -> None:
     assert {made.ids[i].rpartition("_")[2] for i in split.test} == {"1"}
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: "\ufeff" + text.replace("\n", "\r\n") + "\r\n\r\n", None),
+        (lambda text: text.replace("Forest_2.jpg", "2750\\Forest\\Forest_2.jpg"), None),
+        (lambda text: text + "\nRiver_1.jpg", "lists train and test of .* both name River_1.jpg"),
+        (lambda text: text + "\nRiver_99.jpg", "name River_99.jpg, of which there is no image"),
+        (lambda text: text.replace("Forest_2.jpg", ""), r"No list of .* names 2750/Forest/Forest_2\.jpg"),
+        (lambda text: "\udcff" + text, "line 1 is not UTF-8 text"),
+    ],
+)
+def test_lists_that_do_not_fit_the_images_are_refused(
+    files: Path, tmp_path: Path, change: Callable[[str], str], said: str | None
+) -> None:
+    path = files / "eurosat-train.txt"
+    path.write_bytes(change(path.read_text()).encode(errors="surrogateescape"))
+    if said:
+        with pytest.raises(UserError, match=said):
+            prepare(EUROSAT, files, tmp_path)
+        return
+    made = prepare(EUROSAT, files, tmp_path)
+    assert splits.resolve(made, registry().get("protocol", "in-domain-60-20-20")).sizes["train"] == 10
+
+
+def test_neither_folders_above_classes_nor_extensions_move_an_image(files: Path, tmp_path: Path) -> None:
+    """A split that counts by position gets the same images from train and test folders as from one."""
+    plain = prepare(EUROSAT, files, tmp_path / "one")
+    parted = tmp_path / "parted"
+    for k, path in enumerate(sorted((files / "2750").rglob("*.jpg"))):
+        folder = parted / ("train", "test")[k % 2] / path.parent.name
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / f"{path.stem}{('.jpg', '.JPG', '.jpeg')[k % 3]}")
+    (parted / ".Trash-0" / "Forest").mkdir(parents=True)
+    shutil.copy(path, parted / ".Trash-0" / "Forest" / "Forest_9.jpg")
+    for path in files.glob("*.txt"):
+        shutil.copy(path, parted)
+    assert prepare(EUROSAT, parted, tmp_path / "two").manifest["fingerprint"] == plain.manifest["fingerprint"]
+    shutil.copy(files / "2750/Forest/Forest_1.jpg", parted / "test/Forest/Forest_2.jpg")
+    with pytest.raises(UserError, match="two files for 'Forest_2' that differ"):
+        prepare(EUROSAT, parted, tmp_path / "three")
+
+
 def test_without_lists_the_official_protocol_says_what_to_do(files: Path, tmp_path: Path) -> None:
     (files / "eurosat-val.txt").unlink()
     made = prepare(EUROSAT, files, tmp_path)
@@ -119,9 +163,7 @@ def test_missing_and_empty_class_folders(files: Path, tmp_path: Path) -> None:
 def test_truncated_jpeg_is_named(files: Path, tmp_path: Path) -> None:
     path = files / "2750" / "Highway" / "Highway_2.jpg"
     path.write_bytes(path.read_bytes()[:-300])
-    with pytest.raises(
-        UserError, match=r"1 image of 'eurosat' cannot be read: 2750/Highway/Highway_2.jpg is truncated"
-    ):
+    with pytest.raises(UserError, match=r"1 image of 'eurosat' .* 2750/Highway/Highway_2.jpg .*truncated"):
         prepare(EUROSAT, files, tmp_path)
     assert not list((tmp_path / "prepared").glob("*/complete"))
 
@@ -141,9 +183,9 @@ def test_wrong_size_is_named(files: Path, tmp_path: Path) -> None:
 def test_greyscale_decodes_and_garbage_does_not() -> None:
     stream = io.BytesIO()
     Image.new("L", (8, 8), 77).save(stream, "JPEG")
-    assert decode(stream.getvalue(), "x").shape == (8, 8, 3)
-    with pytest.raises(SampleError, match="not a readable JPEG"):
-        decode(b"\xff\xd8 nothing \xff\xd9", "x")
+    assert decode_rgb(stream.getvalue(), "x").shape == (8, 8, 3)
+    with pytest.raises(SampleError, match="x cannot be read as an image"):
+        decode_rgb(b"\xff\xd8 nothing \xff\xd9", "x")
 
 
 @pytest.mark.real_data
@@ -151,7 +193,7 @@ def test_real_pixels_equal_pillows(real_data: Path) -> None:
     with zipfile.ZipFile(real_data / "eurosat" / "EuroSAT.zip") as archive:
         for name in archive.namelist()[::700]:
             data = archive.read(name)
-            assert np.array_equal(decode(data, name), np.asarray(Image.open(io.BytesIO(data))))
+            assert np.array_equal(decode_rgb(data, name), np.asarray(Image.open(io.BytesIO(data))))
 
 
 @pytest.mark.real_data
@@ -182,8 +224,8 @@ def test_real_multispectral_tiles_equal_torchgeo(real_data: Path, tmp_path: Path
     with zipfile.ZipFile(real_data / "eurosat_ms" / "EuroSATallBands_5.zip") as archive:
         archive.extractall(tmp_path / "ms")
         names = [Path(n).with_suffix(".jpg").name for n in archive.namelist()]
-    for part in ("train", "val", "test"):
-        (tmp_path / "ms" / f"eurosat-{part}.txt").write_text("\n".join(names))
+    for part, listed in {"train": names, "val": [], "test": []}.items():
+        (tmp_path / "ms" / f"eurosat-{part}.txt").write_text("\n".join(listed))
     made = prepare(MULTISPECTRAL, tmp_path / "ms", tmp_path)
     assert made.images.shape == (5, 13, 64, 64)
     assert made.images.dtype == np.uint16
@@ -201,8 +243,39 @@ def test_multispectral_keeps_the_largest_values(tmp_path: Path) -> None:
     assert splits.resolve(made, registry().get("protocol", "ms-in-domain-60-20-20")).sizes["test"] == 10
 
 
+def torchgeo_eurosat(root: Path, tiles: dict[str, np.ndarray]) -> None:
+    """Write tiles [H, W] as all 13 bands in torchgeo's layout, of each class the first for training and so on."""
+    from torchgeo.datasets import EuroSAT
+
+    for name, pixels in tiles.items():
+        path = root / EuroSAT.base_dir / name.rpartition("_")[0] / f"{name}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        profile = {"driver": "GTiff", "width": 64, "height": 64, "count": 13, "dtype": pixels.dtype.name}
+        with rasterio.open(path, "w", **profile) as opened:
+            opened.write(np.broadcast_to(pixels, (13, 64, 64)))
+    for k, part in enumerate(("train", "val", "test"), 1):
+        (root / f"eurosat-{part}.txt").write_text("\n".join(f"{n}.jpg" for n in tiles if n.endswith(f"_{k}")))
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize(
+    ("first", "others", "stored"),
+    [(200, 1900, "uint16"), (1900, 200, "uint16"), (200, 255, "uint8"), (0.0, 0.25, "float32")],
+)
+def test_no_single_image_decides_the_type(tmp_path: Path, first: float, others: float, stored: str) -> None:
+    kind = np.uint16 if isinstance(first, int) else np.float32
+    values = {f"{c}_{k}": first if (c, k) == ("Forest", 1) else others for c in ("Forest", "River") for k in (1, 2, 3)}
+    torchgeo_eurosat(tmp_path / "files", {n: np.full((64, 64), v, kind) for n, v in values.items()})
+    made = prepare(registry().get("dataset", "torchgeo:EuroSAT"), tmp_path / "files", tmp_path)
+    assert made.images.dtype == stored
+    assert {i.partition("/")[2]: v for i, v in zip(made.ids, made.images[:, 7, 5, 5].tolist(), strict=True)} == {
+        f"{n}.tif": v for n, v in values.items()
+    }
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_any_torchgeo_dataset(tmp_path: Path) -> None:
-    """UC Merced in torchgeo's layout: class folders of TIFFs and split lists, one image of another size."""
+    """UC Merced in torchgeo's layout: class folders of TIFFs and split lists, two images of another size."""
     from torchgeo.datasets import UCMerced
 
     rng = np.random.default_rng(0)
@@ -211,7 +284,7 @@ def test_any_torchgeo_dataset(tmp_path: Path) -> None:
         folder = tmp_path / "files" / UCMerced.base_dir / name
         folder.mkdir(parents=True)
         for n in range(6):
-            size = (250, 256) if (k, n) == (1, 1) else (256, 256)
+            size = (250, 256) if (k, n) in ((0, 0), (1, 1)) else (256, 256)
             Image.fromarray(rng.integers(0, 255, (*size, 3)).astype(np.uint8)).save(folder / f"{name}{n:02d}.tif")
             names.append(f"{name}{n:02d}.tif")
     for i, part in enumerate(("train", "val", "test")):
@@ -224,6 +297,11 @@ def test_any_torchgeo_dataset(tmp_path: Path) -> None:
     split = splits.resolve(made, registry().get("protocol", "official-split"))
     assert split.sizes == {"train": 6, "val": 6, "test": 6}
     assert all("/" in i for i in made.ids)
+    deep = tmp_path / "files" / UCMerced.base_dir / "beach" / "beach03.tif"
+    with rasterio.open(deep, "w", driver="GTiff", count=3, height=256, width=256, dtype="uint16") as opened:
+        opened.write(np.ones((3, 256, 256), np.uint16))
+    with pytest.raises(UserError, match=r"1 image of 'torchgeo:UCMerced' .* beach03\.tif .* 8 bits"):
+        prepare(spec, tmp_path / "files", tmp_path, force=True)
 
 
 def test_unknown_torchgeo_dataset_suggests() -> None:

@@ -93,6 +93,11 @@ def cut_archive(folder: Path) -> None:
     cut("Images_LR.zip")(folder)
 
 
+def backup(folder: Path) -> None:
+    (folder / "backup").mkdir()
+    shutil.copy(folder / "Images_LR" / "6.tif", folder / "backup" / "7.TIF")
+
+
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
@@ -111,11 +116,13 @@ def cut_archive(folder: Path) -> None:
         (edit("questions", lambda rows: rows[0].update(answers_ids=24)), r"\(id 24\) has no valid 'answers_ids'"),
         (edit("questions", lambda rows: rows.insert(0, 7)), "Entry 1 of LR_split_val_questions.json is not an object"),
         (edit("questions", lambda rows: rows.append(rows[0])), "ids that occur twice"),
-        (cut("LR_split_test_answers.json"), "LR_split_test_answers.json is not a complete list"),
-        (cut("LR_split_val_questions.json"), "LR_split_val_questions.json is not a complete list"),
+        (cut("LR_split_test_answers.json"), "LR_split_test_answers.json cannot be read as JSON: line 1"),
+        (cut("LR_split_val_questions.json"), "LR_split_val_questions.json cannot be read as JSON: line 1"),
         (cut("Images_LR/7.tif"), "7.tif cannot be read"),
         (cut_archive, "Images_LR.zip is not a readable zip archive"),
         (lambda folder: (folder / "LR_split_test_answers.json").unlink(), "LR_split_test_answers.json is missing"),
+        (edit("questions", lambda rows: rows[0].update(answers_ids=[[24]])), "question 24 of split val has no answer"),
+        (backup, "two files for '7' that differ: Images_LR/7.tif and backup/7.TIF"),
         (lambda folder: (folder / "Images_LR" / "7.tif").unlink(), "is about image 7, which has no file"),
         (lambda folder: (folder / "Images_LR" / "7.tif").write_bytes(b"II*"), "7.tif cannot be read"),
         (lambda folder: [p.unlink() for p in folder.glob("*questions.json")], "no LR_split_<split>_questions.json"),

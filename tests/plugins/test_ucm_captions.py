@@ -77,6 +77,10 @@ def first(content: dict[str, Any]) -> dict[str, Any]:
     [
         (lambda c: c["images"].append(first(c)), "'1.tif' twice"),
         (lambda c: first(c).update(split="tain"), "'1.tif' in split 'tain'.*Did you mean 'train'"),
+        (lambda c: first(c).update(split="restval"), "'restval', .* write 'train'"),
+        (lambda c: first(c).update(filename="9" * 5000 + ".tif"), "'999.* is not called 1.tif"),
+        (lambda c: first(c).update(split={"a": [1]}), "'1.tif' in split '{'a'"),
+        (lambda c: c.update(images=None), "has no list 'images'"),
         (lambda c: first(c).update(sentences=[]), "no sentence for image '1.tif'"),
         (lambda c: first(c)["sentences"][2].update(raw="  "), "empty sentence, number 3 of image '1.tif'"),
         (lambda c: first(c)["sentences"][0].update(raw=" . ,"), "without words, ' . ,', number 1 of image '1.tif'"),
@@ -111,10 +115,33 @@ def test_damaged_files_are_named(files: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"102\.tif cannot be read"):
         prepare(UCM, tmp_path / "files", tmp_path)
     (tmp_path / "files" / "dataset.json").write_text('{"images": [')
-    with pytest.raises(UserError, match="not a list of captioned images"):
+    with pytest.raises(UserError, match="cannot be read as JSON: line 1"):
         prepare(UCM, tmp_path / "files", tmp_path)
     with pytest.raises(UserError, match=r"no dataset\.json"):
         prepare(UCM, tmp_path / "files" / "imgs", tmp_path)
+
+
+def test_other_extensions_and_copies_are_read_and_other_pixels_are_not(files: Path, tmp_path: Path) -> None:
+    plain = prepare(UCM, files, tmp_path / "plain").manifest["fingerprint"]
+    copied = tmp_path / "files"
+    shutil.copytree(files, copied)
+    (copied / "backup").mkdir()
+    shutil.copy(copied / "imgs" / "1.tif", copied / "backup")
+    (copied / "imgs" / "2.tif").rename(copied / "imgs" / "2.TIFF")
+    listed = (copied / "dataset.json").read_bytes()
+    (copied / "dataset.json").write_bytes(b"\xef\xbb\xbf" + listed.replace(b"\n", b"\r\n"))
+    assert prepare(UCM, copied, tmp_path / "copied").manifest["fingerprint"] == plain
+    shutil.copy(copied / "imgs" / "3.tif", copied / "backup" / "1.tif")
+    with pytest.raises(UserError, match=r"two files for '1' that differ: backup/1\.tif and imgs/1\.tif"):
+        prepare(UCM, copied, tmp_path / "two")
+
+
+@pytest.mark.parametrize("content", [b"[" * 200_000, b'{"images": "\\ud800"}', b'{"images": 1' + b"0" * 5000 + b"}"])
+def test_no_list_ends_in_more_than_a_sentence(files: Path, tmp_path: Path, content: bytes) -> None:
+    shutil.copytree(files, tmp_path / "files")
+    (tmp_path / "files" / "dataset.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"dataset\.json cannot be read as JSON: "):
+        prepare(UCM, tmp_path / "files", tmp_path)
 
 
 @pytest.mark.real_data
