@@ -61,7 +61,7 @@ def sweep(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def state_of(path: Path) -> list[int] | None:
+def state_of(path: Path | str) -> list[int] | None:
     """Return what changes whenever a file is written to: size, inode and times.
 
     The time of change cannot be set by a program, as that of modification can.
@@ -72,7 +72,7 @@ def state_of(path: Path) -> list[int] | None:
     Raises:
         OSError: there is none.
     """
-    found = path.stat()
+    found = os.stat(path)
     settled = max(found.st_mtime_ns, found.st_ctime_ns) < time.time_ns() - SETTLED_NS
     return [found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns] if settled else None
 

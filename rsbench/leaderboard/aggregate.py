@@ -7,8 +7,7 @@ both (see :mod:`rsbench.metrics.two_level`).
 from __future__ import annotations
 
 import json
-import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,12 +18,12 @@ from rsbench.leaderboard.members import Member, Seeds, by_seed, system
 from rsbench.leaderboard.namesakes import recipe_labels
 from rsbench.leaderboard.reading import Readers
 from rsbench.leaderboard.rows import NOT_AT_HAND, Measured
+from rsbench.leaderboard.summary import Read
 from rsbench.metrics.two_level import Pool
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
 from rsbench.specs import MetricSpec
 
-GATE: Final = "gate:"
 FLOOR: Final = "floor"  # tag of a model
 
 
@@ -45,7 +44,7 @@ class Row:
         measured: what its predictions say of the primary metric; ``None`` without them.
         floor: a control that sees too little to solve the task; what is not above it has not solved it either.
         records: those of its seeds, in order.
-        company: how many tasks were trained together, 0 outside a family; ``kin``: what a twin has in common.
+        plan: of its first seed; predictions: SHA-256 of each seed's.
     """
 
     system: str
@@ -63,10 +62,10 @@ class Row:
     control: bool
     flags: list[str]
     run_ids: tuple[str, ...]
+    plan: dict[str, Any] = field(repr=False)
+    predictions: tuple[str | None, ...] = field(repr=False)
     records: tuple[LoadedRecord, ...] = field(repr=False)
     notes: list[str] = field(default_factory=list)
-    company: int = 0
-    kin: str = ""
     rank: int | None = None
     rank_interval: tuple[int, int] | None = None
     letters: tuple[str, ...] = ()
@@ -87,9 +86,14 @@ class Row:
         return [loaded.record for loaded in self.records]
 
     @property
-    def plan(self) -> dict[str, Any]:
-        """The plan of its first seed."""
-        return self.records[0].record["plan"]
+    def company(self) -> int:
+        """How many tasks were trained together; 0 outside a family."""
+        return len((self.plan.get("family") or {}).get("members", ()))
+
+    @property
+    def kin(self) -> str:
+        """What a row of a family and that of the same network trained alone have in common."""
+        return json.dumps([system(self.plan), (self.plan.get("family") or {}).get("rounds")], sort_keys=True)
 
 
 @dataclass
@@ -120,14 +124,8 @@ def group(members: Sequence[Member], census: Census, readers: Readers | None = N
     """Return a table for each protocol fingerprint, sorted by dataset and protocol; *census* is told of duplicates."""
     tables: dict[tuple[str, ...], list[Member]] = {}
     for one in members:
-        tables.setdefault(table_key(one.record["plan"]), []).append(one)
+        tables.setdefault(one.table, []).append(one)
     return [_table(found, census, readers or Readers()) for _, found in sorted(tables.items())]
-
-
-def table_key(plan: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what the records of one table share: the fingerprint alone, unless somebody has changed what it is of."""
-    protocol = plan["protocol"]
-    return plan["task"], plan["dataset"]["name"], protocol["name"], protocol["fingerprint"], protocol["primary"]
 
 
 def _table(members: list[Member], census: Census, readers: Readers) -> Table:
@@ -136,8 +134,8 @@ def _table(members: list[Member], census: Census, readers: Readers) -> Table:
     protocol = plan["protocol"]
     spec = metric_spec(protocol["primary"], record)
     seeds = seeds_of(members, spec.name, census)
-    read = readers.measured([[m.loaded for m in row.members] for row in seeds], spec.name)
-    rows = [_row(row, spec.name, *found) for row, found in zip(seeds, read, strict=True)]
+    read = readers.read([row.members for row in seeds], spec.name)
+    rows = [*map(_row, seeds, read)]
     for row, label in zip(rows, recipe_labels([row.plan for row in rows]), strict=True):
         row.recipe = label
     flag_identical(rows)
@@ -167,41 +165,34 @@ def seeds_of(members: Sequence[Member], primary: str, census: Census) -> list[Se
 def _age(item: tuple[str, list[Member]]) -> tuple[str, str, str]:
     """What puts configurations in order: when the first of their runs was made."""
     key, members = item
-    return min(m.record["created"] for m in members), members[0].record["plan"]["model"]["label"], key
+    return min(m.created for m in members), members[0].label, key
 
 
-def _row(seeds: Seeds, primary: str, measured: Measured | None, doubts: list[str]) -> Row:
-    records = [m.record for m in seeds.members]
-    plan = records[0]["plan"]
-    values = [r["metrics"][primary]["value"] for r in records]
-    flags = sorted({_flag(c) for r in records for c in r["checks"] if c["name"].startswith(GATE) and not c["ok"]})
-    flags += [seeds.contradicts] if seeds.contradicts else []
-    flags += dict.fromkeys(doubts)
-    flags += dict.fromkeys(f"{said} ({m.record['run_id']})" for m in seeds.members for said in m.doubts)
-    family = plan.get("family") or {}
+def _row(seeds: Seeds, read: Read) -> Row:
+    said, plan = read.summary, read.summary.plan
+    flags = [*said.failed, *([seeds.contradicts] if seeds.contradicts else []), *dict.fromkeys(read.doubts)]
+    flags += dict.fromkeys(f"{doubt} ({m.run_id})" for m in seeds.members for doubt in m.doubts)
     return Row(
         system=plan["model"]["label"],
         recipe=plan["recipe"].get("name", ""),
         division=plan["division"],
-        seeds=tuple(r["plan"]["seed"] for r in records),
-        scores=tuple(values),
-        mean=statistics.fmean(values),
-        deviation=statistics.stdev(values) if len(values) > 1 else None,
-        interval=_stored_interval(records, primary),
-        metrics={
-            name: _mean([r["metrics"].get(name, {}).get("value") for r in records]) for name in records[0]["metrics"]
-        },
-        params=(records[0]["perf"] or {}).get("params"),
-        train_seconds=_mean([(r["train"] or {}).get("seconds") for r in records]),
-        eval_samples_per_s=_mean([(r["perf"] or {}).get("eval_samples_per_s") for r in records]),
+        seeds=tuple(said.seeds),
+        scores=tuple(said.scores),
+        mean=said.mean,
+        deviation=said.deviation,
+        interval=(said.interval[0], said.interval[1]) if said.interval else None,
+        metrics=said.metrics,
+        params=said.params,
+        train_seconds=said.train_seconds,
+        eval_samples_per_s=said.eval_samples_per_s,
         control=is_control(plan),
         flags=flags,
-        run_ids=tuple(r["run_id"] for r in records),
+        run_ids=tuple(said.run_ids),
+        plan=plan,
+        predictions=tuple(said.predictions),
         records=tuple(m.loaded for m in seeds.members),
-        notes=[*_precisions(records)],
-        company=len(family.get("members", ())),
-        kin=json.dumps([system(plan), family.get("rounds")], sort_keys=True),
-        measured=measured,
+        notes=[*said.notes],
+        measured=read.measured,
         floor=FLOOR in tags_of(plan),
     )
 
@@ -216,33 +207,3 @@ def tags_of(plan: Mapping[str, Any]) -> set[str]:
     model = plan["model"]
     installed = registry().find("model", model["name"])
     return {*model.get("tags", ()), *(installed.tags if installed else ())}
-
-
-def _flag(check: dict[str, Any]) -> str:
-    return f"{check['name'].removeprefix(GATE)}: {check.get('detail', '')}"
-
-
-def _precisions(records: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Say so where seeds ran in different precision (rounding is no luck of the seed) or not in the recipe's."""
-    seeds: dict[str, list[str]] = {}
-    for record in records:
-        precision = ((record["env"] or {}).get("flags") or {}).get("precision")
-        if precision is not None:
-            seeds.setdefault(precision, []).append(str(record["plan"]["seed"]))
-    if len(seeds) > 1:
-        told = ", ".join(f"{name} (seed{'s' * (len(of) > 1)} {', '.join(of)})" for name, of in sorted(seeds.items()))
-        yield f"its seeds ran in different precision: {told}"
-    stated = records[0]["plan"]["recipe"].get("precision", "auto")
-    if len(seeds) == 1 and stated not in ("auto", *seeds):
-        yield f"it ran in {next(iter(seeds))}, its recipe states {stated}"
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [v for v in values if v is not None]
-    return statistics.fmean(known) if known else None
-
-
-def _stored_interval(records: list[dict[str, Any]], primary: str) -> tuple[float, float] | None:
-    """The record's own interval of a single seed; of several, the table has it."""
-    stored = records[0]["metrics"][primary]["ci95"] if len(records) == 1 else None
-    return tuple(stored) if stored else None

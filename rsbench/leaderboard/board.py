@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rsbench.leaderboard.aggregate import Table, group
-from rsbench.leaderboard.census import SPEEDS, Census
-from rsbench.leaderboard.members import Filters, member
+from rsbench.leaderboard.census import FILTERED, SPEEDS, Census
+from rsbench.leaderboard.members import Filters, Member, member
 from rsbench.leaderboard.rank import rank
 from rsbench.leaderboard.reading import Readers
 from rsbench.records.store import LoadedRecord, collector_paused
@@ -52,6 +52,7 @@ def build(
     division: str | None = None,
     tag: str | None = None,
     readers: Readers | None = None,
+    known: Sequence[Member] = (),
     unreadable: int = 0,
 ) -> Board:
     """Return the board of the records that match every filter given; *tag* is one of the model's.
@@ -60,13 +61,20 @@ def build(
 
     Args:
         readers: those that may have been started before the records were read.
+        known: what need not be read, because it was before.
         unreadable: how many records could not be read.
     """
     filters = Filters(task, dataset, protocol, division, tag)
-    census = Census(len(records), unreadable)
+    census = Census(len(records) + len(known), unreadable)
     with collector_paused(), readers or Readers() as used:
         used.start(len(records))
         members = [m for loaded in records if (m := census.take(loaded, lambda r: member(r, filters))) is not None]
+        if used.cache:
+            used.cache.note(members)
+        wanted = [*filter(filters.match_member, known)]
+        census.left_out[FILTERED] += len(known) - len(wanted)
+        members += wanted
+        members.sort(key=lambda m: (m.run_id, str(m.loaded.path)))
         tables = group(members, census, used)
         for table in tables:
             rank(table)

@@ -1,7 +1,8 @@
-"""What boards of many records have read of predictions, kept beside the records so that the next reads what is new.
+"""What boards of many records have read, kept beside the records so that the next reads what is new.
 
-A key is a digest of everything that a number rests on: what the records say, which file their predictions are, and the
-code that read it.  Nothing is ever renewed: what does not match is read anew.  What spoke against a record is not kept.
+A record is known by the state of its file.  A row's key is a digest of everything that its numbers rest on: the states
+of its records and of their predictions, and the code that read them.  Nothing is ever renewed: what does not match is
+read anew.  What spoke against a record is not kept.
 """
 
 from __future__ import annotations
@@ -9,15 +10,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from pydantic_core import from_json
 
 from rsbench import __version__
 from rsbench.files import state_of, sweep, write_atomically
+from rsbench.leaderboard.members import Member
 from rsbench.leaderboard.rows import Measured
+from rsbench.leaderboard.summary import Read, Summary
 from rsbench.metrics.two_level import System
 from rsbench.plan import digest, source_sha256
 from rsbench.records.sources import OUT
@@ -30,14 +37,31 @@ SUFFIX: Final = ".measured"
 FEW: Final = 200  # records, of which a board is made at once
 PARTS: Final = 8  # files, each with what one board has read; more become one
 ALIGNMENT: Final = 64  # bytes
-CODE: Final = ("rsbench.leaderboard.rows", "rsbench.metrics.two_level", "rsbench.tasks.kinds")
+SHORT: Final = 16  # digits of the code's digest
+CODE: Final = ("rsbench.leaderboard.rows", "rsbench.metrics.two_level", "rsbench.records.schema", "rsbench.tasks.kinds")
+FIELDS: Final = tuple(f.name for f in fields(Member) if f.name not in ("loaded", "doubts"))
+
+State = list[int] | None  # as :func:`rsbench.files.state_of` returns it
+
+
+@dataclass
+class _Content:
+    """What parts hold: state of a record's file -> fields of a member; key -> row."""
+
+    members: dict[tuple[int, ...], Sequence[Any]] = field(default_factory=dict)
+    rows: dict[str, Read] = field(default_factory=dict)
+
+    def without(self, other: _Content) -> _Content:
+        """Return what is not in *other*."""
+        members = {key: one for key, one in self.members.items() if key not in other.members}
+        return _Content(members, {key: one for key, one in self.rows.items() if key not in other.rows})
 
 
 class Cache:
     """What was read before; what cannot be read, or is not what was written, counts as nothing.
 
-    A part is a file of a JSON line with an entry for each configuration and the numbers of all of them, float64; its
-    name is the SHA-256 of its content.  Everything in it can be deleted at any time.
+    A part is a file of a JSON line with an entry for each record and each row, and the numbers of all rows, float64;
+    its name holds digests of the code that read it and of its content.  Everything can be deleted at any time.
 
     Args:
         folder: the one with the records.
@@ -45,53 +69,70 @@ class Cache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / FOLDER
-        self.code = digest([__version__, np.__version__, *_plugins(), *map(source_sha256, CODE)])
-        self._read_by: dict[tuple[str, str], str] = {}
-        self._found: dict[str, Measured] = {}
-        self._used: dict[str, Measured] = {}
+        self.code = digest([__version__, np.__version__, *_plugins(), *map(source_sha256, CODE)])[:SHORT]
+        self._sources: dict[tuple[str, str], str] = {}
+        self._states: dict[Path, State] = {}
+        self._found, self._used = _Content(), _Content()
         self._parts = sorted(self.folder.glob(f"*{SUFFIX}"))
         for part in self._parts:
-            self._found |= _read(part, self.code)
+            if part.name.startswith(self.code):
+                _read(part, self._found)
 
-    @property
-    def runs(self) -> int:
-        """How many runs are known, those included whose files have changed since."""
-        return sum(len(one.system.scores) for one in self._found.values())
+    def members(self, files: Iterable[Path]) -> tuple[list[Member], list[Path]]:
+        """Return what is known of the records in *files*, and the files that have to be loaded."""
+        known, new = [], []
+        for file in files:
+            with suppress(OSError):  # what speaks against it is found by loading it
+                self._states[file] = state_of(file)
+            state = tuple(self._states.get(file) or ())
+            fields = self._found.members.get(state)
+            if fields is None:
+                new.append(file)
+            else:
+                self._used.members[state] = fields
+                known.append(_member(file, fields))
+        return known, new
 
-    def key(self, slim: Sequence[LoadedRecord], name: str) -> str | None:
-        """Return what the metric *name* of a configuration rests on; ``None`` where it cannot be kept.
+    def note(self, members: Iterable[Member]) -> None:
+        """Note what was found in records; nothing of those that something speaks against."""
+        for one in members:
+            state = self._states.get(one.loaded.path)
+            if state and not one.doubts:
+                self._used.members[tuple(state)] = [getattr(one, name) for name in FIELDS]
 
-        Args:
-            slim: what is needed of its records to read their predictions.
-        """
+    def key(self, group: Sequence[Member], name: str) -> str | None:
+        """Return what a row of these runs and of the primary metric *name* rests on; ``None`` where it cannot be
+        kept."""
         try:
-            files = [_predictions(loaded) for loaded in slim]
-            return None if None in files else self._key(files, [loaded.record for loaded in slim], name)
+            states = [(self._states[m.loaded.path], _predictions(m)) for m in group]
+            task, *_ = group[0].table
+            if not all(map(all, states)):
+                return None
+            text = json.dumps([self._source(name, task), states])
         except Exception:  # of a foreign record or plugin; it is read anew, which says what is wrong
             return None
-
-    def _key(self, files: Sequence[Any], records: Sequence[dict[str, Any]], name: str) -> str:
-        task = records[0]["plan"]["task"]
-        if (name, task) not in self._read_by:
-            sources = registry().get("metric", name).factory, type(kind_of(task)).__module__
-            self._read_by[name, task] = digest([name, *map(source_sha256, sources)])
-        text = json.dumps([self._read_by[name, task], files, records], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def get(self, key: str | None) -> Measured | None:
-        """Return what is known under a key."""
-        return self._found.get(key) if key else None
+    def _source(self, name: str, task: str) -> str:
+        if (name, task) not in self._sources:
+            sources = registry().get("metric", name).factory, type(kind_of(task)).__module__
+            self._sources[name, task] = digest([name, *map(source_sha256, sources)])
+        return self._sources[name, task]
 
-    def add(self, key: str, found: Measured) -> None:
-        """Note what was read, without doubts about it, or found here."""
-        self._used[key] = found
+    def get(self, key: str) -> Read | None:
+        """Return what is known under a key."""
+        return self._found.rows.get(key)
+
+    def add(self, key: str, found: Read) -> None:
+        """Note what was read or found here; nothing may speak against it but that there are no predictions."""
+        self._used.rows[key] = found
 
     def save(self) -> None:
         """Write what is new; nothing of few records, or where the folder cannot be written to."""
-        new = {key: one for key, one in self._used.items() if key not in self._found}
-        if not new or sum(len(one.system.scores) for one in self._used.values()) < FEW:
+        new = self._used.without(self._found)
+        if not (new.members or new.rows) or len(self._used.members) < FEW:
             return
-        merge = len(self._parts) >= PARTS
+        merge = len(self._parts) >= PARTS or not all(part.name.startswith(self.code) for part in self._parts)
         try:
             path = _write(self.folder, self.code, self._used if merge else new)
             for part in self._parts if merge else ():
@@ -102,56 +143,83 @@ class Cache:
             pass
 
 
-def _plugins() -> list[tuple[str, str, str]]:
-    return sorted((one.plugin, one.distribution, one.version) for one in registry().plugins.values())
+def _plugins() -> list[Any]:
+    """What is installed, and what its metrics say of themselves."""
+    found: list[Any] = sorted((one.plugin, one.distribution, one.version) for one in registry().plugins.values())
+    return found + [(s.name, s.version, *s.range, s.unit) for _, s in sorted(registry().specs("metric").items())]
 
 
-def _predictions(loaded: LoadedRecord) -> list[int] | None:
-    """The state of a record's predictions; ``None`` where there are none or they may be changing."""
-    path = loaded.artifact("predictions")
-    return None if path is None else state_of(path)
+def _member(file: Path, fields: Sequence[Any]) -> Member:
+    """What was found in a record that was not loaded."""
+    table, configuration, run_id, created, seed, label, division, tags, predictions = fields
+    place = LoadedRecord(file), tuple(table), configuration, run_id, created, seed, label, division
+    return Member(*place, tuple(tags), predictions)
 
 
-def _write(folder: Path, code: str, found: Mapping[str, Measured]) -> Path:
+def _predictions(member: Member) -> State | str:
+    """The state of a run's predictions; ``None`` where they may be changing."""
+    if member.predictions is None:
+        return "none"
+    folder, name = str(member.loaded.path).removesuffix(member.loaded.path.name), member.predictions
+    return state_of(folder + name) if os.path.basename(name) == name else None
+
+
+def _write(folder: Path, code: str, content: _Content) -> Path:
     """Write a part."""
-    entries = {key: _entry(one) for key, one in found.items()}
-    head = json.dumps({"code": code, "entries": entries}).encode()
+    rows = {key: _entry(one) for key, one in content.rows.items()}
+    members = [[state, fields] for state, fields in content.members.items()]
+    head = json.dumps({"members": members, "rows": rows}).encode()
     head += b" " * (-(len(head) + 1) % ALIGNMENT) + b"\n"
-    pieces: list[Any] = [head, *(np.ascontiguousarray(one.system.effects, "<f8") for one in found.values())]
+    measured = (one.measured for one in content.rows.values() if one.measured)
+    pieces: list[Any] = [head, *(np.ascontiguousarray(one.system.effects, "<f8") for one in measured)]
     sha = hashlib.sha256()
     for piece in pieces:
         sha.update(piece)
-    path = folder / f"{sha.hexdigest()}{SUFFIX}"
+    path = folder / f"{code}-{sha.hexdigest()}{SUFFIX}"
     write_atomically(path, lambda stream: stream.writelines(pieces))
     return path
 
 
-def _entry(one: Measured) -> dict[str, Any]:
-    system = one.system
+def _entry(one: Read) -> list[Any]:
+    """A row in JSON: what its records say, what speaks against them, what of its predictions is no array."""
+    said = [vars(one.summary), [*one.doubts]]
+    if one.measured is None:
+        return [*said, None]
+    system = one.measured.system
     known = {name: getattr(system, name) for name in ("units", "v1", "s2", "c", "identical")}
     scores = [float(score) for score in system.scores]
-    return {"scores": scores, "samples": one.samples.hex(), "length": len(system.effects), "known": known}
+    return [*said, {"scores": scores, "samples": one.measured.samples.hex(), "length": len(system.effects)} | known]
 
 
-def _read(part: Path, code: str) -> dict[str, Measured]:
-    """Return what a part holds; nothing where it was damaged, or was read by other code."""
-    found: dict[str, Measured] = {}
+def _read(part: Path, found: _Content) -> None:
+    """Add what a part holds; nothing where it was damaged."""
     try:
         content = part.read_bytes()
-        if hashlib.sha256(content).hexdigest() != part.name.removesuffix(SUFFIX):
-            return {}
-        end = content.index(b"\n") + 1
-        head = json.loads(content[:end])
-        if head["code"] != code:
-            return {}
-        for key, entry in head["entries"].items():
-            effects = np.frombuffer(content, "<f8", entry["length"], end)
-            system = System(tuple(entry["scores"]), effects, **entry["known"])
-            found[key] = Measured(system, bytes.fromhex(entry["samples"]))
+        with ThreadPoolExecutor(1) as threads:  # it takes as long as the rest
+            sha = threads.submit(hashlib.sha256, content)
+            read = _parsed(content)
+        if sha.result().hexdigest() != part.stem.partition("-")[2]:
+            return
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return
+    found.members |= read.members
+    found.rows |= read.rows
+
+
+def _parsed(content: bytes) -> _Content:
+    """The content of a part."""
+    end = content.index(b"\n") + 1
+    head = from_json(content[:end])
+    read = _Content({tuple(state): fields for state, fields in head["members"]})
+    for key, (summary, doubts, known) in head["rows"].items():
+        measured = None
+        if known:
+            scores, samples, length = (known.pop(name) for name in ("scores", "samples", "length"))
+            effects = np.frombuffer(content, "<f8", length, end)
             end += effects.nbytes
-    except (OSError, ValueError, LookupError, TypeError):
-        return {}
-    return found
+            measured = Measured(System(tuple(scores), effects, **known), bytes.fromhex(samples))
+        read.rows[key] = Read(Summary(**summary), measured, doubts)
+    return read
 
 
 def beside(sources: Sequence[object]) -> Cache | None:

@@ -10,10 +10,10 @@ import numpy as np
 from scipy import special
 
 from rsbench.errors import UserError
-from rsbench.leaderboard.aggregate import is_control, seeds_of, table_key
+from rsbench.leaderboard.aggregate import is_control, seeds_of
 from rsbench.leaderboard.census import Census
 from rsbench.leaderboard.measures import Measures
-from rsbench.leaderboard.members import configuration, member
+from rsbench.leaderboard.members import configuration, member, table_key
 from rsbench.metrics.intervals import holm, mcnemar_exact
 from rsbench.metrics.ranking import LEVEL
 from rsbench.metrics.two_level import Pool
@@ -130,7 +130,7 @@ def _others(a: dict[str, Any], b: dict[str, Any], beside: Sequence[LoadedRecord]
     census = Census(len(beside))
     members = [m for loaded in beside if (m := census.take(loaded, member)) is not None]
     sides, place = {configuration(a), configuration(b)}, table_key(a)
-    kept = [m for m in members if m.configuration not in sides and table_key(m.record["plan"]) == place]
+    kept = [m for m in members if m.configuration not in sides and m.table == place]
     return [[m.loaded for m in row.members] for row in seeds_of(kept, a["protocol"]["primary"], census)]
 
 

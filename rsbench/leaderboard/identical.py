@@ -17,8 +17,7 @@ def flag_identical(rows: Sequence[Row]) -> None:
     """Flag each row of which a run predicted exactly what an earlier one did, and say what set them apart."""
     seen: dict[str, tuple[LoadedRecord, Row]] = {}
     for row in rows:
-        for loaded in row.records:
-            sha = loaded.record["artifacts"].get("predictions", {}).get("sha256")
+        for loaded, sha in zip(row.records, row.predictions, strict=True):
             first, other = seen.setdefault(sha, (loaded, row)) if sha else (loaded, row)
             if other is not row and not row.control:
                 row.flags.append(_sentence(first.record["plan"], other, loaded.record["plan"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,16 +19,27 @@ from rsbench.records.throughput import is_throughput
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A finished run that a board can show.
+    """A finished run that a board can show, and what decides where; it may be known without its record being read.
 
     Attributes:
+        table: as :func:`table_key`.
         configuration: what its seeds have in common.
+        label, division, tags: of its model, or plan.
+        predictions: name of their file, which lies beside the record; ``None`` without them.
         doubts: what in its own numbers speaks against it.
     """
 
     loaded: LoadedRecord
+    table: tuple[str, ...]
     configuration: str
-    doubts: tuple[str, ...]
+    run_id: str
+    created: str
+    seed: int
+    label: str
+    division: str
+    tags: tuple[str, ...] = ()
+    predictions: str | None = None
+    doubts: tuple[str, ...] = ()
 
     @property
     def record(self) -> dict[str, Any]:
@@ -55,14 +66,22 @@ class Filters:
 
     def match(self, plan: Mapping[str, Any]) -> bool:
         """Whether a plan passes every filter."""
-        wanted = (
-            (self.task, plan["task"]),
-            (self.dataset, plan["dataset"]["name"]),
-            (self.protocol, plan["protocol"]["name"]),
-            (self.division, plan["division"]),
-        )
-        tagged = self.tag is None or self.tag in plan["model"].get("tags", ())
-        return tagged and all(w in (None, have) for w, have in wanted)
+        return self._match(table_key(plan), plan["division"], plan["model"].get("tags", ()))
+
+    def match_member(self, member: Member) -> bool:
+        """Whether the plan of a member passes every filter."""
+        return self._match(member.table, member.division, member.tags)
+
+    def _match(self, table: tuple[str, ...], division: str, tags: Collection[str]) -> bool:
+        wanted = (*zip((self.task, self.dataset, self.protocol), table, strict=False), (self.division, division))
+        return self.tag in (None, *tags) and all(want in (None, have) for want, have in wanted)
+
+
+def table_key(plan: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what the records of one table share: task, dataset, protocol, its fingerprint and primary metric; the
+    fingerprint alone would do, unless somebody has changed what it is of."""
+    protocol = plan["protocol"]
+    return plan["task"], plan["dataset"]["name"], protocol["name"], protocol["fingerprint"], protocol["primary"]
 
 
 def finished_run(loaded: LoadedRecord, filters: Filters) -> dict[str, Any]:
@@ -98,7 +117,19 @@ def member(loaded: LoadedRecord, filters: Filters = Filters()) -> Member:
     primary = record["metrics"][plan["protocol"]["primary"]]
     if primary["value"] is None:
         raise LeftOut(NO_SCORE, f"{plan['protocol']['primary']} has no value: {primary.get('note') or 'undefined'}")
-    return Member(loaded, configuration(plan), tuple(broken(record)))
+    return Member(
+        loaded,
+        table_key(plan),
+        configuration(plan),
+        record["run_id"],
+        record["created"],
+        plan["seed"],
+        plan["model"]["label"],
+        plan["division"],
+        tuple(plan["model"].get("tags", ())),
+        record["artifacts"].get("predictions", {}).get("path"),
+        tuple(broken(record)),
+    )
 
 
 def usable(
@@ -127,10 +158,11 @@ def usable(
 
 
 def configuration(plan: Mapping[str, Any]) -> str:
-    """What makes two runs seeds of the same thing: model, its code and options, recipe, division and company."""
+    """A digest of what makes two runs seeds of the same thing: model, its code and options, recipe, division and
+    company."""
     family = plan.get("family") or {}
     company = [family.get(k) for k in ("members", "weights", "rounds")]
-    return json.dumps([system(plan), company], sort_keys=True)
+    return hashlib.sha256(json.dumps([system(plan), company], sort_keys=True).encode()).hexdigest()
 
 
 def system(plan: Mapping[str, Any]) -> list[Any]:
@@ -161,7 +193,7 @@ def by_seed(members: Sequence[Member], primary: str, census: Census) -> Iterator
     """
     found: dict[int, list[Member]] = {}
     for one in members:
-        found.setdefault(one.record["plan"]["seed"], []).append(one)
+        found.setdefault(one.seed, []).append(one)
     results = {seed: _results(found[seed]) for seed in sorted(found)}
     census.left_out[DUPLICATE] += len(members) - sum(map(len, results.values()))
     agreed = tuple(several[0] for several in results.values() if len(several) == 1)
@@ -194,7 +226,7 @@ def _results(of_seed: Sequence[Member]) -> list[Member]:
     """One record of each content, that which was made first, in an order that comes from contents alone."""
     if len(of_seed) == 1:
         return [*of_seed]
-    ordered = sorted(of_seed, key=lambda m: (m.record["created"], json.dumps(m.record, sort_keys=True)))
+    ordered = sorted(of_seed, key=lambda m: (m.created, json.dumps(m.record, sort_keys=True)))
     return list({m.content: m for m in reversed(ordered)}.values())[::-1]
 
 
@@ -206,7 +238,7 @@ def _contradiction(seed: int, several: Sequence[Member], primary: str) -> str:
     told = [f"{v:.4f}" if isinstance(v, float) else str(v) for v in values[name]] if name else [""] * len(several)
     if len(set(told)) < len(set(values.get(name, ()))):
         told = [repr(v) for v in values[name]]
-    ids = [m.record["run_id"] for m in several]
+    ids = [m.run_id for m in several]
     if len(set(ids)) < len(ids):
         ids = [f"{i} (content {m.content[:8]})" for i, m in zip(ids, several, strict=True)]
     each = ", ".join(f"{value} in {i}".strip() for value, i in sorted(zip(told, ids, strict=True)))

@@ -9,15 +9,14 @@ from typing import Any, Final
 from rsbench.cores import Processes, usable_cores
 from rsbench.leaderboard.cache import Cache
 from rsbench.leaderboard.census import described
+from rsbench.leaderboard.members import Member
 from rsbench.leaderboard.rows import NOT_AT_HAND, Measured, measure
+from rsbench.leaderboard.summary import Read, summarize
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
 
 MANY: Final = 1_000  # records from which on it pays to start processes
 CHUNK: Final = 20  # configurations handed over at once
-
-# What a configuration measured, or ``None``, and what speaks against its records.
-Read = tuple[Measured | None, list[str]]
 
 
 class Readers(Processes):
@@ -33,27 +32,26 @@ class Readers(Processes):
 
     def start(self, records: int) -> None:
         """Start a process for each core where there are many *records* to be read."""
-        self.open(usable_cores() if records - (self.cache.runs if self.cache else 0) >= MANY else 1)
+        self.open(usable_cores() if records >= MANY else 1)
 
-    def measured(self, groups: Sequence[Sequence[LoadedRecord]], name: str) -> list[Read]:
-        """Return, for each group of runs of a configuration, what :func:`rsbench.leaderboard.rows.measure` finds of
-        the metric *name*."""
-        slim = [[_slim(loaded, name) for loaded in group] for group in groups]
-        keys = [self.cache.key(group, name) if self.cache else None for group in slim]
-        known = [self.cache.get(key) if self.cache else None for key in keys]
-        new = iter([*self._read([group for group, one in zip(slim, known, strict=True) if one is None], name)])
-        found: list[Read] = [next(new) if one is None else (one, []) for one in known]
-        for key, (one, doubts) in zip(keys, found, strict=True):
-            if self.cache and key and one and not doubts:
+    def read(self, groups: Sequence[Sequence[Member]], name: str) -> list[Read]:
+        """Return what each group of runs of a configuration says of the metric *name*."""
+        keys = [self.cache.key(group, name) if self.cache else None for group in groups]
+        known = [self.cache.get(key) if self.cache and key else None for key in keys]
+        missing = [[m.loaded for m in group] for group, one in zip(groups, known, strict=True) if one is None]
+        new = iter([*self._read(missing, name)])
+        found = [one or next(new) for one in known]
+        for key, one in zip(keys, found, strict=True):
+            if self.cache and key and set(one.doubts) <= {NOT_AT_HAND}:
                 self.cache.add(key, one)
         return found
 
     def _read(self, groups: Sequence[Sequence[LoadedRecord]], name: str) -> Iterator[Read]:
-        read = partial(_read, name=name)
-        if sum(map(len, groups)) < MANY:
-            return map(read, groups)
-        self.open(usable_cores())
-        return self.map(read, groups, CHUNK)
+        if sum(map(len, groups)) >= MANY:
+            self.open(usable_cores())
+        slim = [[_slim(loaded, name) for loaded in group] for group in groups]
+        for group, (one, doubts) in zip(groups, self.map(partial(_measured, name=name), slim, CHUNK), strict=True):
+            yield Read(summarize([loaded.record for loaded in group], name), one, doubts)
 
 
 def _prepare() -> None:
@@ -63,7 +61,7 @@ def _prepare() -> None:
     registry()
 
 
-def _read(group: Sequence[LoadedRecord], name: str) -> Read:
+def _measured(group: Sequence[LoadedRecord], name: str) -> tuple[Measured | None, list[str]]:
     """What cannot be read, or what a plugin cannot make rows of, speaks against these records and no others."""
     if all("predictions" not in loaded.record["artifacts"] for loaded in group):
         return None, [NOT_AT_HAND]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rsbench.leaderboard.aggregate import Table
     from rsbench.leaderboard.board import Board
+    from rsbench.leaderboard.members import Member
     from rsbench.leaderboard.samples import Sample
 
 FORMATS: Final = ("terminal", "markdown", "csv", "json", "latex", "html")
@@ -147,9 +148,18 @@ def leaderboard(
     many = isinstance(records, Iterable) and not isinstance(records, str | PathLike | LoadedRecord)
     sources: list[Source] = [*records] if many else [records]  # type: ignore[misc,list-item]
     problems: list[str] = []
+    known: list[Member] = []
     cache = beside(sources)
     with collector_paused(), Readers(cache) as readers:
-        loaded = load_records(*sources, problems=problems, begin=readers.start)
+
+        def choose(files: list[Path]) -> list[Path]:
+            if cache is not None:
+                found, files = cache.members(files)
+                known.extend(found)
+            readers.start(len(files))
+            return files
+
+        loaded = load_records(*sources, problems=problems, choose=choose)
         board = build(
             loaded,
             task=task,
@@ -158,6 +168,7 @@ def leaderboard(
             division=division,
             tag=tag,
             readers=readers,
+            known=known,
             unreadable=len(problems),
         )
     if cache is not None:

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rsbench.leaderboard.aggregate import GATE
 from rsbench.leaderboard.census import NO_CURVE, NO_DEVICE, NO_TARGET, OLDER, Census, LeftOut
 from rsbench.leaderboard.machines import machine
 from rsbench.leaderboard.members import Filters, configuration, finished_run, in_time
 from rsbench.leaderboard.namesakes import recipe_labels
 from rsbench.leaderboard.pace import Arrival, arrival, marks, score_name
+from rsbench.leaderboard.summary import GATE
 from rsbench.records.facts import VALIDATION_SCORES
 from rsbench.records.store import LoadedRecord
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
+from rsbench.cores import usable_cores
 from rsbench.metrics.intervals import holm_steps
-from rsbench.metrics.two_level import Pool, System, seed_term, t_test
+from rsbench.metrics.two_level import Pool, Result, System, seed_term, t_test
 
 LEVEL: Final = 0.05
 LETTERED: Final = 1_000  # systems; more have no letters, which nobody would read
@@ -76,19 +78,44 @@ def pairwise(systems: Sequence[System], pool: Pool) -> np.ndarray:
     effects = np.stack([s.effects for s in systems])
     own = np.einsum("ij,ij->i", effects, effects)
     means = np.array([s.mean for s in systems])
-    found, step = [], max(1, BLOCK // n)
-    for start in range(0, n, step):
-        rows = slice(start, start + step)
-        v = own[rows, None] + own[start:] - 2 * effects[rows] @ effects[start:].T
-        near = np.argwhere(v < CANCELLED * (own[rows, None] + own[start:]))
-        near = near[near[:, 0] < near[:, 1]]
-        for part in np.array_split(near, 1 + near.size * effects.shape[1] // BLOCK):
-            a, b = start + part.T
-            v[part[:, 0], part[:, 1]] = ((effects[a] - effects[b]) ** 2).sum(axis=1)
-        upper = np.triu_indices(v.shape[0], 1, v.shape[1])
-        sums = (variance[rows, None] + variance[start:])[upper], (spread[rows, None] + spread[start:])[upper]
-        found.append(t_test((means[rows, None] - means[start:])[upper], v[upper], systems[0].units, *sums).p)
+
+    found: list[np.ndarray] = []
+    step = max(1, BLOCK // n)
+    with ThreadPoolExecutor(usable_cores()) as threads:
+        for start in range(0, n, step):
+            v = _variances(effects, own, start, step)
+            pairs = [(i, slice(i + 1, None)) for i in range(start, start + len(v))]
+            value = np.concatenate([means[i] - means[others] for i, others in pairs])
+            flat = np.concatenate([row[k + 1 :] for k, row in enumerate(v)])
+            sums = (np.concatenate([each[i] + each[others] for i, others in pairs]) for each in (variance, spread))
+            found += threads.map(_p, _parts(t_test(value, flat, systems[0].units, *sums)))
     return np.concatenate(found)
+
+
+def _p(part: Result) -> np.ndarray:
+    """What takes longest; SciPy computes it outside of the interpreter's lock."""
+    return part.p
+
+
+def _parts(whole: Result) -> Iterator[Result]:
+    """Yield the results of about as many pairs for each core."""
+    return map(Result, *(np.array_split(each, usable_cores()) for each in (whole.value, whole.se, whole.df)))
+
+
+def _variances(effects: np.ndarray, own: np.ndarray, start: int, step: int) -> np.ndarray:
+    """Variance over samples of the differences between the systems of a block and those from *start* on.
+
+    By one product; where that would cancel, from the differences themselves.
+    """
+    rows = slice(start, start + step)
+    sums = own[rows, None] + own[start:]
+    v = sums - 2 * effects[rows] @ effects[start:].T
+    near = np.argwhere(v < CANCELLED * sums)
+    near = near[near[:, 0] < near[:, 1]]
+    for part in np.array_split(near, 1 + near.size * effects.shape[1] // BLOCK):
+        a, b = start + part.T
+        v[part[:, 0], part[:, 1]] = ((effects[a] - effects[b]) ** 2).sum(axis=1)
+    return v
 
 
 def _place(i: int, j: int, n: int) -> int:

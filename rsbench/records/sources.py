@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from os import PathLike
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
@@ -25,12 +25,14 @@ Source = str | PathLike[str] | LoadedRecord | HasRecord
 
 
 def load_records(
-    *sources: Source, problems: list[str] | None = None, begin: Callable[[int], object] | None = None
+    *sources: Source,
+    problems: list[str] | None = None,
+    choose: Callable[[list[Path]], Iterable[Path]] | None = None,
 ) -> list[LoadedRecord]:
     """Return the records in files, in folders and of outcomes, sorted by run id; by default those in :data:`OUT`.
 
-    Where *problems* is given, a record that is not valid is named there and left out.  *begin* is told the number of
-    records before the first is read.
+    Where *problems* is given, a record that is not valid is named there and left out.  *choose* is given the files
+    before the first is read, and returns those that are to be.
 
     Raises:
         UserError: a path is not there, or a record is not valid.
@@ -44,5 +46,5 @@ def load_records(
             paths.append(Path(source))
         elif source.record_path is not None:
             paths.append(source.record_path)
-    found = load_all(paths, problems, begin)
+    found = load_all(paths, problems, choose)
     return in_order([*loaded, *found]) if loaded else found

@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,12 +19,32 @@ from rsbench.records.upgrade import upgrade
 FILE: Final = "record.json"
 
 
-@dataclass(frozen=True, slots=True)
 class LoadedRecord:
-    """A record and the file it came from; artifacts lie beside it."""
+    """A record and the file it came from; artifacts lie beside it.
 
-    path: Path
-    record: dict[str, Any]
+    Args:
+        record: what the file holds; by default it is loaded when it is first asked for.
+    """
+
+    __slots__ = ("_record", "path")
+
+    def __init__(self, path: Path, record: dict[str, Any] | None = None) -> None:
+        self.path = path
+        self._record = record
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The record itself.
+
+        Raises:
+            UserError: it was not loaded before, and cannot be.
+        """
+        if self._record is None:
+            self._record = load(self.path)
+        return self._record
 
     def artifact(self, name: str) -> Path | None:
         """Path of an artifact; ``None`` where the record has none of this name, the file is gone, or it would lie
@@ -129,22 +148,22 @@ def accepted(record: dict[str, Any], source: str) -> dict[str, Any]:
 
 
 def load_all(
-    paths: Iterable[Path], problems: list[str] | None = None, begin: Callable[[int], object] | None = None
+    paths: Iterable[Path],
+    problems: list[str] | None = None,
+    choose: Callable[[list[Path]], Iterable[Path]] | None = None,
 ) -> list[LoadedRecord]:
     """Load every record at or below *paths*, sorted by run id and path.
 
-    Where *problems* is given, a record that is not valid is named there and left out.  *begin* is told the number of
-    records before the first is read.
+    Where *problems* is given, a record that is not valid is named there and left out.  *choose* is given the files
+    before the first is read, and returns those that are to be.
 
     Raises:
         UserError: a path is not there, or a record below it is not valid.
     """
     files = record_files(paths)
-    if begin is not None:
-        begin(len(files))
     loaded = []
     with collector_paused():
-        for file in files:
+        for file in choose(files) if choose else files:
             try:
                 loaded.append(LoadedRecord(file, load(file)))
             except UserError as error:
@@ -165,16 +184,16 @@ def record_files(paths: Iterable[Path]) -> list[Path]:
     Raises:
         UserError: a path is not there.
     """
-    files: set[Path] = set()
+    files: set[str] = set()
     seen: set[tuple[int, int]] = set()
     for path in paths:
         if not path.exists():
             raise UserError(f"There is no file or folder '{path}' to read records from.")
-        files |= set(_below(path, seen)) if path.is_dir() else {path}
-    return sorted(files, key=str)
+        files.update(_below(path, seen) if path.is_dir() else [str(path)])
+    return [*map(Path, sorted(files))]
 
 
-def _below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+def _below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[str]:
     for name, folders, files in os.walk(folder, followlinks=True):
         status = os.stat(name)
         if (status.st_dev, status.st_ino) in seen:  # by another link, or a circle
@@ -183,7 +202,7 @@ def _below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
         seen.add((status.st_dev, status.st_ino))
         folders.sort()
         if FILE in files:
-            yield Path(name, FILE)
+            yield os.path.join(name, FILE)
 
 
 @contextmanager

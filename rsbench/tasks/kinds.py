@@ -278,12 +278,12 @@ class VisualQuestionAnswering(TaskKind):
         images = table["image"].to_pylist()
         made = Answers(
             table["id"].to_pylist(),
-            table["prediction"].to_numpy().astype(np.int64),
-            table["kind"].to_numpy().astype(np.int64),
+            tables.numbers(table, "prediction").astype(np.int64),
+            tables.numbers(table, "kind").astype(np.int64),
             images,
             None if np.isnan(counts).all() else counts,
         )
-        true = AnswerReferences(table["reference"].to_numpy().astype(np.int64), _numbers(table["true_count"]))
+        true = AnswerReferences(tables.numbers(table, "reference").astype(np.int64), _numbers(table["true_count"]))
         return Outcome(made, true, clusters=np.unique(np.array(images), return_inverse=True)[1])
 
     def grouped(self, outcome: Outcome, context: MetricContext) -> tuple[Sequence[str], np.ndarray]:

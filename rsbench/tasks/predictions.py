@@ -45,9 +45,9 @@ def read(path: Path) -> tuple[Predictions, np.ndarray]:
         UserError: the file is missing or not a table of predictions.
     """
     table = tables.read(path, ("id", "reference", "prediction"))
-    references = table["reference"].to_numpy().astype(np.int64)
-    labels = table["prediction"].to_numpy().astype(np.int64)
-    columns = [table[f"p{k}"].to_numpy() for k in range(len(table.column_names) - 3)]
+    references = tables.numbers(table, "reference").astype(np.int64)
+    labels = tables.numbers(table, "prediction").astype(np.int64)
+    columns = [tables.numbers(table, f"p{k}") for k in range(len(table.column_names) - 3)]
     probabilities = _renormalised(np.stack(columns, axis=1)) if columns else None
     return Predictions(table["id"].to_pylist(), labels, probabilities), references
 
@@ -59,7 +59,7 @@ def read_labels(columns: tables.Columns) -> tuple[np.ndarray, np.ndarray]:
         UserError: it is not a table of predictions.
     """
     table = columns.read(("prediction", "reference"))
-    labels, references = (table[name].to_numpy().astype(np.int64) for name in ("prediction", "reference"))
+    labels, references = (tables.numbers(table, name).astype(np.int64) for name in ("prediction", "reference"))
     return labels, references
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rsbench.errors import UserError
 from rsbench.files import write_atomically
 
@@ -26,6 +28,22 @@ def read(path: Path, needed: tuple[str, ...]) -> Any:
         UserError: the file is missing, is not parquet, or lacks one of the *needed* columns.
     """
     return Columns(path).read(needed, alone=False)
+
+
+def numbers(table: Any, name: str) -> np.ndarray:
+    """Return a column of numbers of a pyarrow table, [N], not to be written to.
+
+    pyarrow's own ``to_numpy`` would import all of pandas first.
+
+    Raises:
+        UserError: it holds something else, or misses some.
+    """
+    import pyarrow as pa
+
+    try:
+        return np.from_dlpack(table[name].combine_chunks())
+    except pa.ArrowException as error:
+        raise UserError(f"Column {name} of the predictions is not of numbers, one for each sample: {error}.") from None
 
 
 class Columns:

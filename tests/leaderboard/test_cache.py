@@ -17,6 +17,7 @@ from rsbench import files, leaderboard
 from rsbench.leaderboard import cache, rows
 from rsbench.leaderboard.board import build
 from rsbench.leaderboard.result import Leaderboard
+from rsbench.records import store
 from rsbench.records.store import load_all
 
 
@@ -28,6 +29,15 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     seen: list[Path] = []
     columns = rows.Columns
     monkeypatch.setattr(rows, "Columns", lambda path, content: seen.append(path) or columns(path, content))
+    return seen
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files of records that are loaded."""
+    seen: list[Path] = []
+    load = store.load
+    monkeypatch.setattr(store, "load", lambda path: seen.append(path) or load(path))
     return seen
 
 
@@ -54,15 +64,28 @@ def parts(folder: Path) -> list[Path]:
     return sorted((folder / cache.FOLDER).glob("*"))
 
 
-def test_only_what_is_new_is_read(tmp_path: Path, read: list[Path]) -> None:
+def test_only_what_is_new_is_read(tmp_path: Path, read: list[Path], loads: list[Path]) -> None:
     first = said(filled(tmp_path))
-    assert len(read) == 8
+    assert (len(read), len(loads)) == (8, 8)
     read.clear()
+    loads.clear()
     assert said(tmp_path) == first
     assert read == []
-    new = add(tmp_path, "net-9", 0.5).parent / "predictions.parquet"
+    assert len(loads) == 1  # for the units of the table
+    loads.clear()
+    new = add(tmp_path, "net-9", 0.5)
     said(tmp_path)
-    assert read == [new]
+    assert read == [new.parent / "predictions.parquet"]
+    assert new in loads
+    assert len(loads) == 2
+
+
+def test_filters_take_of_what_is_known_as_of_what_is_read(tmp_path: Path, read: list[Path]) -> None:
+    add(filled(tmp_path), "other", 0.9, division="open")
+    said(tmp_path)
+    for filters in ({"division": "open"}, {"task": "vqa"}, {"tag": "none-such"}, {"dataset": "eurosat"}):
+        known, anew = leaderboard(tmp_path, **filters), build(load_all([tmp_path]), **filters)
+        assert known.render("json") == Leaderboard(anew).render("json")
 
 
 def test_nothing_is_kept_of_a_few_or_of_what_may_be_changing(
@@ -110,8 +133,16 @@ def _edit(folder: Path) -> None:
 
 def _forge(folder: Path) -> None:
     """Parts whose names are the digests of what they hold, which is nonsense."""
-    for content in (b"", b"\n", b"[]\n", b'{"code": 1}\n', parts(folder)[0].read_bytes()[:-8]):
-        (folder / cache.FOLDER / f"{hashlib.sha256(content).hexdigest()}{cache.SUFFIX}").write_bytes(content)
+    code = parts(folder)[0].name.partition("-")[0]
+    for content in (
+        b"",
+        b"\n",
+        b"[]\n",
+        b'{"members": 1}\n',
+        b'{"members": [], "rows": {"a": 1}}\n',
+        parts(folder)[0].read_bytes()[:-8],
+    ):
+        (folder / cache.FOLDER / f"{code}-{hashlib.sha256(content).hexdigest()}{cache.SUFFIX}").write_bytes(content)
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {

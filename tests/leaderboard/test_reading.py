@@ -27,7 +27,13 @@ def test_processes_read_what_one_reads(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(reading, "usable_cores", lambda: started.append(2) or 2)
     begun: list[int] = []
     with reading.Readers() as readers:
-        found = store.load_all([tmp_path], begin=lambda count: begun.append(count) or readers.start(count))
+
+        def choose(files: list[Path]) -> list[Path]:
+            begun.append(len(files))
+            readers.start(len(files))
+            return files
+
+        found = store.load_all([tmp_path], choose=choose)
         together = build(found, readers=readers)
     assert begun == [8]
     assert started

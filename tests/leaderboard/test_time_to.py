@@ -221,7 +221,7 @@ def test_formats_say_the_same_and_null_is_not_zero(tmp_path: Path) -> None:
         ("low", 0.9, 0, None, None),
     ]
     read = list(csv.DictReader(io.StringIO(render.RENDER["csv"](made))))
-    assert [(r["system"], r["seconds"]) for r in read][::3] == [("'=cmd|x", "20"), ("low", "20")]
+    assert [(r["system"], r["seconds"]) for r in read][::3] == [("'=cmd|x", "20.0"), ("low", "20.0")]
     assert read[4]["seconds"] == ""
     text = render.markdown(made)
     assert "=cmd\\|x" in text

@@ -1,7 +1,9 @@
-"""Boards for programs: JSON, and CSV through pandas."""
+"""Boards for programs: JSON and CSV."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, overload
@@ -102,12 +104,13 @@ def json_of(rows: Sequence[Mapping[str, Any]], census: Census, note: str = "") -
 
 def csv_of(rows: Iterable[Mapping[str, Any]]) -> str:
     """Return rows as CSV; text that a spreadsheet would run as a formula is quoted with an apostrophe."""
-    import pandas as pd
+    safe = [{_guard(k): _guard(v) if isinstance(v, str) else v for k, v in row.items()} for row in rows]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, dict.fromkeys(name for row in safe for name in row), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(safe)
+    return text.getvalue()
 
-    safe = [{_guard(k): _guard(v) for k, v in row.items()} for row in rows]
-    frame = pd.DataFrame(safe).convert_dtypes()
-    return frame.to_csv(index=False, lineterminator="\n")
 
-
-def _guard(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+def _guard(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA) else text
