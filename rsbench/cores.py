@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing.connection import Connection
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -35,6 +38,39 @@ def without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
+@contextmanager
+def process_pool(workers: int, prepare: Callable[..., object], *arguments: Any) -> Iterator[ProcessPoolExecutor]:
+    """Processes that end with this one, however it ends, and at once where the block is left by an exception.
+
+    Args:
+        prepare: called with *arguments* in each process as it starts.
+    """
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    context = multiprocessing.get_context("spawn")
+    theirs, ours = context.Pipe(duplex=False)
+    with ours, theirs, ProcessPoolExecutor(workers, context, _tether, (theirs, prepare, arguments)) as pool:
+        try:
+            yield pool
+        except BaseException:
+            ours.close()  # not before the work that is queued would be
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _tether(lifeline: Connection, prepare: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+    """End this process when the other end of *lifeline* is closed; Ctrl-C is for that end to answer."""
+
+    def watch() -> None:
+        lifeline.poll(None)
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=watch, daemon=True).start()
+    prepare(*arguments)
+
+
 class Processes:
     """Processes that share work, once they are started; until then it is done in this one.
 
@@ -47,17 +83,15 @@ class Processes:
     def __init__(self, prepare: Callable[[], object]) -> None:
         self.prepare = prepare
         self._pool: ProcessPoolExecutor | None = None
+        self._stack = ExitStack()
 
     def open(self, workers: int) -> None:
         """Start so many, if they are several: early, they have their imports behind them when the first is needed."""
         if self._pool is None and workers > 1:
-            import multiprocessing
-            from concurrent.futures import ProcessPoolExecutor
-
-            self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+            self._pool = self._stack.enter_context(process_pool(workers, self.prepare))
             with without_main():
                 for _ in range(workers):
-                    self._pool.submit(self.prepare)
+                    self._pool.submit(_nothing)
 
     def map(self, function: Callable[[A], B], items: Sequence[A], chunk: int = 1) -> Iterator[B]:
         """Yield what *function* returns for each item, in their order; *chunk* of them are handed over at once."""
@@ -69,5 +103,8 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        self._stack.__exit__(kind, error, trace)
+
+
+def _nothing() -> None:
+    """Make a pool start a process."""

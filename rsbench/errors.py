@@ -34,6 +34,18 @@ class RunError(Exception):
         self.stage = stage
 
 
+class Stopped(BaseException):
+    """The user, or who manages the job, asked the command to end by the signal ``number``; nobody is to contain this.
+
+    It is no KeyboardInterrupt, of which the command line's library makes an end of its own, and which a plugin may
+    raise by itself.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the nearest known names, or an empty string."""
     close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)

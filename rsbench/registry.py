@@ -17,7 +17,7 @@ from typing import Any, Final
 import pluggy
 
 from rsbench import hookspecs
-from rsbench.errors import UserError, did_you_mean
+from rsbench.errors import Stopped, UserError, did_you_mean
 from rsbench.specs import (
     ClaimSet,
     DatasetSpec,
@@ -138,7 +138,7 @@ class Registry:
         for implementation in self._implementations(hook):
             try:
                 _call(implementation, arguments)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, Stopped):
                 raise
             except BaseException as error:
                 errors.append(f"{hook} of plugin '{implementation.plugin_name}' raised {_describe(error)}")
@@ -224,7 +224,7 @@ class Registry:
             self._origins[kind, spec.name] = origin
 
     def _contain(self, name: str, error: BaseException, hook: str | None) -> None:
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt | Stopped):
             raise error
         where = f"{hook} raised " if hook else "could not be loaded: "
         self.problems.append(Problem(name, self.plugins[name].distribution, where + _describe(error)))

@@ -77,7 +77,7 @@ class Engine(Peer):
                 self.val,
                 fabric=make_fabric(CPU, select_precision(self.setting.precision, CPU)),
                 selections=[],
-                resume_path=Path(folder) / "resume.pt",
+                folder=Path(folder),
                 identity="peers",
                 emit=lambda event: None,
                 on_epoch=stopped,

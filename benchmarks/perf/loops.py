@@ -67,7 +67,7 @@ class Loops:
             None,
             fabric=self.fabric,
             selections=[Selection("last", "val_accuracy")],
-            resume_path=self.folder / "resume.pt",
+            folder=self.folder,
             identity="bench",
             emit=lambda _: None,
             on_epoch=lambda *_: None,

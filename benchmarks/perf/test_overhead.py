@@ -111,7 +111,7 @@ def engine(data: Fixed, folder: Path) -> None:
         None,
         fabric=make_fabric(CPU, "fp32"),
         selections=[],
-        resume_path=folder / "resume.pt",
+        folder=folder,
         identity="overhead",
         emit=lambda event: None,
         on_epoch=lambda epoch, logs: None,

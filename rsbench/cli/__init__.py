@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from itertools import pairwise
-from typing import Final
+from types import FrameType
+from typing import Final, NoReturn
 
 STORAGE_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 def main() -> None:
-    """Entry point of the console script: 0 fine, 1 a run failed, 2 the user's mistake, 130 interrupted."""
-    from rsbench.errors import UserError
+    """Entry point of the console script: 0 fine, 1 a run failed, 2 the user's mistake, 130 and 143 interrupted."""
+    from rsbench.errors import Stopped, UserError
+
+    heed_signals()
 
     block_plugins(sys.argv[1:])
     from rsbench.cli.app import build
@@ -34,8 +38,22 @@ def main() -> None:
         where = f" '{error.filename}'" if error.filename else ""
         print(f"rsbench: cannot write{where}: {error.strerror}; make room or choose another --out.", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except Stopped as stopped:
+        print("rsbench: interrupted.", file=sys.stderr)
+        sys.exit(128 + stopped.number)
+
+
+def heed_signals() -> None:
+    """Raise :class:`rsbench.errors.Stopped` at Ctrl-C, SIGTERM and SIGHUP, where these are not ignored."""
+
+    from rsbench.errors import Stopped
+
+    def stop(number: int, _frame: FrameType | None) -> NoReturn:
+        raise Stopped(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
 
 
 def block_plugins(arguments: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import statistics
 import sys
 from collections.abc import Callable, Sequence
@@ -155,23 +156,35 @@ def finish(plans: list[RunPlan], outcomes: list[Outcome], out: Path, as_json: bo
     from rsbench.engine.distributed_world import follows
 
     if follows():
-        raise typer.Exit(1 if any(o.status == "failed" for o in outcomes) else 0)
+        leave(outcomes, out, quiet=True)
     if as_json:
         typer.echo(json.dumps([asdict(o) for o in outcomes], indent=1, default=str))
-    elif board and any(o.status in ("ok", "cached") for o in outcomes):
+    elif board and {o.status for o in outcomes} & {"ok", "cached"} and not any(map(is_interrupted, outcomes)):
         from rsbench.cli.leaderboard import PAGE, show
 
         typer.echo("")
         paths = [o.record_path for o in outcomes if o.record_path and o.status in ("ok", "cached")]
         show(paths, out / PAGE, plans[0].data_root)
-    for outcome in outcomes:
-        if outcome.status == "failed":
-            print(f"rsbench: {outcome.run_id} failed: {outcome.error}", file=sys.stderr)
-    if any(o.status == "interrupted" for o in outcomes):
-        print(f"rsbench: interrupted; the same command goes on from {out}.", file=sys.stderr)
-        raise typer.Exit(130)
-    if any(o.status == "failed" for o in outcomes):
-        raise typer.Exit(1)
+    leave(outcomes, out)
+
+
+def is_interrupted(outcome: Outcome) -> bool:
+    """Whether a run was stopped, or not started."""
+    return outcome.status == "interrupted"
+
+
+def leave(outcomes: Sequence[Outcome], out: Path, quiet: bool = False) -> None:
+    """Name the runs that failed or are not finished, and exit with the code of that; return where there are none."""
+    lines = [f"{outcome.run_id} failed: {outcome.error}" for outcome in outcomes if outcome.status == "failed"]
+    code = 1 if lines else 0
+    if unfinished := list(filter(is_interrupted, outcomes)):
+        names = ", ".join(outcome.run_id for outcome in unfinished)
+        lines.append(f"interrupted; the same command resumes from {out}. Not finished: {names}.")
+        code = 128 + (unfinished[0].signal or signal.SIGINT)
+    for line in [] if quiet else lines:
+        print(f"rsbench: {line}", file=sys.stderr)
+    if code or quiet:
+        raise typer.Exit(code)
 
 
 def show_plans(plans: list[RunPlan], out: Path, as_json: bool) -> None:

@@ -105,7 +105,7 @@ def throughput(
         )
     )
     outcomes = _execute(plans, quiet or as_json)
-    _show(outcomes, as_json)
+    _show(outcomes, out, as_json)
 
 
 def _execute(plans: Sequence[RunPlan], quiet: bool) -> list[Outcome]:
@@ -116,8 +116,9 @@ def _execute(plans: Sequence[RunPlan], quiet: bool) -> list[Outcome]:
         return run_plans(plans, on_event=on_event)
 
 
-def _show(outcomes: Sequence[Outcome], as_json: bool) -> None:
+def _show(outcomes: Sequence[Outcome], out: Path, as_json: bool) -> None:
     """Print the board of what was measured and exit with the right code."""
+    from rsbench.cli.run import leave
     from rsbench.leaderboard.render import throughput as render
     from rsbench.leaderboard.throughput import build
     from rsbench.records.store import load_all
@@ -125,13 +126,7 @@ def _show(outcomes: Sequence[Outcome], as_json: bool) -> None:
     board = build(load_all([o.record_path for o in outcomes if o.status == "ok" and o.record_path]))
     if as_json or board.tables:
         typer.echo(render.RENDER["json" if as_json else "terminal"](board), nl=False)
-    for outcome in outcomes:
-        if outcome.status == "failed":
-            print(f"rsbench: {outcome.run_id} failed: {outcome.error}", file=sys.stderr)
-    if any(o.status == "interrupted" for o in outcomes):
-        raise typer.Exit(130)
-    if any(o.status == "failed" for o in outcomes):
-        raise typer.Exit(1)
+    leave(outcomes, out)
 
 
 @contextmanager

@@ -9,11 +9,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import multiprocessing
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 from filelock import FileLock
 
-from rsbench.cores import usable_cores
+from rsbench.cores import process_pool, usable_cores, without_main
 from rsbench.data import manifest as manifest_files
 from rsbench.data.integrity import fingerprint, marker
 from rsbench.data.source import SampleError, Source
@@ -70,6 +71,11 @@ def prepare(
                 return PreparedStore.open(target)
             source = open_source(spec, raw, root)
             return _Preparation(spec, source, target, workers, on_progress or (lambda done, total: None)).run()
+    except BrokenProcessPool:
+        raise UserError(
+            f"A process that prepares '{spec.name}' was ended (the system ran out of memory?). The same command goes "
+            "on from there; fewer --workers need less memory."
+        ) from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(f"The disk of {root} is full: free some space, or choose another --data-root.") from None
@@ -191,8 +197,8 @@ class _Preparation:
         finished = sum(min(start + BLOCK, self.total) - start for start in done)
         self.on_progress(finished, self.total)
         errors: list[str] = []
-        with (self.partial / JOURNAL).open("a") as journal:
-            for start, stop, digest, failed in self._results(todo):
+        with (self.partial / JOURNAL).open("a") as journal, closing(self._results(todo)) as results:
+            for start, stop, digest, failed in results:
                 errors += failed
                 if not failed:
                     done[start] = digest
@@ -207,21 +213,17 @@ class _Preparation:
             count = "1 image" if len(errors) == 1 else f"{len(errors)} images"
             raise UserError(f"{count} of '{self.spec.name}' cannot be read: {shown}.")
 
-    def _results(self, todo: list[tuple[int, int]]) -> Iterator[tuple[int, int, str, list[str]]]:
+    def _results(self, todo: list[tuple[int, int]]) -> Generator[tuple[int, int, str, list[str]]]:
         path = str(self.partial / manifest_files.IMAGES)
         workers = min(self.workers, len(todo))
         if workers <= 1 or self.total < SMALL:
             yield from (_read_block(self.source, path, start, stop) for start, stop in todo)
             return
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, _start_worker, (self.source, path)) as pool:
-            futures = [pool.submit(_work, start, stop) for start, stop in todo]
-            try:
-                for future in as_completed(futures):
-                    yield future.result()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        with process_pool(workers, _start_worker, self.source, path) as pool:
+            with without_main():
+                futures = [pool.submit(_work, start, stop) for start, stop in todo]
+            for future in as_completed(futures):
+                yield future.result()
 
     def _finish(self, hashes: list[str]) -> PreparedStore:
         manifest: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Checkpoints: weights as safetensors, and the whole training state to resume from, both written atomically."""
+"""Checkpoints: weights as safetensors, with what one must know to use them; and the state of random generators."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from rsbench.engine.normalisation import Normalisation
 from rsbench.files import write_atomically
 
 WEIGHTS: Final = "model.safetensors"
-RESUME: Final = "resume.pt"
 
 
 def describe(job: Job, norm: Normalisation) -> dict[str, str]:
@@ -79,21 +78,6 @@ def _in_order(data: bytes) -> bytes:
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)  # tensors start at a multiple of 8 bytes
     return len(text).to_bytes(8, "little") + text + data[8 + length :]
-
-
-def save_state(state: Mapping[str, Any], path: Path) -> None:
-    """Write a training state (tensors, numbers, lists and dicts) atomically."""
-    write_atomically(path, lambda stream: torch.save(dict(state), stream))
-
-
-def load_state(path: Path) -> dict[str, Any] | None:
-    """Return the state at *path*, or ``None`` where there is none that can be read."""
-    if not path.is_file():
-        return None
-    try:
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, EOFError, ValueError, OSError):
-        return None
 
 
 def random_state() -> dict[str, Any]:

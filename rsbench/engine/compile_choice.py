@@ -15,7 +15,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from rsbench.engine import checkpoint
+from rsbench.engine import resume
 from rsbench.engine.back_off import Gradients
 from rsbench.engine.compilation import Compiled, forget
 from rsbench.engine.phases import freeze, phases_of, set_training_mode
@@ -101,7 +101,7 @@ def mode_asked_for(plan: RunPlan, device: torch.device) -> str | None:
     return None if asked == NONE else asked
 
 
-def compile_for_training(plan: RunPlan, gradients: Gradients, train: Any, resume: Path) -> Choice:
+def compile_for_training(plan: RunPlan, gradients: Gradients, train: Any, folder: Path) -> Choice:
     """Let *gradients* use a compiled network where that is asked for, or pays; a run taken up again keeps its mode.
 
     Raises:
@@ -112,7 +112,7 @@ def compile_for_training(plan: RunPlan, gradients: Gradients, train: Any, resume
         return Choice(asked, reason="activations are checkpointed")
     if asked == AUTO and train.ranks.world > 1:
         return Choice(asked, reason="several devices share the run")
-    state = checkpoint.load_state(resume) or {}
+    state = resume.load(folder) or {}
     kept = state.get("gradients", {}).get("compile") if state.get("identity") == plan.run_id else None
     phases = phases_of(dict(plan.recipe))
     trial = Trial(

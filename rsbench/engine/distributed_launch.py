@@ -56,7 +56,7 @@ class Supervisor:
         Raises:
             Interrupted: the user stopped it; a state to resume from has been written.
         """
-        from rsbench.engine.train import Interrupted
+        from rsbench.engine.process import Interrupted
 
         begin = time.monotonic()
         try:

@@ -92,7 +92,7 @@ def _take_part(
     plan: RunPlan, place: Place, emit: Callable[[dict[str, Any]], None], stop: Callable[[], bool]
 ) -> dict[str, Any]:
     from rsbench.engine import run
-    from rsbench.engine.train import Interrupted
+    from rsbench.engine.process import Interrupted
 
     try:
         return {"status": "done", "record": run.execute(plan, emit, stop, place)}

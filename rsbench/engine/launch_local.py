@@ -10,16 +10,15 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection as pipes
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any, Final, Self
 
 from rsbench.cores import ALLOTTED, usable_cores, without_main
 from rsbench.engine import launch_devices, worker
-from rsbench.engine.outcome import Outcome, interrupted, record_death
+from rsbench.engine.outcome import Outcome, all_of, record_death
 from rsbench.plan import RunPlan
 
 # Waiting OpenMP threads that spin as long as they do by default (300,000 turns) make two jobs on two cores many times
@@ -33,7 +32,7 @@ SERVER_ENVIRONMENT: Final = {
     "MALLOC_TRIM_THRESHOLD_": str(16 << 30),
 }
 PASSED_ON: Final = ("RSBENCH_", "HF_", "TORCH_", "PYTORCH_", "CUDA_", "NCCL_", "OMP_")
-BUSY: Final = "Another process is at this run in {out}; wait for it, or choose another --out."
+LEAVE_SECONDS: Final = 10.0  # for a worker to end, once it has said what became of its runs
 POLL_SECONDS: Final = 0.2
 
 
@@ -50,22 +49,54 @@ class Worker:
     def receive(self) -> dict[str, Any] | None:
         """Return the next event, or ``None`` where the process is gone."""
         try:
-            event: dict[str, Any] = self.connection.recv()
+            event: dict[str, Any] | None = self.connection.recv() if self.connection.poll() else None
         except (EOFError, OSError):
             return None
         return event
+
+    def is_gone(self) -> bool:
+        """Whether the process has ended.
+
+        The end of its pipe does not say so, of which ranks that hang hold copies; nor does its server alone, which may
+        have been killed.
+        """
+        import psutil
+
+        if self.process.exitcode is None:
+            return False
+        try:
+            return psutil.Process(self.process.pid).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signal the process; by its id, for its server may be gone."""
+        if self.process.pid is not None and not self.is_gone():
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)
+
+    def kill(self) -> None:
+        """End the process and those that it has started."""
+        import psutil
+
+        if self.is_gone():
+            return
+        with suppress(psutil.Error):
+            process = psutil.Process(self.process.pid)
+            for each in [*process.children(recursive=True), process]:
+                with suppress(psutil.Error):
+                    each.kill()
 
 
 class LocalPool:
     """Runs up to *capacity* groups of plans at once, and divides cores and GPUs among them.
 
-    environment: variables set in the workers.  patience: seconds to wait for another process that is at the same run.
+    environment: variables set in the workers.
     """
 
-    def __init__(self, capacity: int, environment: Mapping[str, str] | None = None, patience: float = 0.0) -> None:
+    def __init__(self, capacity: int, environment: Mapping[str, str] | None = None) -> None:
         self.capacity: float = capacity
         self.environment = dict(environment or {})
-        self.patience = patience
         self._workers: list[Worker] = []
         self._stopping = False
         if capacity > 1:
@@ -82,16 +113,16 @@ class LocalPool:
         """Number of worker processes."""
         return len(self._workers)
 
-    def start(self, plans: list[RunPlan]) -> None:
-        """Fork a worker for *plans*."""
+    def start(self, plans: list[RunPlan], patient: bool = False) -> None:
+        """Fork a worker for *plans*; where *patient*, it waits for another process that is at them."""
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["rsbench.engine.preload"])
+        context.set_forkserver_preload(["rsbench.engine.undisturbed", "rsbench.engine.preload"])
         ours, theirs = context.Pipe(duplex=False)
         slot = min(set(range(len(self._workers) + 1)) - {each.slot for each in self._workers})
         passed = {k: v for k, v in os.environ.items() if k.startswith(PASSED_ON)}
         passed |= (launch_devices.environment(plans[0], slot) if self.capacity > 1 else {}) | self.environment
         begin = time.perf_counter()
-        arguments = (theirs, [p.to_dict() for p in plans], passed, self.patience)
+        arguments = (theirs, [p.to_dict() for p in plans], passed, patient)
         with _environment(SERVER_ENVIRONMENT), without_main():
             process = context.Process(target=worker.main, args=arguments, name=plans[0].run_id)
             process.start()
@@ -101,7 +132,7 @@ class LocalPool:
     def wait(self, on_event: Callable[[dict[str, Any]], None]) -> list[Outcome]:
         """Pass events on for a moment; return the outcomes of a worker that has ended, or nothing."""
         ready = pipes.wait([w.connection for w in self._workers], POLL_SECONDS)
-        for each in [w for w in self._workers if w.connection in ready]:
+        for each in [w for w in self._workers if w.connection in ready or w.is_gone()]:
             event = each.receive()
             if event is None or event["type"] == "result":
                 return self._end(each, event)
@@ -112,37 +143,28 @@ class LocalPool:
         """Send SIGTERM, in case the terminal has signalled this process alone."""
         self._stopping = True
         for each in self._workers:
-            if each.process.pid is not None and each.process.is_alive():
-                os.kill(each.process.pid, signal.SIGTERM)
+            each.signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Send SIGKILL."""
+        """Send SIGKILL to the workers and to the processes that they have started."""
         for each in self._workers:
-            each.process.kill()
+            each.kill()
 
     def _end(self, ended: Worker, result: dict[str, Any] | None) -> list[Outcome]:
-        self._workers.remove(ended)
+        ended.process.join(LEAVE_SECONDS)
+        ended.kill()
         ended.process.join()
         ended.connection.close()
-        plans = ended.plans
-        if result is None:
-            return interrupted(plans) if self._stopping else self.died(ended)
-        if result["status"] == "busy":
-            return [Outcome(plan.run_id, "failed", error=BUSY.format(out=plan.out)) for plan in plans]
-        if result["status"] == "interrupted":
-            return interrupted(plans)
-        return [_outcome(plan, summary) for plan, summary in zip(plans, result["records"], strict=True)]
+        self._workers.remove(ended)
+        if result is not None:
+            outcomes: list[Outcome] = result["outcomes"]
+            return outcomes
+        return all_of(ended.plans, "interrupted") if self._stopping else self.died(ended)
 
     def died(self, lost: Worker) -> list[Outcome]:
         """Write the failure records of a worker that ended without a result."""
         message = death_message(lost.process.exitcode, lost.plans[0])
         return record_death(lost.plans, message, time.perf_counter() - lost.begin)
-
-
-def _outcome(plan: RunPlan, summary: dict[str, Any]) -> Outcome:
-    error = (summary["error"] or {}).get("message")
-    path = Path(summary["record_path"])
-    return Outcome(plan.run_id, summary["status"], path, error, summary["primary"], summary["seconds"])
 
 
 def death_message(exitcode: int | None, first: RunPlan) -> str:

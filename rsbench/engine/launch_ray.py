@@ -17,7 +17,7 @@ from rsbench.cores import ALLOTTED
 from rsbench.engine import ray_cluster
 from rsbench.engine.distributed_world import SIGNS
 from rsbench.engine.launch_local import LocalPool, Worker, death_message
-from rsbench.engine.outcome import Outcome, cached, interrupted, record_death
+from rsbench.engine.outcome import Outcome, all_of, cached, record_death
 from rsbench.engine.pool import Launch, OnEvent, drive
 from rsbench.errors import UserError
 from rsbench.plan import RunPlan
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 RETRIES: Final = 3  # of a run whose worker or node was lost
 POLL_SECONDS: Final = 0.2
-# A run that outlives its Ray worker (older Rays let it) writes its state first; its successor waits for that.
-LOCK_PATIENCE_SECONDS: Final = 60.0
 PASSED_ON: Final = ("RSBENCH_", "HF_", "TORCH_", "PYTORCH_")  # not what belongs to a machine: CUDA_ and OMP_
 
 
@@ -83,8 +81,8 @@ class RayPool:
         """Number of tasks, those that wait for a place on the cluster among them."""
         return len(self._tasks)
 
-    def start(self, plans: list[RunPlan]) -> None:
-        """Submit *plans* as one task.
+    def start(self, plans: list[RunPlan], patient: bool = False) -> None:
+        """Submit *plans* as one task, which waits for another process that is at them in any case.
 
         Raises:
             UserError: at the first task: the cluster cannot be reached, is too small, or does not see the folders.
@@ -157,7 +155,7 @@ class RayPool:
             outcomes: list[Outcome] = ray.get(reference)
         except RayError as error:
             if self._stopping:
-                return interrupted(plans)
+                return all_of(plans, "interrupted")
             return cached(plans) or record_death(plans, _lost_message(error), None)
         return outcomes
 
@@ -197,7 +195,7 @@ def run_group(
             with suppress(Exception):  # events may be lost; the run goes on
                 mailbox.put.remote(event)
 
-    outcomes = drive(_TaskPool(1, environment, LOCK_PATIENCE_SECONDS), [plans], post)
+    outcomes = drive(_TaskPool(1, environment), [plans], post)
     if any(outcome.status == "interrupted" for outcome in outcomes):
         raise WorkerLost("The run was asked to stop.")  # a cancelled task is not started again
     return outcomes

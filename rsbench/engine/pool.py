@@ -5,19 +5,26 @@ Imports neither torch nor NumPy nor Ray.
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from types import FrameType
+from typing import Any, Final, Protocol, Self
 
-from rsbench.engine.outcome import Outcome, cached
+from rsbench.engine.outcome import BUSY, Outcome, all_of, cached
 from rsbench.errors import UserError
 from rsbench.execution import LAUNCHERS
 from rsbench.plan import RunPlan
 
 OnEvent = Callable[[dict[str, Any]], None]
 INTERRUPT_GRACE_SECONDS: Final = 30.0
+STOPPING: Final = "\nrsbench: stopping; runs write what they resume from. Ctrl-C ends them at once.\n"
+WAITED_FOR: Final = "another process is at this run; what it finishes is not done again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +64,8 @@ class Pool(Protocol):
     def capacity(self) -> float:
         """Number of groups that may be started at once."""
 
-    def start(self, plans: list[RunPlan]) -> None:
-        """Start a group."""
+    def start(self, plans: list[RunPlan], patient: bool = False) -> None:
+        """Start a group; where *patient*, it waits for another process that is at it."""
 
     def wait(self, on_event: OnEvent) -> list[Outcome]:
         """Pass events on for a moment; return the outcomes of a group that has ended, or nothing."""
@@ -71,46 +78,114 @@ class Pool(Protocol):
 
 
 def drive(pool: Pool, groups: Iterable[list[RunPlan]], on_event: OnEvent) -> list[Outcome]:
-    """Run *groups* in *pool* and return the outcomes in the order in which they came.
+    """Run *groups* in *pool* and return an outcome for each plan, in the order in which they came.
 
-    At the first Ctrl-C the runs get time to write their state; at the second they are killed.
-
-    Raises:
-        KeyboardInterrupt: at a Ctrl-C while nothing runs.
+    A group that another process is at is put off until all others were started, and is then waited for.
+    At the first Ctrl-C or SIGTERM the runs get time to write their state, and what has not been started counts as
+    interrupted, too; at a second Ctrl-C they are killed.
     """
-    waiting = deque(groups)
-    outcomes: list[Outcome] = []
-    deadline: float | None = None
-    while waiting or pool.running:
-        try:
-            done = _fill(pool, waiting) or pool.wait(on_event)
-            outcomes += done
-            for outcome in done:
-                on_event(outcome.event())
-                if outcome.status == "interrupted":
-                    waiting.clear()
-            if deadline is not None and time.monotonic() > deadline:
-                pool.kill()
-        except KeyboardInterrupt:
-            if not pool.running:
+    with Signals() as signals:
+        return _Drive(pool, deque(groups), on_event, signals).run()
+
+
+class Signals:
+    """Collects, in the main thread, signals that would end the process, so that none falls between two steps.
+
+    SIGTERM is left alone where it has its default: a program of which rsbench is a part ends by it, and its workers
+    notice.
+    """
+
+    def __init__(self) -> None:
+        self.caught: deque[int] = deque()
+        self.answered = False
+        self._replaced: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if callable(signal.getsignal(number)):
+                    self._replaced[number] = signal.signal(number, self._catch)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._replaced.items():
+            signal.signal(number, handler)
+
+    def _catch(self, number: int, _frame: FrameType | None) -> None:
+        if not self.answered:  # at once, whatever this thread is waiting for; print is not reentrant
+            self.answered = True
+            with suppress(OSError):
+                os.write(2, STOPPING.encode())
+        self.caught.append(number)
+
+
+class _Drive:
+    """The state of :func:`drive`."""
+
+    def __init__(self, pool: Pool, waiting: deque[list[RunPlan]], on_event: OnEvent, signals: Signals) -> None:
+        self.pool, self.waiting, self.on_event, self.signals = pool, waiting, on_event, signals
+        self.groups: dict[str, list[RunPlan]] = {}  # those that were started, by their first run
+        self.busy: set[str] = set()  # groups that another process was at
+        self.outcomes: list[Outcome] = []
+        self.stopped: int | None = None  # by which signal
+        self.deadline = float("inf")
+
+    def run(self) -> list[Outcome]:
+        while self.waiting or self.pool.running:
+            try:
+                done = self._fill() or (self.pool.wait(self.on_event) if self.pool.running else [])
+                self._heed()
+                self._take(done)
+            except KeyboardInterrupt:  # of another thread than the main, or of on_event
+                self._stop(signal.SIGINT)
+            except BaseException:
+                self.pool.kill()
                 raise
-            waiting.clear()
-            if deadline is not None:
-                pool.kill()
-            else:
-                deadline = time.monotonic() + INTERRUPT_GRACE_SECONDS
-                pool.stop()
-        except BaseException:
-            pool.kill()
-            raise
-    return outcomes
+        return self.outcomes
 
+    def _heed(self) -> None:
+        """Act on signals and on the end of the grace."""
+        while self.signals.caught:
+            self._stop(self.signals.caught.popleft())
+        if time.monotonic() > self.deadline:
+            self.pool.kill()
 
-def _fill(pool: Pool, waiting: deque[list[RunPlan]]) -> list[Outcome]:
-    """Start groups for as long as there is room; return the outcomes of one that has been run before."""
-    while waiting and pool.running < pool.capacity:
-        group = waiting.popleft()
-        if found := cached(group):
-            return found
-        pool.start(group)
-    return []
+    def _stop(self, number: int) -> None:
+        if self.stopped is not None:
+            if number == signal.SIGINT:
+                self.pool.kill()
+            return
+        self.stopped, self.deadline = number, time.monotonic() + INTERRUPT_GRACE_SECONDS
+        for group in self.waiting:
+            self.outcomes += all_of(group, "interrupted", signal=number)
+        self.waiting.clear()
+        self.pool.stop()
+
+    def _take(self, done: list[Outcome]) -> None:
+        if not done:
+            return
+        status, number, group = done[0].status, done[0].signal, self.groups.get(done[0].run_id, [])
+        if status == BUSY and self.stopped is None:
+            self.busy.add(group[0].run_id)
+            self.waiting.append(group)
+            return
+        if status in (BUSY, "interrupted"):
+            if self.stopped is None:
+                self._stop(number or signal.SIGTERM)
+            done = all_of(group, "interrupted", signal=self.stopped)
+        self.outcomes += done
+        for outcome in done:
+            self.on_event(outcome.event())
+
+    def _fill(self) -> list[Outcome]:
+        """Start groups for as long as there is room; return the outcomes of one that has been run before."""
+        while self.waiting and self.pool.running < self.pool.capacity:
+            group = self.waiting.popleft()
+            if found := cached(group):
+                return found
+            first = group[0].run_id
+            if first in self.busy:
+                self.on_event({"type": "warning", "run_id": first, "text": WAITED_FOR})
+            self.groups[first] = group
+            self.pool.start(group, patient=first in self.busy)
+        return []

@@ -7,17 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rsbench.engine import checkpoint, report, setup
+from rsbench.engine import report, resume, setup
 from rsbench.engine.data import open_data
 from rsbench.engine.device import local_device
 from rsbench.engine.distributed_world import Place
 from rsbench.engine.jobs.base import Evaluated, Job
 from rsbench.engine.observers import Observers
+from rsbench.engine.process import Interrupted
 from rsbench.engine.report import Machine, Stages
 from rsbench.engine.run_checkpoint import run_checkpoint
 from rsbench.engine.run_context import RunContext
 from rsbench.engine.run_network import run_network
-from rsbench.engine.train import Emit, Interrupted, Progress
+from rsbench.engine.train import Emit, Progress
 from rsbench.plan import RunPlan
 from rsbench.records import store
 from rsbench.records.blank import blank_record
@@ -63,7 +64,7 @@ def execute(
     path = store.save(record, folder)
     record["checks"] += observers.end(plan, record, folder)
     if record["status"] == "ok":
-        (folder / checkpoint.RESUME).unlink(missing_ok=True)
+        resume.clear(folder)
     return record | {"path": str(path)}
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-from rsbench.engine import checkpoint, preflight, report, setup
+from rsbench.engine import checkpoint, preflight, report, resume, setup
 from rsbench.engine.data import open_data
 from rsbench.engine.device import make_fabric
 from rsbench.engine.family import Family, FamilyJob, RoundLoader, own_curve
@@ -18,10 +17,11 @@ from rsbench.engine.jobs.base import Job
 from rsbench.engine.loader import ArrayLoader
 from rsbench.engine.normalisation import Normalisation
 from rsbench.engine.observers import Observers
+from rsbench.engine.process import Interrupted
 from rsbench.engine.report import Machine, Stages
 from rsbench.engine.run_context import RunContext
 from rsbench.engine.selection import Selection
-from rsbench.engine.train import Emit, Interrupted, Trainer
+from rsbench.engine.train import Emit, Trainer
 from rsbench.errors import RunError
 from rsbench.plan import RunPlan
 from rsbench.records import store
@@ -54,35 +54,47 @@ def execute(
 ) -> list[dict[str, Any]]:
     """Train the tasks of *plans* together, write their records (failures' too) and return them.
 
+    A finished record, of an earlier attempt in which another member failed, is returned as it is.
+
     Raises:
         Interrupted: the user stopped it; a state to resume from has been written to the first plan's folder.
     """
     stages = Stages(emit)
-    records = [blank_record(plan.run_id, plan.portable()) for plan in plans]
+    finished = [store.finished(_folder(plan)) for plan in plans]
+    records = [
+        store.load(_folder(plan)) if kept else blank_record(plan.run_id, plan.portable())
+        for plan, kept in zip(plans, finished, strict=True)
+    ]
     observers = Observers(emit)
     for plan in plans:
         observers.tell("rsbench_run_start", plan=plan)
     try:
         machine = Machine.prepare(plans[0])
         context = RunContext(_folder(plans[0]), machine, stages, emit, interrupted, observers)
-        for record, parts in zip(records, FamilyRun(plans, context).run(), strict=True):
-            record |= {"status": "ok"} | parts
+        family = FamilyRun(plans, context)
+        family.train()
+        for member, record in enumerate(records):
+            if not finished[member]:
+                record |= {"status": "ok"} | family.evaluate(member)
     except Interrupted:
         raise
     except Exception as error:
         for record in records:
-            record |= {"status": "failed", "error": report.describe_error(error, stages.current)}
+            if record["status"] != "ok":
+                record |= {"status": "failed", "error": report.describe_error(error, stages.current)}
         report.log_traceback()
-    for plan, record in zip(plans, records, strict=True):
-        record["timing"] = {"stages": stages.seconds, "total": sum(stages.seconds.values())}
+    for plan, record, kept in zip(plans, records, finished, strict=True):
         folder = _folder(plan)
-        kept = store.finished(folder)  # of an earlier attempt in which another member failed
-        record["checks"] = [*record["checks"], *observers.checks()]
-        path = folder / store.FILE if kept else store.save(record, folder)
-        record["checks"] += observers.end(plan, record, folder)
-        record["path"] = str(path)
+        if kept:
+            observers.tell("rsbench_run_end", plan=plan, record=record)
+        else:
+            record["timing"] = {"stages": stages.seconds, "total": sum(stages.seconds.values())}
+            record["checks"] = [*record["checks"], *observers.checks()]
+            store.save(record, folder)
+            record["checks"] += observers.end(plan, record, folder)
+        record["path"] = str(folder / store.FILE)
     if all(record["status"] == "ok" for record in records):
-        (_folder(plans[0]) / checkpoint.RESUME).unlink(missing_ok=True)
+        resume.clear(_folder(plans[0]))
     return records
 
 
@@ -99,8 +111,8 @@ class FamilyRun:
         self.plans, self.context, self.machine = plans, context, context.machine
         self.fabric = make_fabric(self.machine.device, self.machine.precision)
 
-    def run(self) -> list[dict[str, Any]]:
-        """Return what the record of each plan says beside it."""
+    def train(self) -> None:
+        """Go through the stages that the members share."""
         stage = self.context.stages.stage
         with stage("data"):
             self.jobs = [setup.make_job(plan, open_data(plan)) for plan in self.plans]
@@ -110,7 +122,6 @@ class FamilyRun:
             self._check()
         with stage("train"):
             self._train()
-        return [self._finish(member, net) for member, net in zip(self.members, self.family.members, strict=True)]
 
     def _build(self) -> None:
         device = self.machine.device
@@ -146,7 +157,7 @@ class FamilyRun:
             val if any(v is not None for v in val) else None,
             fabric=self.fabric,
             selections=[m.selection for m in members],
-            resume_path=context.folder / checkpoint.RESUME,
+            folder=context.folder,
             identity=block["id"],
             emit=context.emit,
             on_epoch=on_epoch,
@@ -154,8 +165,12 @@ class FamilyRun:
         )
         self.progress = self.trainer.run()
 
-    def _finish(self, member: Member, network: nn.Module) -> dict[str, Any]:
-        """Evaluate one member with the weights it selected; ``train`` counts its own samples in the family's time."""
+    def evaluate(self, number: int) -> dict[str, Any]:
+        """Return what the record of a member says beside its plan, with the weights that it selected.
+
+        ``train`` counts the member's own samples in the family's time.
+        """
+        member, network = self.members[number], self.family.members[number]
         plan, job, progress, stage = member.plan, member.job, self.progress, self.context.stages.stage
         assert plan.family is not None
         self.trainer.take(member.selection)

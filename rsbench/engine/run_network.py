@@ -50,7 +50,6 @@ class NetworkRun:
         self.device, place = context.machine.device, context.place
         self.ranks = ALONE if place is None else Ranks(place.rank, place.world, self.plan.strategy == "fsdp")
         self.fabric = make_fabric(self.device, context.machine.precision, place, self.plan.strategy)
-        self.resume = context.folder / checkpoint.RESUME
         self.selection = Selection(
             self.plan.protocol["selection"], job.score, targets=tuple(self.plan.protocol["targets"])
         )
@@ -67,7 +66,7 @@ class NetworkRun:
                 self._encode()
         if mode_asked_for(self.plan, self.device):
             with stage("compile"):
-                self.choice = compile_for_training(self.plan, self.gradients, self.train, self.resume)
+                self.choice = compile_for_training(self.plan, self.gradients, self.train, self.context.folder)
         with stage("train"):
             self._train()
         with stage("evaluate"):
@@ -154,7 +153,7 @@ class NetworkRun:
             self.val,
             fabric=self.fabric,
             selections=[self.selection],
-            resume_path=self.resume,
+            folder=context.folder,
             identity=self.plan.run_id,
             emit=context.emit,
             on_epoch=on_epoch,

@@ -16,13 +16,14 @@ from typing import Any, Final, Protocol
 import torch
 from torch import nn
 
-from rsbench.engine import checkpoint
+from rsbench.engine import checkpoint, resume
 from rsbench.engine.average import MovingAverage
 from rsbench.engine.back_off import Gradients
 from rsbench.engine.device import scaling, set_up
 from rsbench.engine.distributed import ALONE, Ranks
 from rsbench.engine.optim import Schedule, make_optimizer
 from rsbench.engine.phases import freeze, phases_of, set_training_mode
+from rsbench.engine.process import Interrupted
 from rsbench.engine.selection import Selection
 from rsbench.errors import RunError
 
@@ -31,10 +32,6 @@ RESUME_SECONDS: Final = 60.0
 AGREE_STEPS: Final = 16  # between questions of several ranks whether the first wants to show progress or to stop
 
 Emit = Callable[[dict[str, Any]], None]
-
-
-class Interrupted(Exception):
-    """The user stopped the run; a state to resume from has been written."""
 
 
 @dataclass
@@ -91,7 +88,7 @@ class Trainer:
         loss: passed on to the job; ``(logits [B, K], targets [B]) -> scalar``.
         train, val: loaders; ``val`` may be ``None`` where the protocol has no validation split.
         selections: which epochs' weights are wanted; :meth:`take` puts them into the network after training.
-        resume_path: file for the state to resume from.
+        folder: of the run, for the state to resume from.
         interrupted: asked after each step; true ends the run with :class:`Interrupted`.
         gradients: how they are taken, where a run has tried it out already; on several ranks it must not retry.
         ranks: this process among those of the run; what depends on clocks and signals the first decides for all.
@@ -108,7 +105,7 @@ class Trainer:
         *,
         fabric: Any,
         selections: Sequence[Selection],
-        resume_path: Path,
+        folder: Path,
         identity: str,
         emit: Emit,
         on_epoch: Callable[[int, dict[str, Any]], None],
@@ -120,7 +117,7 @@ class Trainer:
         self.gradients = gradients or Gradients(job, loss, fabric, model, train.device, retries=ranks.world == 1)
         self.job, self.model, self.recipe = job, model, dict(recipe)
         self.train, self.val, self.fabric, self.scaling = train, val, fabric, scaling(fabric)
-        self.selections, self.resume_path, self.identity = selections, resume_path, identity
+        self.selections, self.folder, self.identity = selections, folder, identity
         self.emit, self.on_epoch, self.interrupted = emit, on_epoch, interrupted
         self.progress = Progress()
         self.ema = MovingAverage(model, recipe["ema"]) if recipe["ema"] else None
@@ -133,7 +130,7 @@ class Trainer:
 
         Raises:
             RunError: the loss stopped being finite, or the training split is empty.
-            Interrupted: asked to stop; ``resume_path`` holds the state.
+            Interrupted: asked to stop; *folder* holds the state.
         """
         if not len(self.train):
             raise RunError("The training split is empty.", "train")
@@ -306,12 +303,17 @@ class Trainer:
         if self.ranks.world > 1:
             state["random_of_ranks"] = self.ranks.collect(state["random"])
         if self.ranks.first:
-            checkpoint.save_state(state, self.resume_path)
+            try:
+                resume.save(state, self.folder)
+            except OSError as error:
+                self._warn(f"The state to resume from cannot be written: {error}.")
         self._last_save = time.perf_counter()
 
     def _load(self) -> dict[str, Any] | None:
         """Take up the saved state of the same run, if there is one."""
-        state = checkpoint.load_state(self.resume_path)
+        state = resume.load(self.folder, self._warn) if self.ranks.first else None
+        if self.ranks.tell(state is not None) and not self.ranks.first:
+            state = resume.load(self.folder)  # what the first has left there
         if state is None or state.get("identity") != self.identity:
             return None
         self.progress = Progress(**state["progress"])
@@ -332,6 +334,9 @@ class Trainer:
         checkpoint.set_random_state(kept[self.ranks.number % len(kept)])
         if self.ranks.number >= len(kept):
             torch.manual_seed(torch.initial_seed() + (self.ranks.number << 40) + self.progress.steps)
+
+    def _warn(self, text: str) -> None:
+        self.emit({"type": "warning", "text": text})
 
     def _boundaries(self) -> set[int]:
         """Epochs at which a new phase begins with a new optimizer."""

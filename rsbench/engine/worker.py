@@ -4,33 +4,43 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
 from rsbench.engine import distributed_world
-from rsbench.engine.process import StopFlag, redirect_output, stop_with_parent
+from rsbench.engine.outcome import BUSY, Outcome, all_of, cached, folder_of, of_record
+from rsbench.engine.process import Interrupted, StopFlag, leave, redirect_output, stop_with_parent
+from rsbench.files import sweep
+from rsbench.plan import RunPlan
 
 LOG: Final = distributed_world.LOG
 LOCK: Final = ".lock"  # held by the process that is at the run
+LOCK_SECONDS: Final = 0.2  # between looks whether it is free
+
+
+class Busy(Exception):
+    """Another process is at the run."""
 
 
 def main(
-    connection: Connection, plans_data: list[dict[str, Any]], environment: dict[str, str], patience: float = 0.0
+    connection: Connection, plans_data: list[dict[str, Any]], environment: dict[str, str], patient: bool = False
 ) -> None:
     """Run one plan, or those of a family together.
 
     What the run prints goes to ``run.log`` in the first plan's folder; events go through *connection*, and at the end
-    one ``result`` with a summary of each record.  Another process at the same run is waited for *patience* seconds.
+    one ``result`` with the outcome of each plan.  Another process at the same run is waited for where *patient*; else
+    the outcomes are :data:`rsbench.engine.outcome.BUSY`.  What it has finished by then is not done again.
     """
     os.environ.update(environment)
     stop = StopFlag()
     if parent := multiprocessing.parent_process():
         stop_with_parent(stop, parent.join)
-    first = plans_data[0]
-    folder = Path(first["out"]) / first["run_id"]
+    plans = [RunPlan.from_dict(data) for data in plans_data]
+    folder = folder_of(plans[0])
     folder.mkdir(parents=True, exist_ok=True)
     redirect_output(folder / distributed_world.log_name())
 
@@ -39,63 +49,63 @@ def main(
             connection.send(event)
 
     def emit(event: dict[str, Any]) -> None:
-        send(event | {"run_id": first["run_id"]})
+        send(event | {"run_id": plans[0].run_id})
 
-    from filelock import Timeout
+    send({"type": "result", "outcomes": _outcomes(plans, emit, stop, patient)})
+    connection.close()
+    leave()
 
-    from rsbench.engine.train import Interrupted
 
+def _outcomes(
+    plans: list[RunPlan], emit: Callable[[dict[str, Any]], None], stop: StopFlag, patient: bool
+) -> list[Outcome]:
     try:
-        with _lock(folder, patience):
-            records = _execute(plans_data, emit, stop)
-    except Timeout:
-        send({"type": "result", "status": "busy"})
+        with _held(folder_of(plans[0]), stop, patient):
+            return cached(plans) or [of_record(record) for record in _execute(plans, emit, stop)]
+    except Busy:
+        return all_of(plans, BUSY)
+    except Interrupted as error:
+        return all_of(plans, "interrupted", signal=stop.signal or next(iter(error.args), None))
+
+
+@contextmanager
+def _held(folder: Path, stop: StopFlag, patient: bool) -> Iterator[None]:
+    """Hold the run in *folder*; a rank other than the first takes part in what the first holds."""
+    if distributed_world.follows():
+        yield
         return
-    except Interrupted:
-        send({"type": "result", "status": "interrupted"})
-        return
-    send({"type": "result", "status": "done", "records": [_summary(record) for record in records]})
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / LOCK, timeout=0)
+    while True:
+        try:
+            lock.acquire()
+            break
+        except Timeout:
+            if not patient:
+                raise Busy from None
+        if stop():
+            raise Interrupted
+        time.sleep(LOCK_SECONDS)
+    try:
+        sweep(folder)
+        yield
+    finally:
+        lock.release()
 
 
-def _lock(folder: Path, patience: float) -> AbstractContextManager[Any]:
-    """Hold the run; a rank other than the first takes part in what the first holds."""
-    from filelock import FileLock
-
-    return nullcontext() if distributed_world.follows() else FileLock(folder / LOCK, timeout=patience)
-
-
-def _execute(plans_data: list[dict[str, Any]], emit: Callable[[dict[str, Any]], None], stop: StopFlag) -> list[Any]:
+def _execute(plans: list[RunPlan], emit: Callable[[dict[str, Any]], None], stop: StopFlag) -> list[dict[str, Any]]:
     from rsbench.engine import run, run_family
     from rsbench.engine.distributed_launch import Supervisor
-    from rsbench.plan import RunPlan
     from rsbench.records import throughput
 
-    plans = [RunPlan.from_dict(data) for data in plans_data]
     if plans[0].division == throughput.DIVISION:
         from rsbench.engine.throughput.execute import execute
 
         return [execute(plans[0], emit, stop)]
-    places = distributed_world.places(plans_data[0])
+    places = distributed_world.places(plans[0].to_dict())
     if places:
         return [Supervisor(plans[0], places, emit, stop).run()]
     if distributed_world.follows():
         return [run.elsewhere(plan) for plan in plans]
     return run_family.execute(plans, emit, stop) if plans[0].family else [run.execute(plans[0], emit, stop)]
-
-
-def _summary(record: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "status": record["status"],
-        "record_path": record["path"],
-        "error": record["error"],
-        "primary": primary_of(record["metrics"]),
-        "seconds": record["timing"]["total"],
-    }
-
-
-def primary_of(metrics: dict[str, Any]) -> dict[str, Any] | None:
-    """Return ``{name, value, ci95, unit}`` of the primary metric of a record's ``metrics``."""
-    for name, entry in metrics.items():
-        if entry.get("primary"):
-            return {"name": name, "value": entry["value"], "ci95": entry["ci95"], "unit": entry["unit"]}
-    return None

@@ -110,7 +110,7 @@ def finished(directory: Path) -> bool:
     """Whether *directory* holds the record of a run that succeeded."""
     try:
         return json.loads((directory / FILE).read_text(encoding="utf-8")).get("status") == "ok"
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return False
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from typer.testing import CliRunner, Result
 
 from rsbench import __version__
@@ -114,32 +113,32 @@ def test_a_worker_that_dies_leaves_a_record(root: Path, tmp_path: Path) -> None:
     assert blocked.returncode == 0
 
 
-def test_two_processes_do_not_work_on_one_run(within: Callable[..., Result], tmp_path: Path) -> None:
-    arguments = ["run", "majority-class", "eurosat", *FAST]
-    plan = json.loads(within(*arguments, "--dry-run", "--json").stdout)[0]
-    folder = tmp_path / "rsbench-results" / plan["run_id"]
-    folder.mkdir(parents=True)
-    with FileLock(folder / ".lock"):
-        refused = within(*arguments)
-    assert refused.exit_code == 1
-    assert "Another process is at this run" in refused.output
-    assert not (folder / "record.json").exists()
-    assert within(*arguments).exit_code == 0
-
-
-@pytest.mark.parametrize("to_group", [True, False])
-def test_interrupt_and_go_on(root: Path, tmp_path: Path, to_group: bool) -> None:
-    """Ctrl-C reaches the whole foreground group; kill -INT reaches the parent alone."""
-    arguments = ["run", "tiny-cnn", "eurosat", "--seeds", "0", "--set", "epochs=3000", *FAST[2:]]
+@pytest.mark.parametrize(
+    ("number", "to_group", "code"),
+    [
+        (signal.SIGINT, True, 130),
+        (signal.SIGINT, False, 130),
+        (signal.SIGTERM, True, 143),
+        (signal.SIGTERM, False, 143),
+    ],
+)
+def test_interrupt_and_go_on(root: Path, tmp_path: Path, number: int, to_group: bool, code: int) -> None:
+    """Ctrl-C reaches the whole foreground group, kill the parent alone; SLURM signals all, Kubernetes the first."""
+    arguments = ["run", "tiny-cnn", "eurosat", "--seeds", "0-1", "--set", "epochs=3000", *FAST[2:]]
     process = start(root, tmp_path, *arguments)
     assert process.stderr is not None
     for line in process.stderr:
         if "epoch 5/" in line:
             break
-    (os.killpg if to_group else os.kill)(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert len(list(tmp_path.glob("rsbench-results/*/resume.pt"))) == 1
+    (os.killpg if to_group else os.kill)(process.pid, number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code
+    (state,) = tmp_path.glob("rsbench-results/*/resume.pt")
+    assert said.count("rsbench: stopping") == 1
+    *_, last = said.splitlines()
+    assert "the same command resumes from rsbench-results. Not finished: " in last
+    assert set(last.rpartition(": ")[2].rstrip(".").split(", ")) > {state.parent.name}  # and that which was not begun
+    assert "Traceback" not in said
     assert not list(tmp_path.glob("rsbench-results/*/record.json"))
     again = start(root, tmp_path, *arguments)
     assert again.stderr is not None
@@ -298,8 +297,10 @@ def test_interrupt_before_training_is_quick(root: Path, tmp_path: Path) -> None:
     process = start(root, tmp_path, "run", "tiny-cnn", "eurosat", *FAST)
     time.sleep(1.5)
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert "rsbench: " in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -5,10 +5,13 @@ import hashlib
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from rsbench.data import integrity, manifest, splits, store
@@ -236,3 +239,28 @@ def test_overlapping_split_is_refused(tmp_path: Path) -> None:
 
 def overlapping(ids: list[str], columns: dict) -> dict[str, list[int]]:
     return {"train": [0, 1, 2], "test": [2, 3]}
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_processes_that_prepare_end_with_the_command(tmp_path: Path, number: int) -> None:
+    """At once, though blocks are queued; and the same command goes on from there."""
+    heeded = signal.signal(signal.SIGINT, signal.default_int_handler)  # else theirs would be ignored, in the background
+    command = [sys.executable, "-m", "rsbench", "data", "prepare", "scenes", "--workers", "2"]
+    try:
+        parent = psutil.Popen([*command, "--data-root", str(tmp_path)], stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, heeded)
+    journal = "prepared/.scenes-*.partial/journal.jsonl"
+    while not any(path.read_text().count("\n") for path in tmp_path.glob(journal)):
+        assert parent.poll() is None
+        time.sleep(0.02)
+    workers = parent.children(recursive=True)
+    parent.send_signal(number)
+    _, said = parent.communicate(timeout=30)
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert alive == []
+    assert parent.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    if number != signal.SIGKILL:
+        assert said == "rsbench: interrupted.\n"
+    (path,) = tmp_path.glob(journal)
+    assert path.read_text().count("\n") < 10

@@ -90,7 +90,7 @@ def test_losses_are_those_of_a_plain_loop_in_the_same_order(tmp_path: Path) -> N
         None,
         fabric=Alone(CPU, "fp32"),
         selections=[],
-        resume_path=tmp_path / "resume.pt",
+        folder=tmp_path,
         identity="",
         emit=lambda event: None,
         on_epoch=lambda epoch, logs: None,

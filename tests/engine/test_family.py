@@ -174,6 +174,27 @@ def test_an_interrupted_family_goes_on_to_the_same_predictions(
         assert one["train"]["steps"] == other["train"]["steps"]
 
 
+def test_a_finished_member_is_not_touched(text_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an attempt in which the other member failed."""
+    plans = plans_of(text_root, tmp_path, rounds=2)
+    done = run_family.FamilyRun.evaluate
+
+    def fails(self: run_family.FamilyRun, number: int) -> dict[str, Any]:
+        if number == 1:
+            raise RunError("no", "evaluate")
+        return done(self, number)
+
+    monkeypatch.setattr(run_family.FamilyRun, "evaluate", fails)
+    assert [record["status"] for record in run_family.execute(plans, lambda e: None)] == ["ok", "failed"]
+    monkeypatch.setattr(run_family.FamilyRun, "evaluate", done)
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in (tmp_path / plans[0].run_id).iterdir()}
+    assert len(before) == 3
+    records = run_family.execute(plans, lambda e: None)
+    assert [record["status"] for record in records] == ["ok", "ok"]
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in before} == before
+    assert all(verify(loaded) == [] for loaded in load_all([tmp_path]))
+
+
 def test_encoders_of_different_sizes_are_not_shared(text_root: Path, tmp_path: Path) -> None:
     mixed = [plans_of(text_root, tmp_path, options={**SMALL, "input_size": size})[k] for k, size in enumerate((32, 64))]
     with pytest.raises(RunError, match=r"cannot share the encoder of 'spatialnet-vit': positions is 1x5x32 .* 1x17x32"):

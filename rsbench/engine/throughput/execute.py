@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from rsbench.engine import report
+from rsbench.engine.process import Interrupted
 from rsbench.engine.report import Machine, Stages
 from rsbench.engine.throughput.clock import clock_of
 from rsbench.engine.throughput.contention import Watch, flags
@@ -21,7 +22,7 @@ from rsbench.engine.throughput.nvml import Nvml
 from rsbench.engine.throughput.peak import matrix_peak
 from rsbench.engine.throughput.points import Meter, measured
 from rsbench.engine.throughput.subject import Subject
-from rsbench.engine.train import Emit, Interrupted
+from rsbench.engine.train import Emit
 from rsbench.plan import RunPlan
 from rsbench.records import store
 from rsbench.records.blank import blank_record
