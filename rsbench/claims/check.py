@@ -10,6 +10,7 @@ from rsbench.claims.kappa import kappa_rule
 from rsbench.claims.outcome import FOUND, Outcome
 from rsbench.claims.parts import mean_rule, minimum_rule, overall_rule, sum_rule
 from rsbench.claims.places import column_rule, text_rule
+from rsbench.claims.predicted import predicted_rule
 from rsbench.claims.relations import difference_rule, relation_rule, unit_rule
 from rsbench.claims.repair import repair_rule
 from rsbench.errors import UserError, did_you_mean
@@ -26,6 +27,7 @@ RULES: Final[dict[str, Rule]] = {
     "sum": sum_rule,
     "minimum": minimum_rule,
     "kappa": kappa_rule,
+    "predicted": predicted_rule,
     "text": text_rule,
     "column": column_rule,
     "relation": relation_rule,

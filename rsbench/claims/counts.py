@@ -12,14 +12,36 @@ from rsbench.claims.printed import counts, cut_counts, quoted, raw, shown
 from rsbench.specs import Claim, ClaimSet
 
 MOST_RUNS: Final = 100  # beyond, a mean can be nearly anything
+SHARES: Final = ("accuracy", "overall_accuracy", "OA")  # of samples; an F1 score, say, is none
+CORRECT: Final = "correct"  # a number of samples that are right
 
 
 def count_rule(found: ClaimSet) -> Iterator[Outcome]:
-    """Some k/n rounds to each printed share of n samples, or of n samples in each of several trainings."""
+    """Some k/n rounds to each printed share of n samples, or of n samples in each of several trainings; where the
+    correct samples of a part are printed as well, their number does."""
     for claim in found.rows:
-        if claim.n is not None and claim.relation == "=" and not claim.minus:
-            status, text = _count(claim, claim.n)
+        if _is_share(claim):
+            status, text = _count(claim, claim.n or 0)
             yield outcome(found, "count", status, [claim], f"{_name(claim)}: {text}")
+        elif claim.metric == CORRECT and claim.n:
+            yield from _printed(found, claim, claim.n)
+
+
+def _is_share(claim: Claim) -> bool:
+    return claim.metric in SHARES and claim.n is not None and claim.relation == "=" and not claim.minus
+
+
+def _printed(found: ClaimSet, claim: Claim, n: int) -> Iterator[Outcome]:
+    """A printed number of correct samples beside the accuracy in its row, which may have been rounded or cut off."""
+    place = claim.system, claim.place, claim.part
+    for share in (c for c in found.rows if _is_share(c) and (c.system, c.place, c.part) == place and c.n == n):
+        k = int(raw(claim))
+        good = k in counts(share, n) or k in cut_counts(share, n)
+        text = (
+            f"{_name(share)}: {k} of {n} samples are printed as correct, which is {_as_printed(k, n, share)}, "
+            f"{'and' if good else 'but'} {quoted(share)} is printed."
+        )
+        yield outcome(found, "count", HOLDS if good else FOUND, [claim, share], text)
 
 
 def _count(claim: Claim, samples: int) -> tuple[str, str]:
@@ -59,7 +81,7 @@ def share_rule(found: ClaimSet) -> Iterator[Outcome]:
     """One test set, all of the listed counts or a whole percentage of each, gives every part's accuracy in a table."""
     tables: dict[tuple[str, str], list[Claim]] = {}
     for claim in found.rows:
-        if claim.part and claim.n is not None and claim.runs == 1 and claim.relation == "=":
+        if claim.part and claim.runs == 1 and _is_share(claim):
             tables.setdefault((claim.system, claim.place), []).append(claim)
     for (system, place), rows in tables.items():
         if len(rows) > 1:

@@ -17,6 +17,8 @@ def relation_rule(found: ClaimSet) -> Iterator[Outcome]:
         if bound.relation == "=":
             continue
         holds = gt if bound.relation == ">" else lt
+        if bound.minus:
+            yield from _of_difference(found, bound)
         for claim in found.rows:
             if claim.relation == "=" and _same(bound, claim):
                 good = holds(raw(claim), raw(bound))
@@ -26,6 +28,20 @@ def relation_rule(found: ClaimSet) -> Iterator[Outcome]:
                     f"{'and' if good else 'but'} {quoted(claim)} is printed ({claim.place})."
                 )
                 yield outcome(found, "relation", HOLDS if good else FOUND, [bound, claim], text)
+
+
+def _of_difference(found: ClaimSet, bound: Claim) -> Iterator[Outcome]:
+    """A difference that is said to be above (below) a number, against that of the printed ones."""
+    a, b = (_number(found, system, bound) for system in (bound.system, bound.minus))
+    if a is None or b is None:
+        return
+    made = span(a).less(span(b))
+    good = made.high > raw(bound) if bound.relation == ">" else made.low < raw(bound)
+    text = (
+        f"{bound.system}: {bound.place} says {bound.metric} less that of {bound.minus} {bound.relation} {bound.value}, "
+        f"{'and' if good else 'but'} {a.value} less {b.value} is {shown(raw(a) - raw(b), a, 0)} ({a.place})."
+    )
+    yield outcome(found, "relation", HOLDS if good else FOUND, [bound, a, b], text)
 
 
 def _same(bound: Claim, claim: Claim) -> bool:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from rsbench.claims.check import RULES, doubts
 from rsbench.claims.kappa import bounds
@@ -76,6 +81,63 @@ def test_share_tries_all_whole_percentages() -> None:
     assert (status, "80 % of the listed counts" in text, "at 100 % not b (.3300)" in text) == (OPEN, True, True)
     status, text = one("share", table[0], n(".7531", unit="", part="b", n=10, runs=1))
     assert (status, "at 100 % not b (.7531)" in text) == (FOUND, True)
+
+
+def test_f1_scores_are_no_shares() -> None:
+    """.9659 is no k of 2,500, nor need it be."""
+    rows = [
+        n(".9659", metric="f1", unit="", part="a", n=2500, runs=1),
+        n(".9329", "f1", unit="", part="b", n=2500, runs=1),
+    ]
+    assert run("count", *rows) == []
+    assert run("share", *rows) == []
+
+
+@pytest.mark.parametrize(("correct", "status"), [("1498", HOLDS), ("1497", FOUND), ("1499", FOUND)])
+def test_a_printed_count_gives_the_accuracy_in_its_row(correct: str, status: str) -> None:
+    rows = [n(".9986", unit="", part="a", n=1500, runs=1), n(correct, "correct", unit="", part="a", n=1500, runs=1)]
+    (found,) = [o for o in run("count", *rows) if "correct" in o.claims[0]]
+    assert found.status == status
+    assert f"{correct} of 1500 samples are printed as correct" in found.text
+
+
+def _confusion(matrix: Any, decimals: int, as_: str = "recall") -> list[Claim]:
+    """Accuracies and F1 scores of a confusion matrix, rounded."""
+    m = np.array(matrix)
+    right, sizes, predicted = m.diagonal(), m.sum(axis=1), m.sum(axis=0)
+    accuracy = right / (sizes if as_ == "recall" else predicted)
+    f1 = 2 * right / (sizes + predicted)
+    common: dict[str, Any] = {"unit": "", "runs": 1}
+    return [
+        n(f"{value[k]:.{decimals}f}", metric, part=f"c{k}", n=int(sizes[k]), **common)
+        for k in range(len(m))
+        for metric, value in (("accuracy", accuracy), ("f1", f1))
+    ]
+
+
+@given(matrix=arrays(np.int64, (4, 4), elements=st.integers(1, 400)), decimals=st.integers(2, 5))
+def test_no_classifier_is_accused_of_its_predictions(matrix: np.ndarray, decimals: int) -> None:
+    assert one("predicted", *_confusion(matrix, decimals), parts=("c0", "c1", "c2", "c3"))[0] == HOLDS
+
+
+def test_predictions_that_are_too_many_are_found() -> None:
+    matrix = [[90, 10, 0], [30, 170, 0], [5, 45, 250]]
+    parts, rows = ("c0", "c1", "c2"), _confusion(matrix, 4)
+    assert one("predicted", *rows, parts=parts)[0] == HOLDS
+    low = [replace(row, value=".7000") if (row.metric, row.part) == ("f1", "c0") else row for row in rows]
+    status, text = one("predicted", *low, parts=parts)
+    assert (status, "predictions of 600 samples" in text) == (FOUND, True)
+    status, text = one("predicted", *_confusion(matrix, 4, "precision"), parts=parts)
+    assert (status, "what is called accuracy may be precision" in text) == (OPEN, True)
+    assert run("predicted", *rows[1:], parts=parts) == []
+
+
+@pytest.mark.parametrize(("relation", "bound", "status"), [(">", "5", HOLDS), (">", "7", FOUND), ("<", "7", HOLDS)])
+def test_a_bound_on_a_difference(relation: str, bound: str, status: str) -> None:
+    rows = [n("80.22"), n("74.00", system="t"), n(bound, place="text", relation=relation, minus="t")]
+    found, text = one("relation", *rows)
+    assert (found, "80.22 less 74.00 is 6.22" in text) == (status, True)
+    assert run("relation", rows[0], rows[2]) == []
 
 
 def test_share_needs_a_table_of_one_training() -> None:

@@ -30,9 +30,9 @@ def numbers(name: str) -> dict[str, Claim]:
 
 
 def test_average_and_overall_of_spatialnet_are_found(outcomes: list[Outcome]) -> None:
-    (mean,) = about(outcomes, "spatialnet-vit", "mean", FOUND)
-    assert mean.claims[0] == f"{RSVQA} / SpatialNet-ViT / AA"
-    assert "is 90.8125 %, but 92.81 % is printed" in mean.text
+    means = about(outcomes, "spatialnet-vit", "mean", FOUND)
+    assert [o.claims[0] for o in means] == [f"{place} / SpatialNet-ViT / AA" for place in (RSVQA, "text")]
+    assert all("is 90.8125 %, but 92.81 % is printed" in o.text for o in means)
     (overall,) = about(outcomes, "spatialnet-vit", "overall", FOUND)
     assert overall.claims[0] == f"{RSVQA} / SpatialNet-ViT / OA"
     assert "is 89.5171 %, but 90.18 % is printed" in overall.text
@@ -57,11 +57,41 @@ def test_averages_given_as_overalls_are_found(outcomes: list[Outcome]) -> None:
 def test_class_accuracies_that_no_count_gives_are_found(outcomes: list[Outcome]) -> None:
     found = about(outcomes, "class-focal", "count", FOUND)
     of_second = [o.claims[0] for o in found if o.claims[0].startswith("table 4")]
-    assert of_second == ["table 4 / ResNet-18, cross entropy / accuracy[Highway]"]
+    assert [c.rpartition(" / ")[2] for c in of_second] == ["accuracy[Highway]", "accuracy[Residential]"]
     (share,) = about(outcomes, "class-focal", "share", FOUND)
-    assert set(share.claims) == {c for c in numbers("class-focal-eurosat") if c.startswith("table 4")}
+    of_table = {c for c in numbers("class-focal-eurosat") if c.startswith("table 4")}
+    assert set(share.claims) == {c for c in of_table if "accuracy[" in c}
     assert "at 100 % not Highway (.9750)" in share.text
     assert "at 50 % not HerbaceousVegetation (.9550), Highway (.9750)" in share.text
+
+
+def test_counts_of_the_first_table_give_its_accuracies(outcomes: list[Outcome]) -> None:
+    printed = [c for c in numbers("class-focal-eurosat").values() if c.metric == "correct"]
+    assert sum(int(c.value) for c in printed) == 12941
+    assert sum(c.n or 0 for c in printed) == 13500
+    held = {o.claims[0] for o in about(outcomes, "class-focal", "count", HOLDS)}
+    assert {c.id for c in printed} <= held
+
+
+def test_predictions_that_no_classifier_makes_are_found(outcomes: list[Outcome]) -> None:
+    """Twenty numbers of the focal paper's second table ask for more predictions than there are images."""
+    (found,) = about(outcomes, "class-focal", "predicted", FOUND)
+    assert len(found.claims) == 20
+    assert "add up to 27543 to 27559 predictions of 27000 samples" in found.text
+    assert "read as precisions, the accuracies give 26459 to 26474" in found.text
+
+
+def test_numbers_of_the_focal_paper_are_read_in_it() -> None:
+    rows = numbers("class-focal-eurosat").values()
+    assert [sum(c.metric == metric for c in rows) for metric in ("accuracy", "f1", "correct")] == [20, 10, 10]
+    assert {c.certainty for c in rows} == {"paper"}
+
+
+def test_an_improvement_that_no_system_allows_is_found(outcomes: list[Outcome]) -> None:
+    """ "15 to 20 %", over the lowest of the systems compared 11 points."""
+    found = [o for o in about(outcomes, "spatialnet-vit", "relation", FOUND) if o.claims[0].startswith("summary")]
+    assert ["> 15, but 92.81 less 81.49 is 11.32" in o.text for o in found] == [True, False]
+    assert "> 15, but 90.18 less 79.08 is 11.10" in found[1].text
 
 
 def test_cut_off_accuracies_of_the_first_table_are_found(outcomes: list[Outcome]) -> None:
@@ -74,7 +104,7 @@ def test_sentences_about_numbers_are_found(outcomes: list[Outcome]) -> None:
     """All classes "exceeding" the lowest; a text that "surpasses" 71.49 with 70.90; a CIDEr in percent."""
     (lowest,) = about(outcomes, "bmta", "relation", FOUND)
     assert lowest.claims[1].endswith("accuracy[PermanentCrop]")
-    (surpassing,) = about(outcomes, "spatialnet-vit", "relation", FOUND)
+    (surpassing, *_) = about(outcomes, "spatialnet-vit", "relation", FOUND)
     assert "70.90" in surpassing.text
     percent = about(outcomes, "spatialnet-vit", "unit", FOUND)
     assert [o.text.split("CIDEr-D: ")[1][:7] for o in percent] == ["22.27 %", "45.10 %"]
@@ -143,4 +173,12 @@ def test_metrics_have_the_names_of_records() -> None:
     types = {f"accuracy_{c.part}" for c in registry().specs("claims")["spatialnet-vit-vqa"].rows if c.part}
     assert types <= known
     others = {c.metric for found in claim_sets() for c in found.rows} - known
-    assert others == {"accuracy", "minimum_class_accuracy", "alpha", "params", "errors_river_highway"}
+    assert others == {
+        "accuracy",
+        "f1",
+        "correct",
+        "minimum_class_accuracy",
+        "alpha",
+        "params",
+        "errors_river_highway",
+    }

@@ -1,28 +1,37 @@
-"""ResNet-18 with Class Focal Loss: five of the ten classes of its two tables.
-
-The other five rows of each table are not at hand.  A row marked ``derived`` is the only one of four digits that fits
-the counts of errors and the differences between the tables, which are known.
-"""
+"""ResNet-18 with Class Focal Loss and with cross entropy: all numbers of the paper's two tables of results."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
 
 from rsbench.specs import Claim, ClaimSet
 from rsbench_eurosat.datasets import CLASSES
 
 _FOCAL: Final = "ResNet-18, Class Focal Loss"
 _CROSS: Final = "ResNet-18, cross entropy"
+# As printed, in the order of the classes.
+_CORRECT: Final = (1400, 1498, 1393, 1200, 1185, 980, 1199, 1496, 1190, 1400)
+_FOCAL_ACCURACY: Final = (".9333", ".9986", ".9286", ".9600", ".9480", ".9800", ".9592", ".9973", ".9520", ".9333")
+_CROSS_ACCURACY: Final = (".9000", ".9180", ".9550", ".9750", ".9888", ".9540", ".9528", ".9986", ".9576", ".9280")
+_CROSS_F1: Final = (".8840", ".9130", ".9540", ".9659", ".9780", ".9630", ".9329", ".9800", ".9476", ".9180")
+_IMAGES: Final = (3000, 3000, 3000, 2500, 2500, 2000, 2500, 3000, 2500, 3000)
 
 
-def _row(system: str, part: str, value: str, n: int, **more: Any) -> Claim:
-    place = "table 3" if system == _FOCAL else "table 4"
-    return Claim(system=system, metric="accuracy", value=value, place=place, unit="", part=part, n=n, runs=1, **more)
+def _rows() -> Iterator[Claim]:
+    for k, name in enumerate(CLASSES):
+        focal = partial(Claim, system=_FOCAL, place="table 3", unit="", part=name, n=_IMAGES[k] // 2, runs=1)
+        cross = partial(Claim, system=_CROSS, place="table 4", unit="", part=name, n=_IMAGES[k], runs=1)
+        yield focal(metric="accuracy", value=_FOCAL_ACCURACY[k])
+        yield focal(metric="correct", value=str(_CORRECT[k]))
+        yield cross(metric="accuracy", value=_CROSS_ACCURACY[k])
+        yield cross(metric="f1", value=_CROSS_F1[k])
 
 
 FOCAL: Final = ClaimSet(
     name="class-focal-eurosat",
-    summary="ImageNet ResNet-18 with Class Focal Loss and with cross entropy, accuracy of each class.",
+    summary="ImageNet ResNet-18 with Class Focal Loss and with cross entropy, class by class.",
     paper="class-focal",
     dataset="eurosat",
     protocol="label counts 1500/1250/1000 in table 3, half of each class; table 4 lists the counts of all images",
@@ -32,24 +41,12 @@ FOCAL: Final = ClaimSet(
         _FOCAL: ("resnet18-class-focal@class-focal", "resnet18-class-focal@class-focal-exponent"),
         _CROSS: ("resnet18-class-focal@class-focal-cross-entropy",),
     },
-    rows=(
-        _row(_FOCAL, "AnnualCrop", ".9333", 1500, certainty="derived", note="100 errors of 1500"),
-        _row(_FOCAL, "Forest", ".9986", 1500, note="2 errors of 1500"),
-        _row(_FOCAL, "HerbaceousVegetation", ".9286", 1500, note="107 errors of 1500"),
-        _row(_FOCAL, "Highway", ".9600", 1250, certainty="derived", note=".9750 less 1.50 points"),
-        _row(_FOCAL, "SeaLake", ".9333", 1500, certainty="derived", note="100 errors of 1500"),
-        _row(_CROSS, "AnnualCrop", ".9000", 3000, certainty="derived", note="1400/1500 less 3.33 points"),
-        _row(_CROSS, "Forest", ".9180", 3000),
-        _row(_CROSS, "HerbaceousVegetation", ".9550", 3000, certainty="derived", note="1393/1500 plus 2.63 points"),
-        _row(_CROSS, "Highway", ".9750", 2500),
-        _row(_CROSS, "SeaLake", ".9280", 3000, certainty="derived", note="1400/1500 less 0.53 points"),
-    ),
+    rows=tuple(_rows()),
     left_open=(
         "optimiser, epochs, schedule, input size, frozen or fine-tuned, seed, validation split, source of the weights",
         "which of two readings of equation 4 the loss is",
         "which images table 4 was measured on",
-        "overall accuracy",
-        "rows of Industrial, Pasture, PermanentCrop, Residential and River, and all F1 scores: not at hand here",
+        "overall accuracy; table 3 adds up to 12,941 of 13,500 correct, 95.859 %",
     ),
     citation="ResNet-18 with Class Focal Loss on EuroSAT RGB",
 )
