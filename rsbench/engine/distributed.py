@@ -43,6 +43,10 @@ class Ranks:
         """Return the first rank's answer, on all ranks."""
         return bool(self.tell(value)) if self.world > 1 else value
 
+    def any(self, value: bool) -> bool:
+        """Return whether the answer of some rank is yes, on all ranks."""
+        return any(self.collect(value))
+
     def tell(self, value: Any) -> Any:
         """Return the first rank's value, on all ranks; it is pickled."""
         told = [value]

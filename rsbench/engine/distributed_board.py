@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +29,17 @@ class Board:
         except OSError:
             return None
 
-    def clear(self) -> None:
-        """Take down all notes, of earlier launches too."""
+    def all(self) -> dict[str, Any]:
+        """Return the values of all notes by name."""
+        start = f".note-{self.key}-"
+        names = [path.name.removeprefix(start) for path in self.folder.glob(f"{glob.escape(start)}*")]
+        return {name: self.get(name) for name in names}
+
+    def clear(self, others: bool = False) -> None:
+        """Take down all notes; with *others* only those of other launches."""
         for path in self.folder.glob(".note-*"):
-            path.unlink(missing_ok=True)
+            if not (others and path.name.startswith(f".note-{self.key}-")):
+                path.unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
         return self.folder / f".note-{self.key}-{name}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -17,7 +17,9 @@ from typing import Any, Final
 from rsbench.engine import distributed_rank, distributed_world
 from rsbench.engine.distributed_board import Board
 from rsbench.engine.distributed_rank import Rank
+from rsbench.engine.distributed_watch import Watch
 from rsbench.engine.distributed_world import Place
+from rsbench.engine.process import Interrupted
 from rsbench.plan import RunPlan
 from rsbench.records import store
 from rsbench.records.blank import blank_record
@@ -25,6 +27,8 @@ from rsbench.records.blank import blank_record
 POLL_SECONDS: Final = 0.2
 MEETING_SECONDS: Final = 600.0  # for rank 0 to come
 SETTLE_SECONDS: Final = 5.0  # for ranks to say what went wrong, once one has failed
+STOP_SECONDS: Final = 20.0  # for ranks to write their state, less than the parent gives to this process
+AWAIT_SECONDS: Final = 10.0  # until ranks that have not come are named
 LOST: Final = "RankLost"
 EXPECTED: Final = ("RunError", "UserError")  # errors that all ranks raise alike
 
@@ -48,7 +52,10 @@ class Supervisor:
         self.board = Board(self.folder, found.key + distributed_world.token()) if found else None
         self.ranks: list[Rank] = []
         self.errors: list[tuple[int, Error]] = []  # rank and error, as they came
-        self._told = False
+        self.watch = Watch(self.ranks, places[0].world)
+        self._told = self._awaited = False
+        self._said: set[str] = set()
+        self._begin = time.monotonic()
 
     def run(self) -> dict[str, Any]:
         """Run to the end and return the record; where rank 0 is elsewhere, its status and error are this rank's.
@@ -56,11 +63,11 @@ class Supervisor:
         Raises:
             Interrupted: the user stopped it; a state to resume from has been written.
         """
-        from rsbench.engine.process import Interrupted
-
-        begin = time.monotonic()
         try:
-            for place in self._meet():
+            places = self._meet()
+            if not places and not self.errors:
+                return store.load(self.folder) | {"path": str(self.folder / store.FILE)}
+            for place in places:
                 rank = distributed_rank.start(self.plan, place)
                 self.ranks.append(rank)
                 self.emit({"type": "rank", "rank": place.rank, "pid": rank.process.pid})
@@ -68,55 +75,77 @@ class Supervisor:
             self._ask_others()
         finally:
             self._end()
-        if not self.errors and any(r.result and r.result["status"] == "interrupted" for r in self.ranks):
-            raise Interrupted
-        return self._conclude(time.monotonic() - begin)
+        stopped = [r.result["signal"] for r in self.ranks if r.result and r.result["status"] == "interrupted"]
+        done = any(r.result and r.result["status"] == "done" for r in self.ranks)
+        if not self.errors and (stopped or (self._told and not done)):
+            if self._leads and self.board is not None:
+                self.board.clear()
+            raise Interrupted(max(filter(None, stopped), default=None))
+        return self._conclude(time.monotonic() - self._begin)
 
     @property
     def _leads(self) -> bool:
         return self.places[0].rank == 0
 
     def _meet(self) -> list[Place]:
-        """Return the places with the port at which all ranks meet."""
+        """Return the places with the port at which all ranks meet; none where rank 0 did not come, which is noted, or
+        has found that the run is finished."""
         if self.board is None:
             return self.places
         if self._leads:
-            self.board.clear()
+            self.board.clear(others=True)
             self.board.put("port", self.places[0].port)
             return self.places
+        self.board.put(f"here-{self.places[0].rank}", True)
         until = time.monotonic() + MEETING_SECONDS
         while (port := self.board.get("port")) is None:
-            if self.stop() or time.monotonic() > until:
+            if store.finished(self.folder):
+                return []
+            if self.stop():
+                raise Interrupted
+            if time.monotonic() > until:
                 self._note(0, "did not come")
                 return []
             time.sleep(POLL_SECONDS)
         return [replace(place, port=port) for place in self.places]
 
     def _look_after(self) -> None:
-        """Listen until all ranks have ended, or for a while after one has failed."""
-        deadline = None
+        """Listen until all ranks have ended, or for a while after one has failed or all were asked to end."""
+        deadline: float | None = None
         while running := [r for r in self.ranks if not r.gone]:
             ready = wait([r.connection for r in running], POLL_SECONDS)
             for rank in running:
                 if rank.connection in ready:
                     self._hear(rank)
             self._read_board()
+            for text in self.watch.look():
+                self._say(text)
             if deadline is None and (self.errors or any(r.result for r in self.ranks)):
                 deadline = time.monotonic() + SETTLE_SECONDS
-            if deadline is not None and time.monotonic() > deadline and not self._busy_leader():
-                return
             if self.stop() and not self._told:
                 self._told = True
                 self._signal(signal.SIGTERM)
+                deadline = time.monotonic() + (SETTLE_SECONDS if self.watch.hangs else STOP_SECONDS)
+            if deadline is not None and time.monotonic() > deadline and not self._busy_leader():
+                return
+
+    def _say(self, text: str) -> None:
+        """Warn; what others look after rank 0 they tell to it."""
+        if self._leads:
+            self.emit({"type": "warning", "text": text})
+        elif self.board is not None:
+            self.board.put(f"said-{self.places[0].rank}", text)
 
     def _busy_leader(self) -> bool:
         """Whether rank 0 is still at work, with nothing wrong: it alone scores and writes."""
-        return not self.errors and any(r.place.rank == 0 and not r.gone for r in self.ranks)
+        return not self.errors and not self._told and any(r.place.rank == 0 and not r.gone for r in self.ranks)
 
     def _hear(self, rank: Rank) -> None:
         event = rank.receive()
         if event is not None:
-            self.emit(event)
+            if event["type"] != "alive":
+                self.watch.progressed()
+                self.emit(event)
         elif rank.result is None:
             log = distributed_world.log_name(rank.place.rank)
             self._note(rank.place.rank, _ending(rank.process.exitcode, log))
@@ -136,12 +165,27 @@ class Supervisor:
         """Take note of ranks in trouble that others look after: rank 0 hears of all, they hear of rank 0."""
         if self.board is None:
             return
+        notes = self.board.all()
         known = {rank for rank, _ in self.errors} | {place.rank for place in self.places}
         for rank in set(range(self.places[0].world if self._leads else 1)) - known:
-            if error := self.board.get(f"error-{rank}"):
+            if error := notes.get(f"error-{rank}"):
                 self.errors.append((rank, error))
                 if self._leads:  # the others would wait in a collective of GPUs, which does not notice that one is lost
                     self.board.put("error-0", error)
+        if self._leads:
+            self._hear_others(notes)
+
+    def _hear_others(self, notes: Mapping[str, Any]) -> None:
+        """Pass on what is said of ranks that others look after, and say which have not come."""
+        world, own = self.places[0].world, {place.rank for place in self.places}
+        for text in [notes[name] for name in notes if name.startswith("said-")]:
+            if text not in self._said:
+                self._said.add(text)
+                self._say(text)
+        if not self._awaited and time.monotonic() - self._begin > AWAIT_SECONDS:
+            self._awaited = True
+            if missing := [str(n) for n in range(world) if n not in own and f"here-{n}" not in notes]:
+                self._say(f"Rank {', '.join(missing)} of {world} did not come yet: was a process started for each?")
 
     def _ask_others(self) -> None:
         """Wait a while for word of a lost rank, where an error may be no more than what follows from that."""

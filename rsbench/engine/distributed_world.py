@@ -31,6 +31,11 @@ KEY: Final = (
 )
 
 
+# Numbers of SLURM's steps from here on (0xfffffffb of the batch script, 0xfffffffa of an interactive shell) are of
+# processes that srun did not start.
+SPECIAL_STEPS: Final = 0xFFFFFFF0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
     """This process among those that a launcher has started.
@@ -85,7 +90,7 @@ def outside() -> Outside | None:
     Raises:
         UserError: what the launcher says does not fit together.
     """
-    if not any(sign in os.environ for sign in SIGNS):
+    if not any(sign in os.environ for sign in SIGNS) or _is_special_step():
         return None
     from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 
@@ -96,6 +101,11 @@ def outside() -> Outside | None:
     except (RuntimeError, KeyError, ValueError) as error:
         raise UserError(f"The environment that torchrun or SLURM has set cannot be used: {error}") from None
     return None
+
+
+def _is_special_step() -> bool:
+    step = os.environ.get("SLURM_STEP_ID", "")
+    return "TORCHELASTIC_RUN_ID" not in os.environ and step.isdecimal() and int(step) >= SPECIAL_STEPS
 
 
 def _described(environment: Any) -> Outside | None:

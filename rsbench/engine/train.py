@@ -91,7 +91,8 @@ class Trainer:
         folder: of the run, for the state to resume from.
         interrupted: asked after each step; true ends the run with :class:`Interrupted`.
         gradients: how they are taken, where a run has tried it out already; on several ranks it must not retry.
-        ranks: this process among those of the run; what depends on clocks and signals the first decides for all.
+        ranks: this process among those of the run; what depends on clocks the first decides for all, and any of them
+            may be asked to stop.
     """
 
     def __init__(
@@ -191,7 +192,7 @@ class Trainer:
             if self._is_due(now - mark):
                 mark = now
                 self._show(float(total), now - begin, p.step - first_step)
-                if self.ranks.agree(self.interrupted()):
+                if self.ranks.any(self.interrupted()):
                     p.loss_sum = float(total)
                     self._save(optimizer, schedule)
                     raise Interrupted
@@ -224,7 +225,7 @@ class Trainer:
         p.stopped = p.stopped or (limit is not None and self.ranks.agree(p.seconds >= limit))
         self.on_epoch(p.epoch, logs)
         self.emit({"type": "epoch", "epoch": p.epoch, "epochs": self.epochs, "logs": logs})
-        stop = self.ranks.agree(self.interrupted())
+        stop = self.ranks.any(self.interrupted())
         if stop or self.ranks.agree(time.perf_counter() - self._last_save > RESUME_SECONDS):
             self._save(optimizer, schedule)
         if stop:

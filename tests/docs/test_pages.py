@@ -158,7 +158,7 @@ def _known(words: list[str]) -> tuple[Command, set[str]]:
 @pytest.mark.parametrize("page", WRITTEN)
 def test_configuration_is_valid(page: str) -> None:
     for block in blocks(page):
-        if block.language == "yaml":
+        if block.language == "yaml" and "apiVersion" not in block.text:  # those are Kubernetes's
             assert check(yaml.safe_load(block.text), page) == []
         elif block.language == "toml":
             assert tomllib.loads(block.text)

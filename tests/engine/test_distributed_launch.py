@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,11 +19,12 @@ import pytest
 from torch.distributed import TCPStore
 
 from rsbench import scale
-from rsbench.engine import distributed_world
+from rsbench.engine import distributed_launch, distributed_rank, distributed_watch, distributed_world
 from rsbench.engine.distributed_board import Board
 from rsbench.engine.distributed_launch import Supervisor
 from rsbench.engine.distributed_world import Outside, Place
 from rsbench.engine.launch import run_plans
+from rsbench.engine.process import Interrupted
 from rsbench.errors import UserError
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.records.store import load_all
@@ -153,6 +156,8 @@ def test_what_cannot_be_shared_is_refused_in_a_sentence(given: dict[str, Any], m
         ({}, None),
         ({**TORCHRUN, "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1", "RANK": "0"}, None),
         ({k: v for k, v in SLURM.items() if k != "SLURM_STEP_ID"}, None),  # in a batch script, without srun
+        (SLURM | {"SLURM_STEP_ID": "4294967290", "SLURM_JOB_NAME": "mine"}, None),  # salloc's interactive step
+        (SLURM | {"SLURM_STEP_ID": "4294967291"}, None),  # that of the batch script
         (TORCHRUN, Outside(rank=3, world=4, local=1, devices=2, address="node0", key="none-0----29500")),
         (SLURM, Outside(rank=9, world=16, local=1, devices=8, address="gpu03", key="--1234--0-")),
         (
@@ -248,13 +253,77 @@ def test_every_rank_hears_of_one_that_failed(tmp_path: Path, monkeypatch: pytest
     assert {rank._cause()["message"] for rank in ranks} == {"Rank 2 of 4 was ended by SIGKILL."}
 
 
+def _hangs(connection: Connection, plan: RunPlan, place: Place, environment: dict[str, str]) -> None:
+    """A rank that is stopped where it waits for nothing, or one that waits for it; neither heeds SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    connection.send({"type": "alive", "at": "reducer.py:7 (wait)"})
+    while True:
+        if place.rank == 1:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        connection.send({"type": "alive", "at": "reducer.py:7 (wait)"})
+        time.sleep(0.05)
+
+
+def test_ranks_that_hang_are_named_and_do_not_outlive_an_interrupt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, name, value in (
+        (distributed_rank, "main", _hangs),
+        (distributed_watch, "SILENCE_SECONDS", 1.0),
+        (distributed_watch, "STALL_SECONDS", 2.0),
+        (distributed_launch, "SETTLE_SECONDS", 0.5),
+    ):
+        monkeypatch.setattr(module, name, value)
+    plan: Any = SimpleNamespace(out=str(tmp_path), run_id="run")
+    events: list[dict[str, Any]] = []
+    places = [Place(rank=n, world=2, local=n, devices=2, address="127.0.0.1", port=1) for n in range(2)]
+    supervisor = Supervisor(plan, places, events.append, lambda: len(events) >= 4)
+    with pytest.raises(Interrupted):
+        supervisor.run()
+    said = [event["text"] for event in events if event["type"] == "warning"]
+    assert said == [
+        "Rank 1 of 2 has not answered for 1 s: it hangs or is stopped.",
+        "Nothing was heard of the run for 2 s: rank 0 is at reducer.py:7 (wait), rank 1 is at reducer.py:7 (wait).",
+    ]
+    assert not any(is_running(event["pid"]) for event in events if event["type"] == "rank")
+
+
+def test_ranks_that_do_not_come_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each under srun looks after its own: of four processes only those of ranks 0 and 2 were started."""
+    four = {"SLURM_NTASKS": "4", "SLURM_NTASKS_PER_NODE": "4", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+    for name, value in (SLURM | four).items():
+        monkeypatch.setenv(name, value)
+    plan: Any = SimpleNamespace(out=str(tmp_path), run_id="run")
+    (tmp_path / "run").mkdir()
+    events: list[dict[str, Any]] = []
+    place = Place(rank=0, world=4, local=0, devices=4, address="node0", port=1)
+    leader, other = (
+        Supervisor(plan, [dataclasses.replace(place, rank=n, local=n)], events.append, lambda: True) for n in (0, 2)
+    )
+    with pytest.raises(Interrupted):
+        other._meet()
+    other._say("Rank 2 of 4 has not answered.")
+    leader._meet()
+    monkeypatch.setattr(distributed_launch, "AWAIT_SECONDS", 0.0)
+    for _ in range(2):
+        leader._read_board()
+    assert [event["text"] for event in events] == [
+        "Rank 2 of 4 has not answered.",
+        "Rank 1, 3 of 4 did not come yet: was a process started for each?",
+    ]
+
+
 def test_notes_are_of_one_launch(tmp_path: Path) -> None:
     old, new = Board(tmp_path, "a"), Board(tmp_path, "b")
     old.put("port", 1)
     assert old.get("port") == 1
     assert new.get("port") is None
+    new.put("here-1", True)
+    assert new.all() == {"here-1": True}
+    new.clear(others=True)
+    assert (old.all(), new.all()) == ({}, {"here-1": True})
     new.clear()
-    assert old.get("port") is None
+    assert new.all() == {}
 
 
 @pytest.mark.slow
@@ -273,17 +342,19 @@ def test_torchrun_gives_one_record_and_one_voice(root: Path, tmp_path: Path) -> 
     assert counts == {"tiny-cnn": 2, "majority-class": 1}
 
 
-def test_interrupted_ranks_go_on_together(root: Path, tmp_path: Path) -> None:
+def test_ranks_go_on_together_after_sigterm_to_one(root: Path, tmp_path: Path) -> None:
     """Stopped after an epoch and taken up again: the curve is that of a run that was not stopped."""
     plan = plan_of(root, tmp_path / "parts", changes={"epochs": 12, "batch": 8, "optimizer": "sgd"})
-    stopped: list[str] = []
+    pids: dict[int, int] = {}
 
     def stop(event: dict[str, Any]) -> None:
-        if event["type"] == "epoch" and event["epoch"] == 1 and not stopped:
-            stopped.append("now")
-            raise KeyboardInterrupt
+        if event["type"] == "rank":
+            pids[event["rank"]] = event["pid"]
+        if event["type"] == "epoch" and event["epoch"] == 1:
+            os.kill(pids[1], signal.SIGTERM)
 
     (first,) = run_plans([plan], on_event=stop)
+    assert first.signal == signal.SIGTERM
     assert first.status == "interrupted"
     (rest,) = run_plans([plan], on_event=lambda event: None)
     whole = dataclasses.replace(plan, out=str(tmp_path / "whole"))
