@@ -33,9 +33,9 @@ class Lobry2020(Encoding):
         self.squeeze = nn.Conv2d(features, SQUEEZED, 1)
         self.image_to_joint = nn.Sequential(nn.Dropout(0.5), nn.Linear(SQUEEZED * height * width, JOINT))
         self.words = QuestionGRU(context, question_width, EMBEDDING)
-        self.words_to_joint = nn.Sequential(nn.Dropout(0.5), nn.Linear(question_width, JOINT), nn.Tanh())
+        self.words_to_joint = nn.Sequential(nn.Dropout(0.5), nn.Linear(question_width, JOINT))
+        self.after_product: nn.Module = nn.Tanh()
         self.answer = nn.Sequential(
-            nn.Tanh(),
             nn.Dropout(0.5),
             nn.Linear(JOINT, HIDDEN),
             nn.Tanh(),
@@ -45,11 +45,17 @@ class Lobry2020(Encoding):
 
     def forward(self, images: torch.Tensor, questions: Questions) -> torch.Tensor:
         """Map images [I, C, S, S] and B questions to logits [B, A]."""
-        words = self.words(questions.tokens)
-        seen = self.look(self.encoder(images)[-1], words, questions.image)
-        return self.answer(torch.tanh(seen) * self.words_to_joint(words))
+        asked = self.words_to_joint(self.words(questions.tokens))
+        seen = self.look(self.encoder(images)[-1], asked, questions.image)
+        return self.answer(self.after_product(seen * torch.tanh(asked)))
 
-    def look(self, maps: torch.Tensor, words: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-        """Return what is seen, [B, 1200], in maps [I, F, h, w] given the states of questions [B, width]."""
-        del words
-        return self.image_to_joint(self.squeeze(maps).flatten(1)[image])
+    def look(self, maps: torch.Tensor, asked: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        """Return what is seen, [B, 1200].
+
+        Args:
+            maps: of the images, [I, F, h, w].
+            asked: questions, brought to the joint width, [B, 1200].
+            image: number of the image that each question is about, int64 [B].
+        """
+        del asked
+        return torch.tanh(self.image_to_joint(self.squeeze(maps).flatten(1)[image]))

@@ -80,9 +80,10 @@ def _macs(record: Mapping[str, Any], data_root: Path | None) -> int | dict[str, 
     from rsbench.engine.recount import count_macs_of_plan, count_macs_of_throughput
     from rsbench.records.throughput import is_throughput
 
+    params = record["perf"].get("params")
     if is_throughput(record):
-        return count_macs_of_throughput(record["plan"])
-    return count_macs_of_plan(record["plan"], record["perf"].get("params"), data_root)
+        return count_macs_of_throughput(record["plan"], params)
+    return count_macs_of_plan(record["plan"], params, data_root)
 
 
 def _told(changes: list[dict[str, Any]], *, sealed: bool) -> str:

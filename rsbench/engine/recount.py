@@ -54,17 +54,22 @@ def count_macs_of_plan(plan: Mapping[str, Any], params: int | None = None, root:
     return macs_of_sample(job, network) if same else None
 
 
-def count_macs_of_throughput(plan: Mapping[str, Any]) -> dict[str, int] | None:
+def count_macs_of_throughput(plan: Mapping[str, Any], params: int | None = None) -> dict[str, int] | None:
     """Return the multiply-accumulates a sample of each mode, as a measurement of *plan* counts them today.
 
+    Args:
+        plan: the ``plan`` of its record.
+        params: as for :func:`count_macs_of_plan`.
+
     Returns:
-        ``None`` where the network cannot be built here.
+        ``None`` where that network cannot be built here.
     """
     try:
         run = _unweighted(plan)
         job = make_job(run, synthetic_data(run))
-        subject = Subject(job, build_network(job, CPU).eval(), make_fabric(CPU, "fp32"), CPU)
-        return subject.macs(run.protocol["modes"])
+        network = build_network(job, CPU).eval()
+        same = params in (None, _parameters(network))
+        return Subject(job, network, make_fabric(CPU, "fp32"), CPU).macs(run.protocol["modes"]) if same else None
     except Exception:  # whatever a plugin's factory raises
         return None
 

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from rsbench_vqa.bazi import positions
 from rsbench_vqa.controls import CommonestAnswer
 from rsbench_vqa.declared import MODELS, RECIPES
-from rsbench_vqa.lobry import Lobry2020
 from rsbench_vqa.yuan import Curriculum, Yuan2022
 from torch import nn
 
@@ -174,39 +173,67 @@ def test_lobry_has_the_sizes_of_the_paper() -> None:
 
 
 @torch.no_grad()
-def test_yuan_attends_as_written() -> None:
-    """Attention of one question to one image by loops over places."""
-    network = build("yuan2022", ModelContext("vqa", 3, 128, ("a", "b"), vocabulary=WORDS, question_types=("count",)))
+def test_yuan_answers_as_its_authors_network() -> None:
+    """One question to one image at 256 pixels, by loops over places, from the published facts (faithful but for the
+    encoders of image and question)."""
+    context = ModelContext("vqa", 3, 256, ("a", "b", "c"), vocabulary=WORDS, question_types=("count",))
+    network = build("yuan2022", context).eval()
     assert isinstance(network, Yuan2022)
-    features = network.encoder.widths[-1]
-    maps, words = torch.randn(1, features, 4, 4), torch.randn(1, 64)
-    network.eval()
-    led = [network.places(maps)[0, :, r, c] + network.lead(words)[0] for r in range(4) for c in range(4)]
-    attended = []
-    for query in led:
-        shares = torch.stack([query @ key for key in led]).div(16).softmax(0)
-        attended.append(sum(s * value for s, value in zip(shares, led, strict=True)))
-    corners = [
-        torch.stack([attended[4 * (r + i) + c + j] for i in (0, 1) for j in (0, 1)]).mean(0)
-        for r in (0, 2)
-        for c in (0, 2)
-    ]
-    seen = network.attended_to_joint(torch.stack(corners, 1).flatten())
-    image = torch.tensor([0])
-    torch.testing.assert_close(
-        network.look(maps, words, image)[0], Lobry2020.look(network, maps, words, image)[0] + seen, rtol=1e-4, atol=1e-4
-    )
+    assert (network.encoder.shape(context)[1:], network.attended_to_joint.in_features) == ((8, 8), 1024)
+    images = torch.randn(1, 3, 256, 256)
+    questions = Questions(torch.tensor([[4, 5, 6]]), torch.tensor([0]), torch.tensor([0]))
+    maps, state = network.encoder(images)[-1], network.words(questions.tokens)[0]
+
+    linear_q = network.words_to_joint[1](state)
+    q = network.lead(linear_q)
+    q = q / (q.pow(2).sum().sqrt() + 1e-5)
+    spots = [network.places(maps)[0, :, r, c] for r in range(8) for c in range(8)]
+    kernel = network.scale.weight[:, :, 0, 0]
+    keys = [v / ((kernel @ v).pow(2).sum().sqrt() + 1e-5) for v in spots]
+    x = [network.mix.weight[:, :, 0, 0] @ (k + q).clamp(min=0) + network.mix.bias for k in keys]
+    rows = []
+    for query in x:
+        shares = torch.stack([query @ key for key in keys]).div(16).softmax(0)
+        rows.append(sum(s * value for s, value in zip(shares, x, strict=True)))
+    table = torch.stack(rows)  # 64 places of 256 channels
+    pooled = torch.stack([table[r : r + 4, c : c + 4].mean() for r in range(0, 64, 4) for c in range(0, 256, 4)])
+    linear_v = network.image_to_joint[1](network.squeeze(maps).flatten())
+    joint = (torch.tanh(linear_v) + network.attended_to_joint(pooled)) * torch.tanh(linear_q)
+    expected = network.answer[4](torch.tanh(network.answer[1](joint)))
+    torch.testing.assert_close(network(images, questions)[0], expected, rtol=1e-4, atol=1e-5)
 
 
-def asked(types: list[int], lengths: list[int]) -> Questions:
-    tokens = (torch.arange(20) < torch.tensor(lengths)[:, None]).long() * 5
+@torch.no_grad()
+def test_lobry_answers_as_its_authors_network() -> None:
+    images, questions, _ = toy()
+    network = build("lobry2020").eval()
+    maps, states = network.encoder(images)[-1], network.words(questions.tokens)
+    seen = torch.tanh(network.image_to_joint[1](network.squeeze(maps).flatten(1)))[questions.image]
+    joint = torch.tanh(seen * torch.tanh(network.words_to_joint[1](states)))
+    expected = network.answer[4](torch.tanh(network.answer[1](joint)))
+    torch.testing.assert_close(network(images, questions), expected)
+
+
+LENGTHS = ("<pad>", "<start>", "<end>", "<unk>", "word", "a")  # five characters with a space, and two
+
+
+def asked(types: list[int], words: list[int], token: int = 4) -> Questions:
+    tokens = (torch.arange(20) < torch.tensor(words)[:, None]).long() * token
     return Questions(tokens, torch.zeros(len(types), dtype=torch.long), torch.tensor(types))
+
+
+def test_difficulty_is_of_characters() -> None:
+    """rural_urban, presence, count and comp weigh 1, 1, 4 and 3; "word word?" has ten characters."""
+    curriculum = Curriculum(TYPES_LR, LENGTHS, growth=2)
+    difficulty = curriculum.difficulty(asked([0, 1, 2, 3], [2, 2, 2, 2]))
+    torch.testing.assert_close(difficulty, torch.tensor([10.0, 10.0, 40.0, 30.0]) / 50)
+    assert curriculum.difficulty(asked([0], [3], token=5)).item() == pytest.approx(len("a a a?") / 50)
 
 
 def test_curriculum_opens_from_easy_to_hard() -> None:
     """Difficulties .1, .1, .8, .9; the threshold is .1 + .8 * (.6, .8, 1)."""
-    curriculum = Curriculum(TYPES_LR, growth=2)
-    questions = asked([0, 1, 2, 3], [5, 5, 10, 15])
+    curriculum = Curriculum(TYPES_LR, LENGTHS, growth=2)
+    questions = asked([0, 1, 2, 3], [1, 1, 2, 3])
     torch.testing.assert_close(curriculum.difficulty(questions), torch.tensor([0.1, 0.1, 0.8, 0.9]))
     shares, chosen = [], []
     for _ in range(4):
@@ -217,13 +244,13 @@ def test_curriculum_opens_from_easy_to_hard() -> None:
 
 
 def test_curriculum_remembers_the_range() -> None:
-    """Difficulties from .1 to 1 were met: questions below .1 + .6 * .9 = .64 are open, or the easiest of a batch."""
-    curriculum = Curriculum(TYPES_LR, growth=10**9)
-    curriculum.choose(asked([0, 2], [5, 12]))
-    curriculum.choose(asked([1, 3], [6, 16]))
-    torch.testing.assert_close(torch.stack([curriculum.low, curriculum.high]), torch.tensor([0.1, 0.96]))
-    assert curriculum.choose(asked([2, 3, 2], [7, 10, 8])).tolist() == [True, True, False]
-    assert curriculum.choose(asked([2, 2], [10, 11])).tolist() == [True, False]
+    """Difficulties from .1 to 1.2 were met: questions below .1 + .6 * 1.1 = .76 are open, or the easiest of a batch."""
+    curriculum = Curriculum(TYPES_LR, LENGTHS, growth=10**9)
+    curriculum.choose(asked([0, 2], [1, 2]))
+    curriculum.choose(asked([1, 3], [2, 4]))
+    torch.testing.assert_close(torch.stack([curriculum.low, curriculum.high]), torch.tensor([0.1, 1.2]))
+    assert curriculum.choose(asked([2, 3, 2], [1, 2, 2])).tolist() == [True, True, False]
+    assert curriculum.choose(asked([2, 2], [2, 3])).tolist() == [True, False]
     assert {"step", "low", "high"} == set(curriculum.state_dict())
 
 
