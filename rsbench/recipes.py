@@ -38,6 +38,7 @@ def resolve_recipe(
     if spec is None:
         return {}, False
     recipe = to_jsonable(spec)
+    del recipe["provenance"]  # for readers of the spec; what is trained does not rest on it
     for key, value in changes.items():
         _change(recipe, key, value, problems)
     loss = attempt(problems, partial(registry().get, "loss", recipe["loss"]))

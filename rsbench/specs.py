@@ -129,6 +129,25 @@ class Accepts:
     normalisation: str = "dataset"
 
 
+SOURCES: Final = ("paper", "code", "recalled", "ours")
+
+
+def check_provenance(provenance: Mapping[str, str], *, reconstruction: bool) -> None:
+    """Check where the parts of a system are from: part -> one of :data:`SOURCES`, and ``": how"`` where that is needed,
+    and again after ``"; "`` where it has two.
+
+    ``paper`` was read there, ``code`` in the authors' repository; ``recalled`` is to be checked before it is quoted.
+
+    Raises:
+        SpecError: a source is none of these, or a part is ours and the system is not called a reconstruction.
+    """
+    for part, source in provenance.items():
+        if source.partition(":")[0] not in SOURCES:
+            raise SpecError(f"{part} is from '{source}', which does not begin with one of {', '.join(SOURCES)}")
+        if re.search(r"(^|; )ours", source) and not reconstruction:
+            raise SpecError(f"{part} is ours, and this is not called a reconstruction")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec(Spec):
     """A model.  ``factory(context, **options)`` returns a ``torch.nn.Module``, or for ``kind="estimator"`` an object
@@ -137,6 +156,7 @@ class ModelSpec(Spec):
     A name that ends in ``:*`` is a family: ``resolver(member)`` gives the spec of one member or ``None``;
     ``members(pattern)`` lists names; ``example`` is the member that the conformance kit builds.
     trial: options with which the kit builds it, where the defaults need a download or minutes.
+    provenance: see :func:`check_provenance`; of a published system.
     """
 
     factory: str
@@ -156,6 +176,11 @@ class ModelSpec(Spec):
     resolver: str | None = None
     members: str | None = None
     example: str | None = None
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        Spec.__post_init__(self)
+        check_provenance(self.provenance, reconstruction="reconstruction" in self.tags)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +265,7 @@ class RecipeSpec(Spec):
     task_options: what a task leaves open; captioning: ``min_count`` (of a word in the vocabulary), ``max_words``,
     ``sentences`` (learnt of each image in a step), ``beam``, ``length_penalty``, ``temperature``; VQA: ``min_count``,
     ``max_words``, ``questions_per_image`` (together in a step).
+    provenance: see :func:`check_provenance`; of a published recipe.
     """
 
     tasks: tuple[str, ...] = ("classification",)
@@ -267,10 +293,15 @@ class RecipeSpec(Spec):
     task_options: Mapping[str, Any] = field(default_factory=dict)
     reconstruction: bool = False
     citation: str = ""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        Spec.__post_init__(self)
+        check_provenance(self.provenance, reconstruction=self.reconstruction)
 
 
 # Fields of a recipe that describe it and say nothing about training.
-RECIPE_DESCRIPTION: Final = ("name", "summary", "version", "tasks", "citation", "reconstruction")
+RECIPE_DESCRIPTION: Final = ("name", "summary", "version", "tasks", "citation", "reconstruction", "provenance")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from rsbench.registry import registry
 INTRODUCTION: Final = """# What is reconstructed
 
 Many published systems cannot be rebuilt from what their papers say. Where a setting is missing, rsbench fills it in,
-says so, and tags the model or recipe `reconstruction`; the tag is part of the spec that `rsbench show NAME` prints.
+says so, and tags the model or recipe `reconstruction`; `rsbench show NAME` prints the tag, and under `provenance` where
+each part is from: the paper, the code of its authors, recalled (to be checked before it is quoted), or ours.
 A result of a reconstruction is a measurement of what stands here. It neither confirms nor refutes the paper's number,
 and where the two differ, the missing settings are the first explanation.
 
@@ -39,7 +40,9 @@ def page() -> str:
         table(("model", "what stands here", "source, and what it leaves open"), [_row(s) for s in models]),
         "\n## Recipes\n",
         table(("recipe", "what stands here", "source"), [_row(s) for s in recipes]),
-        "\n## What papers leave open\n",
+        "\n## Part by part\n",
+        *(_parts(s) for s in (*models, *recipes) if s.provenance),
+        "## What papers leave open\n",
         *(_claims(spec) for spec in shipped("claims")),
     ]
     return "\n".join(parts)
@@ -47,6 +50,11 @@ def page() -> str:
 
 def _row(spec: Any) -> tuple[str, str, str]:
     return code(spec.name), spec.summary, spec.citation
+
+
+def _parts(spec: Any) -> str:
+    items = "\n".join(f"- {part}: {source}" for part, source in spec.provenance.items())
+    return f"### {spec.name}\n\n{items}\n"
 
 
 def _claims(spec: Any) -> str:

@@ -9,6 +9,10 @@ from rsbench_timm.options import encoder_options, network_options, trial_options
 from rsbench.specs import Accepts, ModelSpec, Option
 
 _OPEN: Final = "; training settings are not in what could be read"
+_MINIMAL: Final = {
+    "idea": "paper: its abstract, or what follows it; for vgg19-lstm recalled",
+    "layers, widths, training": "ours: the smallest form of the idea; no code of the authors was found",
+}
 
 
 def _network(name: str, summary: str, factory: str, backbone: str, citation: str) -> ModelSpec:
@@ -25,6 +29,7 @@ def _network(name: str, summary: str, factory: str, backbone: str, citation: str
         trial=trial_options(freeze=False, width=64),
         citation=citation + _OPEN,
         tags=("reconstruction",),
+        provenance=_MINIMAL,
     )
 
 
@@ -76,5 +81,6 @@ MODELS: Final = (
         trial=trial_options(),
         citation="Wang et al. 2019, Semantic descriptions of high-resolution remote sensing images" + _OPEN,
         tags=("reconstruction",),
+        provenance=_MINIMAL | {"word vectors": "ours: PPMI and SVD of the training captions, not GloVe"},
     ),
 )

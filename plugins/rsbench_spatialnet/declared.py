@@ -25,12 +25,34 @@ _OPTIONS: Final[dict[str, Option]] = {
     "land_use_weight": Option(default=1.0, help="lambda of the land-use head beside captioning (eq. 6); 0 is none"),
     "count": Option(
         default="regression",
-        help="how count questions are answered: log1p regression, or one classifier over all answers",
-        choices=("regression", "buckets"),
+        help="how count questions are answered: regression (of log1p), mse (of counts themselves, eq. 8), or buckets "
+        "(one classifier over all answers)",
+        choices=("regression", "mse", "buckets"),
     ),
+    **{
+        f"{kind}_weight": Option(default=1.0, help=f"lambda of {kind} questions (eq. 6); 0 is none")
+        for kind in ("rural_urban", "presence", "count", "comp")
+    },
 }
 _SMALL: Final = {"dim": 32, "heads": 4, "mlp": 64}
 _HEADS: Final = ("dim", "heads", "mlp", "activation", "dropout", "text_layers", "land_use_weight", "count")
+_LAMBDAS: Final = tuple(name for name in _OPTIONS if name.endswith("_weight") and name != "land_use_weight")
+_PARTS: Final = {
+    "depth, heads, patch": "paper",
+    "dim, mlp, norm, dropout": "code: blank in the paper",
+    "activation": "paper: ReLU; its code has GELU",
+    "weights of question types, of land use": "paper: 1.0 for each task (eq. 6)",
+    "initialization": "ours: Xavier; the code's layers are copies of one",
+    "normalization": "ours: ImageNet's; its code has none",
+}
+_QUESTIONS: Final = {
+    "head of each question type": "paper: that there is one; ours: its hidden layer, the counts' log1p and buckets",
+}
+_TEXT: Final = {
+    "caption decoder": "ours: transformer layers, learned positions, shifted targets; the paper has none",
+    "question encoder, fusion": "ours: transformer layers, mean over words, product with the class token; the paper "
+    "has none, and its code does not look at the question",
+}
 
 
 def _model(name: str, summary: str, blind: bool, **more: Any) -> ModelSpec:
@@ -55,13 +77,15 @@ MODELS: Final = (
         tasks=_TASKS,
         tags=("reconstruction",),
         shared=("encoder",),
+        provenance=_PARTS | _QUESTIONS | _TEXT,
     ),
     _model(
         "spatialnet-vit-blind",
-        "SpatialNet-ViT as its published code has it: the question is tokenised and not looked at, only its type is.",
+        "SpatialNet-ViT that does not look at the question, as its published code: only at the question's type.",
         blind=True,
         tasks=("vqa",),
-        tags=("control",),
+        tags=("control", "reconstruction"),
+        provenance=_PARTS | _QUESTIONS | {"that the question is not looked at": "code"},
     ),
     ModelSpec(
         name="spatialnet-timm",
@@ -69,19 +93,20 @@ MODELS: Final = (
         factory="rsbench_spatialnet.backbone:on_backbone",
         tasks=_TASKS,
         accepts=Accepts(min_size=32, normalisation="imagenet"),
-        options=network_options("torchvision:resnet50") | {name: _OPTIONS[name] for name in _HEADS},
+        options=network_options("torchvision:resnet50") | {name: _OPTIONS[name] for name in (*_HEADS, *_LAMBDAS)},
         trial=trial_options(freeze=False, **_SMALL),
         recipes=("spatialnet-author", "spatialnet-short"),
         pretrained_on="ImageNet-1k",
         citation=f"{_PAPER}; the encoder is not the paper's",
         tags=("reconstruction",),
+        provenance=_QUESTIONS | _TEXT | {"encoder": "ours: any backbone, not the paper's"},
     ),
 )
 
 RECIPES: Final = (
     RecipeSpec(
         name="spatialnet-author",
-        summary="50 epochs of Adam with coupled L2 at a constant rate, as in the author's code.",
+        summary="50 epochs of Adam at a constant rate; its weight decay is the gradient of eq. 10's L2 term.",
         tasks=_TASKS,
         optimizer="adam",
         lr=1e-4,
@@ -92,7 +117,16 @@ RECIPES: Final = (
         epochs=50,
         precision="fp32",
         task_options={},
-        citation=f"{_PAPER}; batch and epochs from the paper, the rest from its code",
+        reconstruction=True,
+        citation=f"{_PAPER}; batch and epochs from the paper, optimizer, rate and L2 term from its code",
+        provenance={
+            "batch, epochs": "paper",
+            "optimizer, lr": "code",
+            "weight_decay": "code: twice the lambda_reg of eq. 10, .005",
+            "schedule": "code: none",
+            "losses": "paper: a sum over tasks (eq. 6); options of the model",
+            "epoch that is kept": "ours: the protocol's; the code has no evaluation",
+        },
     ),
     RecipeSpec(
         name="spatialnet-short",
@@ -106,6 +140,7 @@ RECIPES: Final = (
         clip_grad=1.0,
         task_options={},
         reconstruction=True,
+        provenance={"all": "ours: for a CPU"},
     ),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -60,7 +60,8 @@ def with_head(
     text = layer_options(options) | {"depth": options["text_layers"]}
     if context.task == "captioning":
         return captioner(encoder, context, text, options["land_use_weight"])
-    return answerer(encoder, context, text, regression=options["count"] == "regression", blind=blind)
+    weights = [options.get(f"{kind}_weight", 1.0) for kind in context.question_types]
+    return answerer(encoder, context, text, count=options["count"], weights=weights, blind=blind)
 
 
 def layer_options(options: dict[str, Any]) -> dict[str, Any]:
@@ -118,17 +119,30 @@ class Captioner(nn.Module):
 
 
 class Answerer(nn.Module):
-    """Class token and question fused by product, one head for each type of question."""
+    """Class token and question fused by product, one head for each type of question.
+
+    Args:
+        count: ``regression`` of log1p, ``mse`` (of counts, eq. 8), or ``buckets``.
+        weights: lambda of each type of question (eq. 6).
+        blind: look at the type of a question and not at its words.
+    """
 
     def __init__(
-        self, encoder: TokenEncoder, context: ModelContext, text: dict[str, Any], *, regression: bool, blind: bool
+        self,
+        encoder: TokenEncoder,
+        context: ModelContext,
+        text: dict[str, Any],
+        *,
+        count: str,
+        weights: Sequence[float],
+        blind: bool,
     ) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.weights = encoder, tuple(weights)
         self.text = None if blind else QuestionEncoder(len(context.vocabulary), context.max_length, **text)
         self.from_image = nn.Linear(encoder.dim, encoder.dim)
         self.from_words = nn.Identity() if blind else nn.Linear(encoder.dim, encoder.dim)
-        self.head = QuestionHead(encoder.dim, context.classes, context.question_types, regression=regression)
+        self.head = QuestionHead(encoder.dim, context.classes, context.question_types, count=count)
 
     def _outputs(self, images: torch.Tensor, questions: Questions) -> tuple[torch.Tensor, torch.Tensor]:
         cls = self.encoder(images)[:, 0]
@@ -140,22 +154,38 @@ class Answerer(nn.Module):
     def forward(self, images: torch.Tensor, questions: Questions) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Return logits [B, A] and, where counts are regressed, whole counts [B]."""
         logits, regressed = self._outputs(images, questions)
-        if self.head.count_type < 0:
-            return logits
-        return logits, regressed.clamp(0, 12).expm1().round()
+        return logits if self.head.count_type < 0 else (logits, self.head.counts(regressed).round())
 
     def training_loss(
         self, images: torch.Tensor, questions: Questions, answers: torch.Tensor, counts: torch.Tensor, loss: Loss
     ) -> torch.Tensor:
-        """Return the loss of the answers, plus the squared error of log1p counts (eq. 8) of count questions.
+        """Return the weighted sum over types of question of the mean loss of their questions (eq. 6).
 
-        A count that is known only by its bucket is learnt as that bucket's log-probability.
+        That of counts is the squared error of what is regressed (eq. 8); a count that is known only by its bucket is
+        learnt as that bucket's log-probability.
         """
         logits, regressed = self._outputs(images, questions)
-        if self.head.count_type < 0:
-            return loss(logits.float(), answers)
-        known = (questions.kind == self.head.count_type) & counts.isfinite()
-        counted, others = (mask.nonzero().squeeze(1) for mask in (known, ~known))
-        none = regressed.sum() * 0
-        total = F.mse_loss(regressed[counted].float(), counts[counted].log1p()) if len(counted) else none
-        return total + loss(logits[others].float(), answers[others]) if len(others) else total
+        total = regressed.sum() * 0
+        for kind, weight in enumerate(self.weights):
+            asked = (questions.kind == kind).nonzero().squeeze(1)
+            if weight and len(asked):
+                mine = logits[asked].float(), answers[asked]
+                of_kind = (
+                    self._counted(*mine, regressed[asked], counts[asked], loss)
+                    if kind == self.head.count_type
+                    else loss(*mine)
+                )
+                total = total + weight * of_kind
+        return total
+
+    def _counted(
+        self, logits: torch.Tensor, answers: torch.Tensor, regressed: torch.Tensor, counts: torch.Tensor, loss: Loss
+    ) -> torch.Tensor:
+        known, unknown = (mask.nonzero().squeeze(1) for mask in (counts.isfinite(), ~counts.isfinite()))
+        total = regressed.sum() * 0
+        if len(known):
+            error = F.mse_loss(regressed[known].float(), self.head.target(counts[known]))
+            total = total + error * len(known) / len(counts)
+        if len(unknown):
+            total = total + loss(logits[unknown], answers[unknown]) * len(unknown) / len(counts)
+        return total

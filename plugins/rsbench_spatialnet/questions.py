@@ -38,19 +38,22 @@ class QuestionEncoder(nn.Module):
 
 
 class QuestionHead(nn.Module):
-    """Answers by type: each type chooses among its own answers; counts are regressed in log1p and put in buckets.
+    """Answers by type: each type chooses among its own answers; counts are regressed and put in buckets.
 
     Args:
+        dim: width of what is fused.
         answers: all answers, in label order.
         types: names of the question types; the one called ``count`` may be regressed.
-        regression: regress counts; otherwise one classifier over all answers serves all types.
+        count: ``regression`` of log1p, ``mse`` (of counts themselves), or ``buckets``: one classifier over all answers
+            serves all types.
     """
 
     low: torch.Tensor
     high: torch.Tensor
 
-    def __init__(self, dim: int, answers: Sequence[str], types: Sequence[str], *, regression: bool) -> None:
+    def __init__(self, dim: int, answers: Sequence[str], types: Sequence[str], *, count: str) -> None:
         super().__init__()
+        regression, self.log = count != "buckets", count == "regression"
         self.answers = len(answers)
         self.count_type = types.index("count") if regression and "count" in types else -1
         own = [own_answers(kind, answers) for kind in types]
@@ -63,7 +66,7 @@ class QuestionHead(nn.Module):
         self.register_buffer("high", torch.tensor([b for _, b in edges]), persistent=False)
 
     def forward(self, fused: torch.Tensor, kind: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return logits [B, A] and regressed log1p counts [B] (0 where nothing is regressed)."""
+        """Return logits [B, A] and regressed counts [B], or their log1p (0 where nothing is regressed)."""
         regressed = fused.new_zeros(len(fused))
         if len(self.heads) == 1:
             return self.heads[0](fused), regressed
@@ -78,9 +81,18 @@ class QuestionHead(nn.Module):
             logits = torch.where((kind == k)[:, None], mine, logits)
         return logits, regressed
 
+    def target(self, counts: torch.Tensor) -> torch.Tensor:
+        """Return what is regressed of counts, float [B]."""
+        return counts.log1p() if self.log else counts
+
+    def counts(self, regressed: torch.Tensor) -> torch.Tensor:
+        """Return the counts that were regressed, float [B], at least 0."""
+        return regressed.clamp(0, 12).expm1() if self.log else regressed.clamp(min=0)
+
     def bucket_logits(self, regressed: torch.Tensor) -> torch.Tensor:
-        """Log-probability of each bucket for a normal variable about the regressed log1p count."""
+        """Log-probability of each bucket for a normal variable about the regressed count in log1p."""
         x = regressed.float()[:, None]
+        x = x if self.log else x.clamp(min=0).log1p()
         inside = _normal_cdf((self.high - x) / SPREAD) - _normal_cdf((self.low - x) / SPREAD)
         return inside.clamp_min(1e-12).log()
 

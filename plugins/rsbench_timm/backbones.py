@@ -17,6 +17,7 @@ from rsbench_timm.weights import load_weights
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
+FOCAL_DROPOUT: Final = 0.25
 
 
 class Adapted(nn.Module):
@@ -153,9 +154,22 @@ def torchvision_backbone(
     return _tried(_adapted(network, input_size, context), name, context)
 
 
-def resnet18_class_focal(context: ModelContext, weights: str = "imagenet", input_size: int = 0) -> nn.Module:
-    """ResNet-18 with dropout .25 before the classifier; all layers are trained."""
-    return timm_backbone(context, "resnet18.tv_in1k", weights, drop_rate=0.25, input_size=input_size)
+def resnet18_class_focal(
+    context: ModelContext, weights: str = "imagenet", input_size: int = 0, dropout: str = "classifier"
+) -> nn.Module:
+    """ResNet-18 with dropout .25 before the classifier; all layers are trained.
+
+    Args:
+        weights, input_size: see :func:`timm_backbone`.
+        dropout: ``blocks`` drops after each residual block, too.
+    """
+    from timm.models.resnet import BasicBlock
+
+    network = timm_backbone(context, "resnet18.tv_in1k", weights, drop_rate=FOCAL_DROPOUT, input_size=input_size)
+    for block in network.modules() if dropout == "blocks" else ():
+        if isinstance(block, BasicBlock):
+            block.act2 = nn.Sequential(block.act2, nn.Dropout(FOCAL_DROPOUT))
+    return network
 
 
 def resnet50_finetuned(context: ModelContext, weights: str = "imagenet", input_size: int = 0) -> nn.Module:

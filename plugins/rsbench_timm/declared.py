@@ -118,13 +118,27 @@ MODELS: Final = (
         summary="ImageNet ResNet-18 with dropout .25, made for Class Focal Loss.",
         factory="rsbench_timm.backbones:resnet18_class_focal",
         accepts=_ANY,
-        options={"weights": _weights("imagenet"), "input_size": _size()},
+        options={
+            "weights": _weights("imagenet"),
+            "input_size": _size(),
+            "dropout": Option(
+                default="classifier",
+                help="where activations are dropped (.25): before the classifier, or after each residual block too",
+                choices=("classifier", "blocks"),
+            ),
+        },
         trial={"weights": "none"},
         recipes=("class-focal", "class-focal-exponent", "class-focal-cross-entropy"),
         params=11_181_642,
         pretrained_on="ImageNet-1k",
-        citation="ResNet-18 with Class Focal Loss on EuroSAT; optimiser, epochs and split are not in the paper",
+        citation="ResNet-18 with Class Focal Loss on EuroSAT; optimizer, epochs and split are not in the paper",
         tags=("reconstruction",),
+        provenance={
+            "ResNet-18, pretrained": "paper",
+            "dropout": "paper: .25 'per layer'; ours: which layers",
+            "weights": "ours: ImageNet-1k's of torchvision; the Keras that is named has no ResNet-18",
+            "input size, what is trained, head": "ours: 64 pixels, all layers, one linear layer",
+        },
     ),
     ModelSpec(
         name="resnet50-finetuned",
@@ -138,6 +152,10 @@ MODELS: Final = (
         pretrained_on="ImageNet-1k",
         citation="Helber et al. 2019; epochs, batch and augmentation are not in the paper",
         tags=("reconstruction",),
+        provenance={
+            "ResNet-50, pretrained on ImageNet": "recalled",
+            "input size": "ours: as stored; input_size=224 for that of ImageNet",
+        },
     ),
 )
 
@@ -156,6 +174,13 @@ _FOCAL: Final[dict[str, Any]] = {
     "augmentation": {"rotation": 20, "scale": [0.9, 1.1]},
     "reconstruction": True,
     "citation": "ResNet-18 with Class Focal Loss: batch 64, lr 6e-4, gamma .5, rotation and scaling as stated",
+    "provenance": {
+        "lr, batch": "paper",
+        "optimizer, weight_decay, schedule, epochs": "ours: Adam, none, constant, 30",
+        "augmentation": "paper: that images are rotated and scaled; ours: by 20 degrees and .9 to 1.1",
+        "precision": "paper: the GPU that is named, a K80, has no other",
+        "loss": "paper: equation 4, gamma .5; which of its two readings is meant is not said",
+    },
 }
 
 RECIPES: Final = (
@@ -196,6 +221,10 @@ RECIPES: Final = (
         ),
         reconstruction=True,
         citation="Helber et al. 2019: last layer at .01, then all layers between .001 and .0001",
+        provenance={
+            "phases, lr": "recalled",
+            "optimizer, momentum, weight_decay, batch, epochs, schedule, augmentation": "ours: not in the paper",
+        },
     ),
     RecipeSpec(
         name="finetune",

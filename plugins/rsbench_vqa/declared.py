@@ -19,6 +19,17 @@ _WIDTH: Final = Option(default=2400, help="numbers in a question's state; 2400 a
 _RECONSTRUCTION: Final[dict[str, Any]] = {"tasks": ("vqa",), "accepts": _ACCEPTS, "tags": ("reconstruction",)}
 _CONTROL: Final[dict[str, Any]] = {"tasks": ("vqa",), "tags": ("control",)}
 _LOBRY: Final = "Lobry et al. 2020, RSVQA: Visual Question Answering for Remote Sensing Data"
+_STANDINS: Final = {
+    "layers, widths, dropout, fusion": "code",
+    "question encoder": "ours: a word GRU that is trained, in place of frozen skip-thoughts",
+    "batch normalization of the backbone": "ours: ImageNet's averages, which drift in the authors' code",
+}
+_TRAINING: Final = {
+    "optimizer, lr, batch, epochs, schedule": "code",
+    "augmentation": "ours: none; the code flips and turns images whose questions do not ask of places",
+    "questions of an image": "code: drawn one by one",
+    "epoch that is kept": "ours: the protocol's",
+}
 _YUAN: Final = "Yuan et al. 2022, From Easy to Hard: Learning Language-Guided Curriculum for VQA on RS Data"
 
 MODELS: Final = (
@@ -29,6 +40,7 @@ MODELS: Final = (
         options={**network_options(_RESNET), "question_width": _WIDTH},
         trial=trial_options(freeze=False, question_width=64),
         recipes=("lobry-author",),
+        provenance=_STANDINS,
         pretrained_on="ImageNet-1k",
         citation=_LOBRY,
         **_RECONSTRUCTION,
@@ -44,6 +56,11 @@ MODELS: Final = (
         },
         trial=trial_options(freeze=False, question_width=64, growth=1),
         recipes=("yuan-author",),
+        provenance=_STANDINS
+        | {
+            "attention, pooling, difficulty of a question, first share of the curriculum": "code",
+            "growth of the curriculum": "ours: linear; the public code lacks its training step",
+        },
         pretrained_on="ImageNet-1k",
         citation=_YUAN,
         **_RECONSTRUCTION,
@@ -60,6 +77,10 @@ MODELS: Final = (
         trial=trial_options(freeze=False, width=64, layers=1),
         pretrained_on="CLIP (OpenAI)",
         citation="Bazi et al. 2022, Bi-Modal Transformer-Based Approach for VQA in Remote Sensing Imagery",
+        provenance={
+            "two decoders with cross-attention, two classifiers": "paper: its abstract",
+            "widths, layers, averaging": "ours: the smallest form of it; no code of the authors was found",
+        },
         **_RECONSTRUCTION,
     ),
     ModelSpec(
@@ -119,6 +140,7 @@ RECIPES: Final = (
         task_options={"max_words": 20, "min_count": 1, "questions_per_image": 1},
         reconstruction=True,
         citation=_LOBRY,
+        provenance=_TRAINING,
     ),
     RecipeSpec(
         name="yuan-author",
@@ -134,5 +156,6 @@ RECIPES: Final = (
         task_options={"max_words": 20, "min_count": 1, "questions_per_image": 1},
         reconstruction=True,
         citation=f"{_YUAN}; its public code lacks the training step, and measures its epochs on the test split",
+        provenance=_TRAINING,
     ),
 )

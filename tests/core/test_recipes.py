@@ -8,7 +8,7 @@ import pytest
 
 from rsbench.recipes import resolve_options, resolve_recipe
 from rsbench.registry import registry
-from rsbench.specs import Option
+from rsbench.specs import ModelSpec, Option, RecipeSpec, SpecError
 
 
 def resolved(
@@ -102,3 +102,27 @@ def test_options() -> None:
         "Option 'norm' of model 'x' is one of post, pre; 'between' is not.",
         "The model 'x' has no option 'rat'. Did you mean 'rate'? Options: rate, norm, on.",
     ]
+
+
+def test_what_is_ours_is_called_a_reconstruction() -> None:
+    """Each system and recipe of a paper says where its parts are from; what has a part of ours says so by name."""
+    with pytest.raises(SpecError, match="rotation is ours"):
+        RecipeSpec(name="x", summary="x", provenance={"rotation": "paper: that; ours: by how much"})
+    with pytest.raises(SpecError, match="lr is from 'somewhere'"):
+        RecipeSpec(name="x", summary="x", provenance={"lr": "somewhere"})
+    with pytest.raises(SpecError, match="head is ours"):
+        ModelSpec(name="x", summary="x", factory="x:y", provenance={"head": "ours: a line"})
+    models = [m for m in registry().specs("model").values() if "reconstruction" in m.tags]
+    recipes = [r for r in registry().specs("recipe").values() if r.reconstruction]
+    assert len(models) > 12
+    assert len(recipes) > 10
+    for spec in (*models, *recipes):
+        assert any("ours" in source for source in spec.provenance.values()), spec.name
+
+
+def test_plans_hold_no_provenance() -> None:
+    """Better words about where a recipe is from make no new run of it."""
+    protocol, model = registry().get("protocol", "in-domain-60-20-20"), registry().get("model", "baseline-cnn")
+    recipe, _ = resolve_recipe("author", {}, protocol, model, [])
+    assert "provenance" not in recipe
+    assert recipe["reconstruction"] is True

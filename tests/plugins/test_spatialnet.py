@@ -113,15 +113,44 @@ def test_regressed_counts_fall_into_their_buckets() -> None:
     assert bucket_edges("0") == (-math.inf, math.log1p(0.5))
 
 
-def test_counts_are_learnt_by_squared_error_of_log1p() -> None:
-    model = build("vqa", **SMALL)
-    q = Questions(torch.randint(1, 40, (2, 5)), torch.tensor([0, 0]), torch.tensor([2, 2]))
-    images, true = torch.randn(1, 3, 32, 32), torch.tensor([7.0, 30.0])
-    loss = model.training_loss(images, q, torch.tensor([5, 6]), true, F.cross_entropy)
+LAMBDAS = {"rural_urban_weight": 2.0, "presence_weight": 0.5, "comp_weight": 3.0}
+
+
+@pytest.mark.parametrize("count", ["regression", "mse", "buckets"])
+@pytest.mark.parametrize("lambdas", [{}, LAMBDAS, {"count_weight": 0.0}])
+def test_the_loss_is_a_weighted_sum_over_types_of_question(count: str, lambdas: dict[str, float]) -> None:
+    """Equations 6 to 8, question by question; one count of three is known by its bucket alone."""
+    model = build("vqa", count=count, **SMALL, **lambdas)
+    kinds, true = [0, 1, 1, 2, 2, 2, 3], torch.tensor([math.nan] * 3 + [7.0, 30.0, math.nan, math.nan])
+    q = Questions(torch.randint(1, 40, (7, 5)), torch.tensor([0, 0, 1, 0, 1, 1, 0]), torch.tensor(kinds))
+    images, answers = torch.randn(2, 3, 32, 32), torch.tensor([2, 0, 1, 5, 6, 8, 1])
+    loss = model.training_loss(images, q, answers, true, F.cross_entropy)
+
     cls = model.encoder(images)[:, 0]
-    fused = torch.tanh(model.from_image(cls))[[0, 0]] * torch.tanh(model.from_words(model.text(q.tokens)))
-    regressed = model.head.heads[2](fused)[:, 0]
-    assert float(loss.detach()) == pytest.approx(float(((regressed - true.log1p()) ** 2).mean().detach()), rel=1e-5)
+    fused = torch.tanh(model.from_image(cls))[q.image] * torch.tanh(model.from_words(model.text(q.tokens)))
+    logits = model._outputs(images, q)[0].log_softmax(1)
+    each: dict[int, list[torch.Tensor]] = {kind: [] for kind in range(4)}
+    for k, kind in enumerate(kinds):
+        if count == "buckets" or true[k].isnan():
+            each[kind].append(-logits[k, answers[k]])
+        else:
+            regressed = model.head.heads[2](fused[k])[0]
+            each[kind].append((regressed - (true[k].log1p() if count == "regression" else true[k])) ** 2)
+    expected = sum(
+        lambdas.get(f"{TYPES_LR[kind]}_weight", 1.0) * torch.stack(losses).mean() for kind, losses in each.items()
+    )
+    torch.testing.assert_close(loss, expected)
+
+
+@torch.no_grad()
+def test_regressed_counts_are_answered_as_they_are_learnt() -> None:
+    images, q = torch.randn(1, 3, 32, 32), Questions(torch.tensor([[5, 6]]), torch.tensor([0]), torch.tensor([2]))
+    for count, bias in (("regression", math.log1p(57)), ("mse", 57.2)):
+        model = build("vqa", count=count, **SMALL).eval()
+        model.head.heads[2].weight.zero_()
+        model.head.heads[2].bias.fill_(bias)
+        logits, counts = model(images, q)
+        assert (counts.tolist(), ANSWERS_LR[int(logits[0].argmax())]) == ([57.0], bucket(57))
 
 
 @torch.no_grad()
