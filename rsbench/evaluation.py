@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from rsbench import reading
 from rsbench.errors import UserError, UserErrors
 from rsbench.plan import RunPlan, RunRequest, expand, file_sha256, run_id
 from rsbench.registry import registry
@@ -17,6 +18,12 @@ from rsbench.tasks.weights import read_metadata
 
 # What of a recipe has a say in a test; how the weights were trained is not known.
 SAYS: Final = ("batch", "precision", "loss", "loss_options", "task_options")
+KINDS: Final[dict[str, Any]] = {
+    "options": dict,
+    "classes": list,
+    "bands": list,
+    "normalisation": dict,
+}  # of metadata that are JSON
 KEPT: Final = "checkpoint"  # the normalisation that the file itself holds
 
 
@@ -27,6 +34,7 @@ class EvaluationRequest:
     checkpoint: file of a state dict; see :func:`rsbench.tasks.weights.read`.
     model, options: ``None`` and what is not among them are taken from a checkpoint that rsbench wrote.
     normalisation: one of :data:`rsbench.specs.NORMALISATIONS`; default: that of the checkpoint, else the model's.
+    state: which of several states in the file, such as ``state_dict_ema``; default: the one that fits.
     system: name on the board; default: the model and the name of the file.
     recipe, changes: for their task options, such as the smallest count of a word in the vocabulary.
     """
@@ -39,6 +47,7 @@ class EvaluationRequest:
     recipe: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     normalisation: str | None = None
+    state: str | None = None
     system: str | None = None
     device: str = "auto"
     precision: str | None = None
@@ -61,7 +70,8 @@ def expand_evaluation(request: EvaluationRequest) -> RunPlan:
     spec = registry().get("model", name)
     if spec.kind != "network":
         raise UserError(f"'{name}' has no weights to load; evaluate takes networks.")
-    known = json.loads(facts["options"]) if facts.get("model") == name else {}
+    said = {key: _value(facts[key], key, kind, request.checkpoint) for key, kind in KINDS.items() if key in facts}
+    known = said.get("options", {}) if facts.get("model") == name else {}
     options = {k: v for k, v in known.items() if k in spec.options} | dict(request.options)
     if "weights" in spec.options:  # the checkpoint's are the only ones
         options["weights"] = "none"
@@ -81,7 +91,7 @@ def expand_evaluation(request: EvaluationRequest) -> RunPlan:
             command=request.command,
         )
     )
-    _check(facts, plan, request)
+    _check(said, plan, request)
     return _untrained(plan, request, facts)
 
 
@@ -92,8 +102,10 @@ def _untrained(plan: RunPlan, request: EvaluationRequest, facts: Mapping[str, st
     model = {
         **plan.model,
         "accepts": accepts,
-        "label": request.system or f"{plan.model['name']} ({request.checkpoint.name})",
+        "label": request.system
+        or f"{plan.model['name']} ({', '.join(filter(None, (request.checkpoint.name, request.state)))})",
         "weights_sha256": file_sha256(request.checkpoint),
+        **({"state": request.state} if request.state else {}),
     }
     recipe = {"name": "", "epochs": 0, "augmentation": {}} | {k: plan.recipe[k] for k in SAYS}
     common = {
@@ -116,17 +128,37 @@ def _untrained(plan: RunPlan, request: EvaluationRequest, facts: Mapping[str, st
     )
 
 
-def _check(facts: Mapping[str, str], plan: RunPlan, request: EvaluationRequest) -> None:
+def _value(text: str, key: str, kind: Any, path: Path) -> Any:
+    """Return what the metadata of a checkpoint say under *key*, which anybody may have written."""
+    where = f"The metadata '{key}' of {path}"
+    value = reading.json_document(text.encode(), where)
+    if not isinstance(value, kind) or (kind is list and not all(isinstance(item, str) for item in value)):
+        raise UserError(f"{where} are no {'texts' if kind is list else 'object'}.")
+    if key == "normalisation" and not _is_normalisation(value):
+        raise UserError(f"{where} are no 'mean' and 'std' of each band; give --normalisation.")
+    return value
+
+
+def _is_normalisation(value: Mapping[str, Any]) -> bool:
+    mean, std = value.get("mean"), value.get("std")
+    if not (isinstance(mean, list) and isinstance(std, list) and len(mean) == len(std) > 0):
+        return False
+    numbers = [*mean, *std]
+    return all(type(n) in (int, float) and math.isfinite(n) for n in numbers) and min(std) > 0
+
+
+def _check(made_for: Mapping[str, Any], plan: RunPlan, request: EvaluationRequest) -> None:
     """Raise where the checkpoint says that it was made for other classes or bands."""
     problems = []
     if request.normalisation not in (None, *NORMALISATIONS):
         problems.append(f"Normalisation '{request.normalisation}' is not one of {', '.join(NORMALISATIONS)}.")
-    made_for = {key: json.loads(facts[key]) for key in ("classes", "bands") if key in facts}
     bands = list(plan.protocol["bands"] or plan.dataset["bands"])
     if made_for.get("bands", bands) != bands:
         made = ", ".join(made_for["bands"])
         problems.append(f"{request.checkpoint} is for the bands {made}; the protocol has {', '.join(bands)}.")
     if plan.task != "captioning" and made_for.get("classes", plan.dataset["classes"]) != plan.dataset["classes"]:
         problems.append(f"{request.checkpoint} tells other classes apart than those of '{request.dataset}'.")
+    if request.normalisation is None and len(made_for.get("normalisation", {}).get("mean", bands)) != len(bands):
+        problems.append(f"{request.checkpoint} has a normalisation for another number of bands; give --normalisation.")
     if problems:
         raise UserErrors(problems)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import takewhile
-from pathlib import Path
 from textwrap import shorten
 from typing import Any, Final
 
@@ -15,9 +14,8 @@ from torch import nn
 
 from rsbench.errors import UserError
 from rsbench.tasks.context import ModelContext
-from rsbench.tasks.weights import read
 from rsbench_timm.hub import downloading
-from rsbench_timm.weights import load_parts
+from rsbench_timm.weights import load_parts, read_for
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
@@ -205,7 +203,7 @@ def _timm(
     stages = chosen([info["reduction"] for info in network.feature_info])
     network.prune_intermediate_layers(stages, prune_norm=True, prune_head=True)
     if weights not in ("none", "imagenet"):
-        load_parts(network, read(Path(weights)), list(network.state_dict()), known)
+        load_parts(network, read_for(weights, known), list(network.state_dict()), known)
     statistics = (tuple(facts.mean), tuple(facts.std))
     restated = pretrained and context.channels == 3 and statistics != (IMAGENET_MEAN, IMAGENET_STD)
     widths = [network.feature_info[i]["num_chs"] for i in stages]
@@ -252,7 +250,7 @@ def _torchvision_network(
     if weights == "none":
         return network, known, None
     if weights != "imagenet":
-        return network, known, read(Path(weights))
+        return network, known, read_for(weights, known)
     first = next(iter(models.get_model_weights(architecture)))
     return network, known, _built(name, lambda: first.get_state_dict(model_dir=context.weights_dir), True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -23,8 +23,8 @@ def load_weights(
     Raises:
         UserError: the file cannot be read, or does not fit.
     """
-    state = read(Path(source)) if isinstance(source, str) else dict(source)
     own = network.state_dict()
+    state = read_for(source, own) if isinstance(source, str) else dict(source)
     heads = tuple(f"{name}." for name in classifier)
     fresh = [k for k in own if k.startswith(heads) and (k not in state or state[k].shape != own[k].shape)]
     state = {k: v for k, v in state.items() if k not in fresh}
@@ -37,6 +37,18 @@ def load_weights(
         )
     network.load_state_dict(state, strict=False)
     return fresh
+
+
+def read_for(path: str, names: Iterable[str]) -> dict[str, torch.Tensor]:
+    """Read from a file the tensors that fit the *names* of a network; say in the run's log which these are.
+
+    Raises:
+        UserError: see :func:`rsbench.tasks.weights.read`.
+    """
+    found = read(Path(path), names)
+    if said := found.describe():
+        print(f"{Path(path).name}: {said}.")
+    return found.tensors
 
 
 def load_parts(

@@ -19,7 +19,9 @@ def register(app: typer.Typer, chosen: str | None = None) -> None:
 
 
 def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(help="State dict: .safetensors, .npz, .pt or .pth.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="Weights: safetensors, NumPy, or a checkpoint of PyTorch, timm or Lightning.")
+    ],
     dataset: Annotated[str, typer.Argument(help="Dataset.", autocompletion=complete.names("dataset"))],
     model: Annotated[
         str | None,
@@ -37,6 +39,12 @@ def evaluate(
         typer.Option(
             help=f"{' | '.join(NORMALISATIONS)}. Default: the file's, else the model's.",
             autocompletion=complete.among(NORMALISATIONS),
+        ),
+    ] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY", help="Which of the states in the file, such as state_dict. Default: the averaged (EMA) one."
         ),
     ] = None,
     recipe: Annotated[
@@ -63,6 +71,8 @@ def evaluate(
 
       rsbench evaluate net.pt eurosat --model timm:resnet18 --normalisation imagenet --system our-resnet
 
+      rsbench evaluate last.ckpt eurosat --model timm:resnet18 --state state_dict --dry-run
+
       rsbench evaluate rsbench-results/RUN/model.safetensors eurosat --protocol bmta-70-15-15
     """
     from rsbench import api
@@ -82,6 +92,7 @@ def evaluate(
                 recipe=recipe,
                 changes=parse_pairs(set_ or [], "--set"),
                 normalisation=normalisation,
+                state=state,
                 system=system,
                 device=device,
                 precision=precision,
@@ -92,6 +103,7 @@ def evaluate(
             )
         )
     ]
+    run.try_weights(plans)
     if dry_run:
         run.show_plans(plans, out, as_json)
         return

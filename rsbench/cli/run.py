@@ -127,10 +127,21 @@ def run(
     )
     plans = api.make_plans(requests, None if quiet else drawing)
     if dry_run:
+        try_weights(plans)
         show_plans(plans, out, as_json)
         return
     outcomes = execute(plans, quiet or as_json, launch, observer or ())
     finish(plans, outcomes, out, as_json, board=models is None)
+
+
+def try_weights(plans: Sequence[RunPlan]) -> None:
+    """See before anything runs whether the weights in files fit, and say what is taken of them."""
+    with_files = {json.dumps(p.model, sort_keys=True): p for p in plans if p.model.get("weights_sha256")}
+    for plan in with_files.values():
+        from rsbench.engine.run_checkpoint import try_loading
+
+        if taken := try_loading(plan):
+            print(f"rsbench: {Path(plan.checkpoint or '').name}: {taken}.", file=sys.stderr)
 
 
 def drawing(title: str) -> AbstractContextManager[Callable[[int, int], None]]:

@@ -56,7 +56,7 @@ class FileTree:
         for prefix, archive in self._archives.items():
             names += self._in_archive(prefix, archive)
         self.names = sorted(names)
-        self._opened: dict[Path, zipfile.ZipFile] = {}
+        self._opened: dict[str, zipfile.ZipFile] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_opened": {}}
@@ -112,16 +112,17 @@ class FileTree:
         """
         try:
             prefix = next((p for p in self._archives if name.startswith(p)), None)
-            if prefix is None:
-                return _read_file(self.root / name)
-            archive = self._archives[prefix]
-            if archive not in self._opened:
-                self._opened[archive] = zipfile.ZipFile(archive)
-            member = self._opened[archive].getinfo(self._members.get(name, name[len(prefix) :]))
-            _check_size(member.file_size)
-            return self._opened[archive].read(member)
+            return _read_file(f"{self.root}/{name}") if prefix is None else self._read_member(prefix, name)
         except UNREADABLE as error:
             raise SampleError(f"{name} cannot be read ({getattr(error, 'strerror', None) or error})") from None
+
+    def _read_member(self, prefix: str, name: str) -> bytes:
+        opened = self._opened.get(prefix)
+        if opened is None:
+            opened = self._opened[prefix] = zipfile.ZipFile(self._archives[prefix])
+        member = opened.getinfo(self._members.get(name, name[len(prefix) :]))
+        _check_size(member.file_size)
+        return opened.read(member)
 
     def _in_archive(self, prefix: str, archive: Path) -> Iterator[str]:
         try:
@@ -184,12 +185,13 @@ def _refuse(error: OSError) -> NoReturn:
     raise UserError(f"{error.filename} cannot be read: {error.strerror}.") from None
 
 
-def _read_file(path: Path) -> bytes:
-    found = path.stat()
+def _read_file(path: str) -> bytes:
+    found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):  # a pipe might never end
         raise OSError("this is no file")
     _check_size(found.st_size)
-    return path.read_bytes()
+    with open(path, "rb") as stream:
+        return stream.read()
 
 
 def _check_size(size: int) -> None:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from rsbench.engine import preflight, setup
-from rsbench.engine.data import RunData
+from rsbench.engine.data import RunData, open_data
 from rsbench.engine.device import make_fabric
 from rsbench.engine.jobs.base import Evaluated, Job
 from rsbench.engine.macs import macs_of_sample
 from rsbench.engine.normalisation import Normalisation
 from rsbench.engine.run_context import RunContext
-from rsbench.errors import RunError
+from rsbench.errors import RunError, UserError
 from rsbench.evaluation import KEPT
 from rsbench.plan import RunPlan
-from rsbench.tasks.weights import fitted, mismatch, read, read_metadata
+from rsbench.tasks.weights import mismatch, read, read_metadata
 
 
 def run_checkpoint(job: Job, context: RunContext) -> tuple[dict[str, Any], Evaluated]:
@@ -31,7 +34,7 @@ def run_checkpoint(job: Job, context: RunContext) -> tuple[dict[str, Any], Evalu
     fabric = make_fabric(device, context.machine.precision)
     with stages.stage("build"):
         model = setup.build_network(job, device)
-        load(model, Path(plan.checkpoint or ""))
+        taken = load(model, plan)
         loss = setup.build_loss(plan, job.loss_context()).to(device)
         norm = normalisation(plan, job.data)
     with stages.stage("preflight"):
@@ -40,6 +43,7 @@ def run_checkpoint(job: Job, context: RunContext) -> tuple[dict[str, Any], Evalu
             raise RunError("The training split is smaller than a batch; use --set batch=1.", "preflight")
         found = preflight.run(job, model, first, loss, fabric)[0]
         checks = [check for check in found if check["name"] != preflight.GRADIENTS]  # these do not matter here
+        checks += [{"name": "weights", "ok": True, "detail": taken}] if taken else []
     with stages.stage("evaluate"):
         test = job.make_loader(job.data.test, device, norm, training=False)
         result = job.evaluate(model, test, fabric)
@@ -57,23 +61,41 @@ def run_checkpoint(job: Job, context: RunContext) -> tuple[dict[str, Any], Evalu
     return parts, result
 
 
-def load(model: nn.Module, path: Path) -> None:
-    """Put the weights at *path* into *model*; every tensor has to fit.
+def load(model: nn.Module, plan: RunPlan) -> str:
+    """Put the plan's checkpoint into *model*; every tensor has to fit.
+
+    Returns:
+        What was taken of the file; empty where all of it was.
 
     Raises:
-        UserError: the file cannot be read.
-        RunError: it holds other tensors than the model has.
+        UserError: the file cannot be read, or holds other tensors than the model has.
     """
-    own = model.state_dict()
-    state = fitted(read(path), own)
-    odd = mismatch(state, own)
-    if odd:
-        raise RunError(
-            f"{path.name} does not fit {type(model).__name__}: {odd}. Use weights of the same architecture, options, "
-            "bands and classes.",
-            "build",
+    own, path = model.state_dict(), Path(plan.checkpoint or "")
+    found = read(path, own, plan.model.get("state"))
+    if odd := mismatch(found.tensors, own):
+        said = f" ({found.describe()})" if found.describe() else ""
+        raise UserError(
+            f"{path.name}{said} does not fit {type(model).__name__}: {odd}. Use weights of the same architecture, "
+            "options, bands and classes."
         )
-    model.load_state_dict(state, strict=False)
+    model.load_state_dict(found.tensors, strict=False)
+    return found.describe()
+
+
+def try_loading(plan: RunPlan) -> str:
+    """Build the plan's network on the CPU with the weights of its files, as a run does; return what :func:`load` does.
+
+    What a model prints goes to standard error.
+
+    Raises:
+        UserError: they cannot be read, or do not fit.
+    """
+    with redirect_stdout(sys.stderr):
+        try:
+            model = setup.build_network(setup.make_job(plan, open_data(plan)), torch.device("cpu"))
+        except RunError as error:
+            raise UserError(str(error)) from None
+        return load(model, plan) if plan.checkpoint else ""
 
 
 def normalisation(plan: RunPlan, data: RunData) -> Normalisation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from rsbench.cli import main
 from rsbench.data.prepare import prepare
 from rsbench.data.store import find
 from rsbench.engine.run import execute
@@ -57,6 +59,15 @@ def evaluate(root: Path, out: Path, checkpoint: Path, **fields: Any) -> dict[str
     request = {"checkpoint": checkpoint, "dataset": "eurosat", "precision": "fp32", **where, **fields}
     plan = expand_evaluation(EvaluationRequest(**request))
     return execute(plan, lambda e: None)
+
+
+def call(*arguments: str) -> int:
+    """Run a command in this process and return its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["rsbench", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    return int(ended.value.code or 0)
 
 
 def test_metadata_says_what_one_must_know(root: Path, trained: dict[str, Any]) -> None:
@@ -159,3 +170,55 @@ def test_what_does_not_fit(root: Path, tmp_path: Path, trained: dict[str, Any]) 
     torch.save({"weight": Path("x")}, pickled)
     record = evaluate(root, tmp_path, pickled, model="tiny-cnn")
     assert "cannot be read as weights" in record["error"]["message"]
+
+
+def say(**facts: Any) -> str:
+    return json.dumps(facts)
+
+
+@pytest.mark.parametrize(
+    ("facts", "named"),
+    [
+        ({"options": "["}, "'options' of .* cannot be read as JSON"),
+        ({"options": "[1]"}, "'options' of .* are no object"),
+        ({"classes": "3"}, "'classes' of .* are no texts"),
+        ({"bands": "[1, 2, 3]"}, "'bands' of .* are no texts"),
+        ({"normalisation": say(mean=[0, 0, 0], std=[0, 1, 1])}, "no 'mean' and 'std'"),
+        ({"normalisation": '{"mean": [NaN, 0, 0], "std": [1, 1, 1]}'}, "no 'mean' and 'std'"),
+        ({"normalisation": say(mean=[0], std=[1])}, "another number of bands"),
+        ({"model": "os:system"}, "no model 'os:system'"),
+    ],
+)
+def test_metadata_of_others_are_not_trusted(
+    root: Path, tmp_path: Path, trained: dict[str, Any], facts: dict[str, str], named: str
+) -> None:
+    path = trained["folder"] / "model.safetensors"
+    save_file(load_file(path), tmp_path / "w.safetensors", read_metadata(path) | facts)
+    with pytest.raises(UserError, match=named):
+        evaluate(root, tmp_path, tmp_path / "w.safetensors")
+
+
+def test_command_says_what_was_taken_before_anything_runs(
+    root: Path, tmp_path: Path, trained: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = load_file(trained["folder"] / "model.safetensors")
+    torch.save({"state_dict": {k: v * 0 for k, v in state.items()}, "state_dict_ema": state}, tmp_path / "last.ckpt")
+    torch.save({"model": {k: v for k, v in state.items() if "layer1" not in k}}, tmp_path / "less.pth")
+    common = ["--data-root", str(root), "--out", str(tmp_path / "out"), "--dry-run", "--json"]
+    command = ["evaluate", str(tmp_path / "last.ckpt"), "eurosat", "--model", "timm:resnet10t", *common]
+    assert call(*command) == 0
+    shown = capsys.readouterr()
+    (averaged,) = json.loads(shown.out)
+    assert "last.ckpt: taken from 'state_dict_ema', and not from 'state_dict'." in shown.err
+    assert call(*command, "--state", "state_dict") == 0
+    shown = capsys.readouterr()
+    (raw,) = json.loads(shown.out)
+    assert "last.ckpt: taken from 'state_dict'." in shown.err
+    assert averaged["run_id"] != raw["run_id"]
+    assert raw["model"]["label"] == "timm:resnet10t (last.ckpt, state_dict)"
+    assert call("evaluate", str(tmp_path / "less.pth"), *command[2:]) == 2
+    assert "less.pth (taken from 'model') does not fit" in (said := capsys.readouterr().err)
+    assert "missing layer1.0.conv1.weight" in said
+    assert call("run", "timm:resnet10t", "eurosat", "--weights", str(tmp_path / "less.pth"), *common) == 2
+    assert "less.pth does not fit ResNet: missing layer1.0.conv1.weight" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

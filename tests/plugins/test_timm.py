@@ -188,7 +188,9 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
     more = _save(state | {"neck.weight": torch.zeros(3)}, tmp_path / "b.safetensors")
     with pytest.raises(UserError, match=r"unexpected neck.weight\."):
         build("timm:resnet18", weights=more)
-    with pytest.raises(UserError, match=r"of another shape conv1.weight\."):
+    with pytest.raises(
+        UserError, match=r"another shape conv1.weight \(64x3x7x7 in the file, 64x4x7x7 in the network\)\."
+    ):
         build("timm:resnet18", channels=4, weights=_save(state, tmp_path / "c.npz"))
     strange = _save({"a": torch.zeros(1), "b": torch.zeros(1)}, tmp_path / "d.npz")
     with pytest.raises(UserError, match=r"missing conv1.weight, .* and \d+ more; unexpected a, b"):
@@ -199,7 +201,7 @@ def test_files_that_are_no_weights_are_refused(tmp_path):
     with pytest.raises(UserError, match="There is no weights file"):
         build("timm:resnet18", weights=str(tmp_path / "none.pt"))
     (tmp_path / "w.onnx").write_bytes(b"")
-    with pytest.raises(UserError, match="not a weights file"):
+    with pytest.raises(UserError, match="cannot be read as weights"):
         build("timm:resnet18", weights=str(tmp_path / "w.onnx"))
     for name in ("w.npz", "w.safetensors", "w.pt"):
         (tmp_path / name).write_bytes(b"damaged")
