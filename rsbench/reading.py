@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import re
+import stat
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,15 +21,21 @@ _SPACE: Final = re.compile(r"\s*")
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")  # may be half of a surrogate pair, of which no text can be made
 
 
-def content_of(path: Path, where: str) -> bytes:
+def content_of(path: Path, where: str, most: int | None = None) -> bytes:
     """Return the bytes of a file.
 
+    Args:
+        most: bytes that it may have.
+
     Raises:
-        UserError: it cannot be read, or is a pipe or a device, which might never end.
+        UserError: it cannot be read, is larger, or is a pipe or a device, which might never end.
     """
     try:
-        if path.exists() and not path.is_file():
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
             raise UserError(f"{where} cannot be read: this is no file.")
+        if most is not None and state.st_size > most:
+            raise UserError(f"{where} cannot be read: it has {state.st_size:,} bytes, {most:,} at most are read.")
         return path.read_bytes()
     except (OSError, ValueError) as error:
         raise UserError(f"{where} cannot be read: {getattr(error, 'strerror', None) or error}.") from None

@@ -12,7 +12,6 @@ from rsbench.leaderboard.census import DEBUG, DUPLICATE, FAILED, FILTERED, NO_SC
 from rsbench.leaderboard.identities import broken
 from rsbench.leaderboard.installed import check_installed
 from rsbench.records.external import EXTERNAL
-from rsbench.records.shape import check_shape
 from rsbench.records.store import LoadedRecord
 from rsbench.records.throughput import is_throughput
 
@@ -89,12 +88,10 @@ def finished_run(loaded: LoadedRecord, filters: Filters) -> dict[str, Any]:
 
     Raises:
         LeftOut: it does not.
-        UserError: it is not of the shape of a record.
     """
     record = loaded.record
     if is_throughput(record):
         raise LeftOut(SPEEDS)
-    check_shape(record)
     if not filters.match(record["plan"]):
         raise LeftOut(FILTERED)
     if record["status"] != "ok":
@@ -109,7 +106,6 @@ def member(loaded: LoadedRecord, filters: Filters = Filters()) -> Member:
 
     Raises:
         LeftOut: it has no place in one, or needs a plugin that is not installed.
-        UserError: it is not of the shape of a record.
     """
     record = finished_run(loaded, filters)
     plan = record["plan"]
@@ -146,7 +142,6 @@ def usable(
         if record["status"] != "ok":
             raise LeftOut(FAILED)
         if not is_throughput(record):
-            check_shape(record)
             check_installed(record)
         use(loaded)
         return True

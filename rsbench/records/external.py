@@ -92,5 +92,5 @@ def run_name(words: Iterable[str], content: str) -> str:
 
 
 def _slug(text: str) -> str:
-    plain = "".join(c if c.isalnum() or c in "._+-" else "-" for c in text)
+    plain = "".join(c if c.isalpha() or c.isdecimal() or c in "._+-" else "-" for c in text)
     return plain.encode()[:LONGEST].decode(errors="ignore")

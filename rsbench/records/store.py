@@ -6,6 +6,7 @@ import gc
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Any, Final
 
 from rsbench.errors import UserError
 from rsbench.files import sweep, write_atomically
+from rsbench.reading import content_of
 from rsbench.records.seal import sealed
 from rsbench.records.upgrade import upgrade
 
 FILE: Final = "record.json"
+LARGEST: Final = 64 << 20  # bytes of a record; a thousand times what one takes
 
 
 class LoadedRecord:
@@ -47,12 +50,17 @@ class LoadedRecord:
         return self._record
 
     def artifact(self, name: str) -> Path | None:
-        """Path of an artifact; ``None`` where the record has none of this name, the file is gone, or it would lie
-        elsewhere than beside the record."""
+        """Path of an artifact; ``None`` where the record has none of this name, or no regular file beside the record
+        has: what a link, a pipe or a device would give is no part of the run."""
         entry = self.record["artifacts"].get(name)
-        beside = entry is not None and Path(entry["path"]).name == entry["path"]
-        path = self.path.parent / entry["path"] if beside else None
-        return path if path is not None and path.is_file() else None
+        if entry is None or Path(entry["path"]).name != entry["path"]:
+            return None
+        path = self.path.parent / entry["path"]
+        try:
+            regular = stat.S_ISREG(path.lstat().st_mode)
+        except (OSError, ValueError):
+            return None
+        return path if regular or _leads_beside(path) else None
 
 
 def save(record: dict[str, Any], directory: Path) -> Path:
@@ -83,27 +91,24 @@ def _write(record: dict[str, Any], directory: Path, name: str = FILE) -> Path:
     target = directory / name
     record = upgrade(record, str(target))
     validate(record, str(target))
-    write_atomically(target, json.dumps(sealed(record), indent=1, allow_nan=False) + "\n")
+    text = json.dumps(sealed(record), indent=1, allow_nan=False) + "\n"
+    _parsed(text.encode(), str(target))  # what cannot be read back is not written
+    write_atomically(target, text)
     sweep(directory)
     return target
 
 
 def validate(record: dict[str, Any], source: str) -> None:
-    """Check *record* against the schema.
+    """Check *record* against its model.
 
     Raises:
-        UserError: one sentence with the file and the first field that is wrong.
+        UserError: one sentence with the file and the first field that does not fit.
     """
-    from pydantic import ValidationError
+    from rsbench.records.schema import misfits
 
-    from rsbench.records.schema import Record
-
-    try:
-        Record.model_validate(record)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{source} is not a valid record: {where}: {first['msg']}.") from None
+    if found := misfits(record):
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise UserError(f"{source} is not a valid record: {found[0]}{more}.")
 
 
 def finished(directory: Path) -> bool:
@@ -120,18 +125,24 @@ def load(path: Path) -> dict[str, Any]:
     Raises:
         UserError: there is none, or it is not a record.
     """
-    file = path / FILE if path.is_dir() else path
+    return _load(path / FILE if path.is_dir() else path)
+
+
+def _load(file: Path) -> dict[str, Any]:
+    source = str(file)
+    return accepted(_parsed(content_of(file, source, LARGEST), source), source)
+
+
+def _parsed(content: bytes, source: str) -> dict[str, Any]:
     from pydantic_core import from_json
 
     try:
-        record = from_json(file.read_bytes(), allow_inf_nan=False)
-    except FileNotFoundError:
-        raise UserError(f"There is no record at {file}.") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read as a record: {error}.") from None
+        record = from_json(content, allow_inf_nan=False)
+    except ValueError as error:
+        raise UserError(f"{source} cannot be read as a record: {error}.") from None
     if not isinstance(record, dict):
-        raise UserError(f"{file} is not an rsbench record: it holds a {type(record).__name__}.")
-    return accepted(record, str(file))
+        raise UserError(f"{source} is not an rsbench record: it holds a {type(record).__name__}.")
+    return record
 
 
 def accepted(record: dict[str, Any], source: str) -> dict[str, Any]:
@@ -165,7 +176,7 @@ def load_all(
     with collector_paused():
         for file in choose(files) if choose else files:
             try:
-                loaded.append(LoadedRecord(file, load(file)))
+                loaded.append(LoadedRecord(file, _load(file)))
             except UserError as error:
                 if problems is None:
                     raise
@@ -203,6 +214,15 @@ def _below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[str]:
         folders.sort()
         if FILE in files:
             yield os.path.join(name, FILE)
+
+
+def _leads_beside(link: Path) -> bool:
+    """Whether a link leads to a regular file in its own folder."""
+    try:
+        target = link.resolve(strict=True)
+        return target.is_file() and target.parent == link.parent.resolve()
+    except (OSError, RuntimeError):  # a circle
+        return False
 
 
 @contextmanager

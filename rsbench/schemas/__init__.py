@@ -26,9 +26,9 @@ def schema(name: str) -> dict[str, Any]:
 
         return {"$schema": DIALECT} | Suite.model_json_schema()
     if name == "record":
-        from rsbench.records.schema import Record
+        from rsbench.records.schema import model
 
-        return {"$schema": DIALECT} | Record.model_json_schema(by_alias=True)
+        return {"$schema": DIALECT} | model().json_schema()
     raise UserError(f"There is no schema '{name}'.{did_you_mean(name, NAMES)} Schemas: {', '.join(NAMES)}.")
 
 

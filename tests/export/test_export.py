@@ -193,4 +193,4 @@ def test_what_cannot_be_exported_is_named_and_the_rest_is_written(trained: Loade
         assert len([*(tmp_path / target).rglob("*.*")]) == 1
         assert "theirs' is not installed" in done.stderr
         assert "broken is left out: it failed" in done.stderr
-        assert "perf.params: Input should be a valid number" in done.stderr
+        assert "perf.params: Input should be a valid integer" in done.stderr

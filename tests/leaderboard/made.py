@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import zlib
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,11 @@ class Made(dict[str, Any]):
     """A record with what was predicted; what is made of it by ``|`` has no predictions."""
 
     outcome: Outcome
+
+
+def run_id(*words: object) -> str:
+    """Return words as the name of a folder."""
+    return re.sub(r"[^\w.+-]+", "-", "-".join(map(str, words))).lstrip(".+-")
 
 
 def record(
@@ -74,7 +80,7 @@ def record(
     ]
     made["perf"] |= {"params": params}
     made["env"]["device"]["name"] = device
-    found = Made(made | {"run_id": f"{system}-s{seed}-{division}", "checks": list(checks), "artifacts": {}})
+    found = Made(made | {"run_id": run_id(system, f"s{seed}", division), "checks": list(checks), "artifacts": {}})
     found.outcome = Outcome(said, truth)
     return found
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made import run_id
 
 from rsbench.errors import UserError
 from rsbench.leaderboard import claims, compare
@@ -53,7 +54,8 @@ def record(
 ) -> dict[str, Any]:
     """Return a record whose inference reports batch 8 of 4 and 8, and training batch 4."""
     (plan,) = expand(ThroughputRequest(models=(system,), **more))
-    made = blank_record(f"{plan.run_id}-{created}-{precision}-{compile_}-{threads}-{device}", plan.portable())
+    name = run_id(plan.run_id, created, precision, compile_, threads, device)
+    made = blank_record(name, plan.portable())
     made["plan"]["recipe"] |= {"compile": compile_, "precision": precision}
     made["plan"]["model"] |= {"label": label or system}
     mode = {"stopped": "knee", "macs": 10**9, "peak_share": 0.5}

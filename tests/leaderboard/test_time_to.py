@@ -46,7 +46,7 @@ def run(
     record["timing"] = {"stages": {"data": 1.0, "build": 2.0, "train": 1.5 * n * each, "score": 9.0}, "total": 99.0}
     record["plan"]["protocol"]["targets"] = TARGETS if targets is None else targets
     record["env"]["flags"] |= flags or {}
-    return record | {"run_id": f"{system}-s{seed}-{device}-{flags}".replace(" ", "")}
+    return record | {"run_id": made.run_id(system, f"s{seed}", device, flags)}
 
 
 def board(folder: Path, *records: dict[str, Any], targets: tuple[float, ...] = (), **filters: Any) -> PaceBoard:
