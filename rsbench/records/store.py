@@ -113,9 +113,10 @@ def validate(record: dict[str, Any], source: str) -> None:
 
 def finished(directory: Path) -> bool:
     """Whether *directory* holds the record of a run that succeeded."""
+    file = directory / FILE
     try:
-        return json.loads((directory / FILE).read_text(encoding="utf-8")).get("status") == "ok"
-    except (OSError, ValueError, AttributeError, RecursionError):
+        return _parsed(content_of(file, str(file), LARGEST), str(file)).get("status") == "ok"
+    except UserError:
         return False
 
 
@@ -125,10 +126,7 @@ def load(path: Path) -> dict[str, Any]:
     Raises:
         UserError: there is none, or it is not a record.
     """
-    return _load(path / FILE if path.is_dir() else path)
-
-
-def _load(file: Path) -> dict[str, Any]:
+    file = path / FILE if path.is_dir() else path
     source = str(file)
     return accepted(_parsed(content_of(file, source, LARGEST), source), source)
 
@@ -176,7 +174,7 @@ def load_all(
     with collector_paused():
         for file in choose(files) if choose else files:
             try:
-                loaded.append(LoadedRecord(file, _load(file)))
+                loaded.append(LoadedRecord(file, load(file)))
             except UserError as error:
                 if problems is None:
                     raise
