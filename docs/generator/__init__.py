@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from docs.generator import commands, hooks, protocols, reconstructed, specs
+from docs.generator import commands, hooks, protocols, reconstructed, reproduction, specs
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "protocols.md": protocols.page,
     "reconstructed.md": reconstructed.page,
+    "reproduction.md": reproduction.page,
     "reference/cli.md": commands.page,
     "reference/hooks.md": hooks.page,
     "reference/specs.md": specs.page,

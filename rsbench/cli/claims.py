@@ -37,7 +37,12 @@ def register(app: typer.Typer, chosen: str | None = None) -> None:
     group = typer.Typer(
         help="List what papers report, check its arithmetic, set it beside what was measured.", no_args_is_help=True
     )
-    commands: tuple[tuple[str, Callable[..., None]], ...] = (("list", list_), ("check", check), ("compare", compare))
+    commands: tuple[tuple[str, Callable[..., None]], ...] = (
+        ("list", list_),
+        ("check", check),
+        ("compare", compare),
+        ("report", report),
+    )
     for name, function in commands:
         lazy.add(group, name, function, None if chosen in (None, "claims") else "")
     app.add_typer(group, name="claims")
@@ -178,6 +183,43 @@ def compare(
         typer.echo(f"Not measured in these records, {name}: {'; '.join(systems)}.")
 
 
+def report(
+    records: Annotated[list[Path], typer.Argument(help="Records or folders of them.")],
+    paper: Annotated[str | None, typer.Option(help="Only this paper or claim set.", autocompletion=_papers)] = None,
+    output: Annotated[Path | None, typer.Option(help="Write Markdown to this file.")] = None,
+    check_: Annotated[bool, typer.Option("--check", help="Fail if --output is not what would be written.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say of each reported number what can be told: reproduced, not reproduced, cannot be told, contradicts itself.
+
+    The verdict follows from the paper's arithmetic, the protocol, what is known to differ, and the interval of what was
+    measured; the page states the rule.
+
+    Examples: rsbench claims report rsbench-results; rsbench claims report benchmarks/records --output reproduction.md
+    """
+    from rsbench.claims.check import claim_sets
+    from rsbench.cli.leaderboard import check_current
+    from rsbench.errors import UserError
+    from rsbench.files import write_atomically
+    from rsbench.leaderboard.render import reproduction as render
+    from rsbench.leaderboard.reproduction import entries
+    from rsbench.records.store import load_all
+
+    if check_ and output is None:
+        raise UserError("--check needs --output FILE to compare with.")
+    problems: list[str] = []
+    found = entries(load_all(records, problems), claim_sets(paper), problems)
+    for problem in problems:
+        typer.echo(f"rsbench: {problem}", err=True)
+    text = render.json_of(found) if as_json else render.page(found)
+    if output is None:
+        typer.echo(text, nl=False)
+    elif check_:
+        check_current({output: text.encode()})
+    else:
+        write_atomically(output, text)
+
+
 def _print_beside(rows: Sequence[Beside]) -> None:
     first = rows[0]
     seeds = "1 seed" if first.seeds == 1 else f"{first.seeds} seeds"
@@ -190,6 +232,8 @@ def _print_beside(rows: Sequence[Beside]) -> None:
     )
     for text in dict.fromkeys(reason for row in rows for reason in row.reasons):
         typer.echo(f"  differs: {text}")
+    if first.left_open:
+        typer.echo(f"  the paper leaves open: {'; '.join(first.left_open)}")
     for text in dict.fromkeys(doubt for row in rows for doubt in row.doubts):
         typer.echo(f"  reported number in doubt: {text}")
     if not first.reasons:

@@ -89,7 +89,7 @@ def leaderboard(
     if output is None:
         typer.echo(board.render(format_, samples=shown), nl=False)
     elif check:
-        _check(board.files(format_, output, shown))
+        check_current(board.files(format_, output, shown))
     else:
         board.save(format_, output, shown)
 
@@ -123,7 +123,8 @@ def show(paths: Sequence[Path], page: Path | None = None, data_root: str = "") -
         typer.echo(f"The same with plots, samples and every record, for a browser: {page}")
 
 
-def _check(files: Mapping[Path, bytes]) -> None:
+def check_current(files: Mapping[Path, bytes]) -> None:
+    """End with exit code 1 where a file is not there or holds something else."""
     for path, data in files.items():
         if not path.is_file() or path.read_bytes() != data:
             typer.echo(f"rsbench: {path} is out of date: run the same command without --check.", err=True)

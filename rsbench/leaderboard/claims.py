@@ -28,7 +28,7 @@ class Beside:
         printed, unit: as in the paper; place, certainty, runs: see :class:`rsbench.specs.Claim`.
         interval: 95 %, over test samples and seeds as on a board, or ``None`` where there is none.
         difference: measured less reported.
-        reasons: what is known to set the two apart.
+        reasons: what is known to set the two apart; left_open: what the paper does not say.
         doubts: what is wrong with the reported number by the paper's own arithmetic.
     """
 
@@ -52,6 +52,7 @@ class Beside:
     interval: Interval
     difference: float
     reasons: tuple[str, ...]
+    left_open: tuple[str, ...]
     doubts: tuple[str, ...]
 
 
@@ -132,6 +133,7 @@ def _beside(
         interval=interval,
         difference=measured - reported,
         reasons=tuple(reasons(found, claim, row, row.plan)),
+        left_open=found.left_open,
         doubts=tuple(wrong),
     )
 

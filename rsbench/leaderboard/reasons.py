@@ -24,8 +24,6 @@ def reasons(found: ClaimSet, claim: Claim, row: Row, plan: Mapping[str, Any]) ->
     if row.company > 1:
         yield f"trained together with {row.company - 1} other tasks"
     yield from (f"flagged: {flag}" for flag in row.flags)
-    if found.left_open:
-        yield f"the paper leaves open: {'; '.join(found.left_open)}"
 
 
 def _protocol(found: ClaimSet, claim: Claim, plan: Mapping[str, Any]) -> Iterator[str]:
