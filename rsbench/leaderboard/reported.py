@@ -29,14 +29,17 @@ class Reported:
 
 
 def reported(table: Table) -> list[Reported]:
-    """Return the published values of the table's primary metric, for its dataset and protocol, paper by paper."""
-    found = []
+    """Return the published values of the table's primary metric, for its dataset and protocol, paper by paper; one that
+    a paper repeats, once."""
+    found: dict[tuple[str, ...], Reported] = {}
     sets: dict[str, ClaimSet] = registry().specs("claims")
     for _, claims in sorted(sets.items()):
         if claims.dataset == table.dataset:
             against = doubts(claims)
-            found += [_reported(claims, c, bool(against.get(c.id))) for c in claims.rows if _fits(claims, c, table)]
-    return found
+            for claim in (c for c in claims.rows if _fits(claims, c, table)):
+                one = _reported(claims, claim, bool(against.get(claim.id)))
+                found.setdefault((one.paper, one.system, one.printed), one)
+    return [*found.values()]
 
 
 def _fits(claims: ClaimSet, claim: Claim, table: Table) -> bool:
