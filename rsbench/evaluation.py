@@ -31,7 +31,7 @@ KEPT: Final = "checkpoint"  # the normalisation that the file itself holds
 class EvaluationRequest:
     """What the user asked for.
 
-    checkpoint: file of a state dict; see :func:`rsbench.tasks.weights.read`.
+    checkpoint: file of a state dict; see :func:`rsbench.tasks.weights.find`.
     model, options: ``None`` and what is not among them are taken from a checkpoint that rsbench wrote.
     normalisation: one of :data:`rsbench.specs.NORMALISATIONS`; default: that of the checkpoint, else the model's.
     state: which of several states in the file, such as ``state_dict_ema``; default: the one that fits.

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from rsbench.errors import UserError
-from rsbench.tasks.weights import mismatch, read
+from rsbench.tasks.weights import find, mismatch
 
 
 def load_weights(
@@ -43,9 +43,9 @@ def read_for(path: str, names: Iterable[str]) -> dict[str, torch.Tensor]:
     """Read from a file the tensors that fit the *names* of a network; say in the run's log which these are.
 
     Raises:
-        UserError: see :func:`rsbench.tasks.weights.read`.
+        UserError: see :func:`rsbench.tasks.weights.find`.
     """
-    found = read(Path(path), names)
+    found = find(Path(path), names)
     if said := found.describe():
         print(f"{Path(path).name}: {said}.")
     return found.tensors

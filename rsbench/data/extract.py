@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
+from rsbench.data.tree import UNREADABLE
 from rsbench.errors import UserError
 
 MAX_BYTES: Final = 200 << 30
@@ -38,7 +40,7 @@ def extract(archive: Path, target: Path) -> Path:
     partial.mkdir(parents=True)
     try:
         _unpack(archive, partial)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError) as error:
+    except (*UNREADABLE, tarfile.TarError, lzma.LZMAError, struct.error) as error:
         raise UserError(f"{archive} cannot be unpacked ({error}); fetch or copy it again.") from None
     else:
         shutil.rmtree(target, ignore_errors=True)
@@ -51,17 +53,14 @@ def extract(archive: Path, target: Path) -> Path:
 def _unpack(archive: Path, target: Path) -> None:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
-            members = [_zip_member(i) for i in opened.infolist()]
-            _check(archive, members)
+            members = _checked(archive, map(_zip_member, opened.infolist()))
             for member in members:
                 if member.kind == "file":
                     _write(opened.open(member.name), target / member.name, member.bytes)
     elif tarfile.is_tarfile(archive):
         with tarfile.open(archive) as opened_tar:
-            infos = opened_tar.getmembers()
-            members = [_tar_member(i) for i in infos]
-            _check(archive, members)
-            for info, member in zip(infos, members, strict=True):
+            members = _checked(archive, map(_tar_member, opened_tar))
+            for info, member in zip(opened_tar.getmembers(), members, strict=True):
                 if member.kind == "file":
                     stream = opened_tar.extractfile(info)
                     assert stream is not None
@@ -82,20 +81,28 @@ def _tar_member(info: tarfile.TarInfo) -> _Member:
     return _Member(info.name, info.size, "file" if info.isreg() else "folder" if info.isdir() else "other")
 
 
-def _check(archive: Path, members: list[_Member]) -> None:
-    """Look at every member before anything is written."""
+def _checked(archive: Path, members: Iterable[_Member]) -> list[_Member]:
+    """Look at every member before anything is written, and at no more of them than may be unpacked."""
+    total, names = 0, set()
+    found = []
+    most = min(MAX_BYTES, max(SMALL, MAX_RATIO * archive.stat().st_size))
     for member in members:
         path = PurePosixPath(member.name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in member.name:
             raise UserError(f"{archive} is not safe to unpack: '{member.name}' points outside its folder.")
         if member.kind == "other":
             raise UserError(f"{archive} is not safe to unpack: '{member.name}' is a link or a device.")
-    total = sum(m.bytes for m in members)
-    ratio = total / max(archive.stat().st_size, 1)
-    if total > MAX_BYTES or len(members) > MAX_FILES or (total > SMALL and ratio > MAX_RATIO):
-        raise UserError(
-            f"{archive} is not safe to unpack: it would become {total / 1e9:.1f} GB in {len(members)} files."
-        )
+        if member.kind == "file" and path in names:
+            raise UserError(f"{archive} is not safe to unpack: it holds '{member.name}' twice.")
+        names.add(path)
+        found.append(member)
+        total += member.bytes
+        if total > most or len(found) > MAX_FILES:
+            raise UserError(
+                f"{archive} is not safe to unpack: it would become {total / 1e9:.1f} GB or more, in {len(found)} files "
+                "or more."
+            )
+    return found
 
 
 def _write(stream: IO[bytes], path: Path, size: int) -> None:

@@ -8,30 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shutil
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-import requests
-
+from rsbench import reading
 from rsbench.data.extract import extract
 from rsbench.data.location import raw_folder
+from rsbench.data.transfer import Broken, OnProgress, Refused, transfer
+from rsbench.data.tree import is_hidden
 from rsbench.errors import UserError
 from rsbench.files import publish, write_atomically
 from rsbench.specs import DatasetSpec, RemoteFile
 
-CHUNK: Final = 64 << 10  # what a broken connection can cost
 ATTEMPTS: Final = 3
-TIMEOUT: Final = (15, 60)  # seconds to connect, and between two bytes
 PAUSE: Final = 1.0
-
-OnProgress = Callable[[int, int], None]
-
-
-class _Failed(Exception):
-    """One mirror did not give the file."""
+MOST_OF_A_RECORD: Final = 16 << 20  # bytes
+MOST_OF_A_FILE: Final = 1 << 50
+_MD5: Final = re.compile("md5:([0-9a-f]{32})")
 
 
 def fetch(spec: DatasetSpec, root: Path, *, on_progress: OnProgress | None = None) -> Path:
@@ -60,35 +58,49 @@ def _with_checksum(file: RemoteFile, path: Path, records: dict[str, dict[str, An
     if file.record is None or file.sha256 or file.md5:
         return file
     note = path.with_name(f".{path.name}.published")
-    try:
+    with suppress(OSError, ValueError, KeyError, TypeError):
         facts = json.loads(note.read_text())
-    except (OSError, ValueError):
-        if file.record not in records:
-            records[file.record] = _published(file.record)
-        facts = records[file.record].get(file.name)
-        if facts is None:
-            raise UserError(f"The record {file.record} does not list {file.name}; it may have been renamed.") from None
-        write_atomically(note, json.dumps(facts))
+        return replace(file, md5=facts["md5"], bytes=facts["bytes"])
+    if file.record not in records:
+        records[file.record] = _published(file.record, path.parent)
+    facts = records[file.record].get(file.name)
+    if facts is None:
+        raise UserError(f"The record {file.record} does not list {file.name}; it may have been renamed.")
+    write_atomically(note, json.dumps(facts))
     return replace(file, md5=facts["md5"], bytes=facts["bytes"])
 
 
-def _published(record: str) -> dict[str, Any]:
+def _published(record: str, folder: Path) -> dict[str, Any]:
     """Return file name -> size and MD5, as an archive's record lists them."""
+    part = folder / ".record.part"
     try:
-        answer = requests.get(record, timeout=TIMEOUT)
-        answer.raise_for_status()
-        entries = answer.json()["files"]
-        return {e["key"]: {"bytes": int(e["size"]), "md5": _md5(e["checksum"])} for e in entries}
-    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"The record {record} cannot be read ({type(error).__name__}); try again later.") from None
+        transfer(record, part, None, _within_a_record, resume=False)
+        entries = reading.json_document(part.read_bytes(), "its answer")["files"]
+        return {e["key"]: {"bytes": _size(e["size"]), "md5": _md5(e["checksum"])} for e in entries}
+    except (Refused, Broken, UserError, ValueError, KeyError, TypeError) as error:
+        said = type(error).__name__ if isinstance(error, (KeyError, TypeError)) else str(error).rstrip(".")
+        raise UserError(f"The record {record} cannot be read ({said}); try again later.") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _within_a_record(have: int, total: int) -> None:
+    if max(have, total) > MOST_OF_A_RECORD:
+        raise Refused("it is longer than a record can be")
 
 
 def _md5(checksum: Any) -> str:
     """Return the digits of a checksum ``md5:<digits>``; another is a :class:`ValueError`."""
-    kind, _, digits = str(checksum).partition(":")
-    if kind != "md5":
-        raise ValueError(f"no MD5: {checksum}")
-    return digits
+    found = _MD5.fullmatch(str(checksum))
+    if found is None:
+        raise ValueError(f"{checksum!r:.80} is no MD5")
+    return found[1]
+
+
+def _size(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < MOST_OF_A_FILE:
+        raise ValueError(f"{value!r:.80} is no size")
+    return value
 
 
 def _extract_beside(archive: Path, folder: Path) -> None:
@@ -100,12 +112,12 @@ def _extract_beside(archive: Path, folder: Path) -> None:
     unpacked = extract(archive, folder / f"{archive.stem}.unpacked")
     for item in unpacked.iterdir():
         target = folder / item.name
+        if is_hidden(item.name) or target == archive:
+            continue
         if target.is_dir():
-            import shutil
-
             shutil.rmtree(target)
-        item.rename(target)
-    unpacked.rmdir()
+        item.replace(target)
+    shutil.rmtree(unpacked)
     write_atomically(marker, str(digest))
 
 
@@ -138,48 +150,26 @@ def download(file: RemoteFile, path: Path, on_progress: OnProgress) -> None:
             try:
                 _download_once(url, file, path, on_progress)
                 return
-            except _Failed as error:
-                reasons.append(f"{url}: {error}")
+            except Refused as error:
+                reasons.append(f"{url or 'an empty address'}: {error}")
                 break
-            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+            except Broken as error:
                 if attempt == ATTEMPTS - 1:
-                    reasons.append(f"{url}: {type(error).__name__}")
+                    reasons.append(f"{url}: {error}")
                 else:
                     time.sleep(PAUSE * 2**attempt)
-    raise UserError(f"{file.name} cannot be downloaded: {'; '.join(reasons)}.")
+    raise UserError(f"{file.name} cannot be downloaded: {'; '.join(reasons) or 'it has no address'}.")
 
 
 def _download_once(url: str, file: RemoteFile, path: Path, on_progress: OnProgress) -> None:
-    """One request; goes on from the bytes of an earlier one where the server can."""
+    """One request; only with a checksum it is safe to go on from the bytes of an earlier one."""
     part = path.with_name(f"{path.name}.part")
-    have = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-        if response.status_code == 416:  # the part is as long as the file, or longer: begin anew if it is wrong
-            response.close()
-        elif response.status_code not in (200, 206):
-            raise _Failed(f"the server answered {response.status_code}")
-        else:
-            resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(
-                f"bytes {have}-"
-            )
-            have = have if resumed else 0
-            length = response.headers.get("Content-Length")
-            total = file.bytes or (have + int(length) if length else 0)
-            if file.bytes is not None and length and have + int(length) > file.bytes:
-                part.unlink(missing_ok=True)
-                raise _Failed(f"the server has {have + int(length)} bytes where {file.bytes} are expected")
-            with part.open("ab" if resumed else "wb") as out:
-                for chunk in response.iter_content(CHUNK):
-                    out.write(chunk)
-                    have += len(chunk)
-                    on_progress(have, total)
-            if length and total and have < total:
-                raise requests.ConnectionError(f"{have} of {total} bytes came")
+    resumed = transfer(url, part, file.bytes, on_progress, resume=bool(file.sha256 or file.md5))
     if not _digest_matches(part, file):
         size = part.stat().st_size
         part.unlink()
-        raise _Failed(f"wrong checksum ({size} bytes); the file there is not the published one")
+        wrong = f"wrong checksum ({size} bytes)"
+        raise Broken(wrong) if resumed else Refused(f"{wrong}; the file there is not the published one")
     publish(part, path)
     is_verified(path, file)
 

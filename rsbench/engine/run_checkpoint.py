@@ -21,7 +21,7 @@ from rsbench.engine.run_context import RunContext
 from rsbench.errors import RunError, UserError
 from rsbench.evaluation import KEPT
 from rsbench.plan import RunPlan
-from rsbench.tasks.weights import mismatch, read, read_metadata
+from rsbench.tasks.weights import find, mismatch, read_metadata
 
 
 def run_checkpoint(job: Job, context: RunContext) -> tuple[dict[str, Any], Evaluated]:
@@ -71,7 +71,7 @@ def load(model: nn.Module, plan: RunPlan) -> str:
         UserError: the file cannot be read, or holds other tensors than the model has.
     """
     own, path = model.state_dict(), Path(plan.checkpoint or "")
-    found = read(path, own, plan.model.get("state"))
+    found = find(path, own, plan.model.get("state"))
     if odd := mismatch(found.tensors, own):
         said = f" ({found.describe()})" if found.describe() else ""
         raise UserError(

@@ -66,8 +66,20 @@ class Fitted:
         return ", ".join(said)
 
 
-def read(path: Path, names: Iterable[str], state: str | None = None) -> Fitted:
-    """Read from a file the tensors of a network.
+def read(path: Path) -> dict[str, torch.Tensor]:
+    """Read the tensors of a file for a network that is not known: of several states the averaged, else the largest.
+
+    Raises:
+        UserError: see :func:`find`.
+    """
+    states = states_in(path)
+    key = max(states, key=lambda key: (bool(_AVERAGED.search(key.lower())), len(states[key])))
+    prefix = next((w for w in WRAPPERS if all(name.startswith(w) for name in states[key])), "")
+    return {name.removeprefix(prefix): tensor for name, tensor in states[key].items()}
+
+
+def find(path: Path, names: Iterable[str], state: str | None = None) -> Fitted:
+    """Find in a file the tensors of a network.
 
     Args:
         names: of the network's own tensors.
@@ -85,7 +97,7 @@ def states_in(path: Path) -> States:
     """Return every state dict in a file, under its key; under an empty one where the file is a state dict itself.
 
     Raises:
-        UserError: see :func:`read`.
+        UserError: see :func:`find`.
     """
     if not path.is_file():
         raise UserError(f"There is no weights file '{path}'; use none, imagenet or the path of a file.")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save as as_safetensors
 
 from rsbench.errors import UserError
-from rsbench.tasks.weights import Fitted, fitted, mismatch, read, read_metadata
+from rsbench.tasks.weights import Fitted, find, fitted, mismatch, read, read_metadata
 
 OWN = {
     "conv.weight": torch.arange(6.0).view(2, 3),
@@ -46,7 +46,7 @@ def saved(content: Any, **options: Any) -> bytes:
 def load(folder: Path, content: bytes, name: str = "w.pth.tar", **options: Any) -> Fitted:
     path = folder / name
     path.write_bytes(content)
-    return read(path, OWN, **options)
+    return find(path, OWN, **options)
 
 
 def same(found: Fitted, state: dict[str, torch.Tensor] = OWN) -> bool:
@@ -100,6 +100,12 @@ def test_averaged_weights_are_taken_and_raw_ones_on_demand(tmp_path: Path) -> No
     assert same(found)
     assert (found.prefix, found.others) == ("model_ema.module.", ("state_dict.model",))
     assert same(load(tmp_path, within, state="model"), RAW)
+
+
+def test_without_a_network_the_averaged_or_largest_state_is_read(tmp_path: Path) -> None:
+    for content in ({"state_dict": RAW, "ema": OWN}, {"rng": torch.zeros(2), "model": under("module.", OWN)}, OWN):
+        torch.save(content, tmp_path / "w.pt")
+        assert same(Fitted(read(tmp_path / "w.pt")))
 
 
 def test_states_that_fit_alike_are_not_chosen_among(tmp_path: Path) -> None:
@@ -191,7 +197,7 @@ def test_only_files_are_opened(tmp_path: Path) -> None:
     (tmp_path / "zero.pt").symlink_to("/dev/zero")
     for name in ("pipe.pt", "zero.pt", "none.pt", "."):
         with pytest.raises(UserError, match="There is no weights file"):
-            read(tmp_path / name, OWN)
+            find(tmp_path / name, OWN)
         with pytest.raises(UserError, match="There is no weights file"):
             read_metadata(tmp_path / name)
 
