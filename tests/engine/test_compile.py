@@ -206,7 +206,7 @@ def test_frozen_parameters_are_tried_as_they_are_trained(monkeypatch: pytest.Mon
     assert_same(before, state_of(model))
 
 
-@pytest.mark.slow  # a minute of C++ compilation; how a network is wrapped is tested with other backends
+@pytest.mark.slow  # a minute of C++ compilation; test_record_of_a_compiled_run compiles less
 @compiler
 def test_compiled_by_inductor() -> None:
     """Names stay, numbers too, and the network is its own again while it is switched off."""
