@@ -147,7 +147,8 @@ def make_plans(requests: Iterable[RunRequest], progress: Progress | None = None)
             prepare_generated(request.dataset, request.data_root, progress)
             plans += expand(request)
         except UserErrors as error:
-            problems += [p for p in error.problems if p not in problems]
+            said = [f"{request.origin}: {p}" if request.origin else p for p in error.problems]
+            problems += [p for p in said if p not in problems]
     if problems:
         raise UserErrors(problems)
     return list({p.run_id: p for p in plans}.values())

@@ -84,6 +84,7 @@ class RunRequest:
     """What the user asked for; names are not yet resolved.
 
     models: (name, options) pairs.  changes: dotted recipe fields to values (``--set``).
+    origin: begins the sentences on what is wrong, such as the line of a suite.
     family: the run is one of several tasks trained together, so that the recipe may hold options of other tasks.
     """
 
@@ -106,6 +107,7 @@ class RunRequest:
     out: str = "rsbench-results"
     data_root: Path | None = None
     command: str = ""
+    origin: str = ""
 
 
 def expand(request: RunRequest) -> list[RunPlan]:

@@ -14,6 +14,8 @@ from typing import Final
 import requests
 import urllib3
 
+from rsbench.data.extract import MAX_RATIO, SMALL
+
 CHUNK: Final = 64 << 10  # what a broken connection can cost
 TIMEOUT: Final = (10, 20)  # seconds to connect, and between two bytes
 SLOWEST, PATIENCE = 1024, 30.0  # bytes a second, on average, once this many seconds have gone by
@@ -64,7 +66,7 @@ def transfer(url: str, part: Path, size: int | None, on_progress: OnProgress, *,
         resumed = _is_resumed(response, have, part)
         have = have if resumed else 0
         total = _total(response, have, size)
-        limit = total or shutil.disk_usage(part.parent).free - SPARE_BYTES
+        limit = total or _most(response, part)
         if size is not None and total != size:
             part.unlink(missing_ok=True)
             raise Refused(f"the server has {total} bytes where {size} are expected")
@@ -93,7 +95,7 @@ def _answer(url: str, headers: dict[str, str]) -> Iterator[requests.Response]:
         raise Broken(type(error).__name__) from None
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
         text = " ".join(str(error).split())
-        raise Refused(f"{type(error).__name__}: {shorten(text, 120, placeholder=' ...')}") from None
+        raise Refused(f"{type(error).__name__}: {shorten(text, 120, placeholder=' ...').rstrip('.')}") from None
 
 
 def _is_resumed(response: requests.Response, have: int, part: Path) -> bool:
@@ -114,6 +116,14 @@ def _total(response: requests.Response, have: int, size: int | None) -> int:
     if length.isascii() and length.isdigit() and "Content-Encoding" not in response.headers:
         return have + int(length)
     return size or 0
+
+
+def _most(response: requests.Response, part: Path) -> int:
+    """Return how many bytes a file of unknown size may have: what fits on the disk, and can come out of an encoding."""
+    free = shutil.disk_usage(part.parent).free - SPARE_BYTES
+    length = response.headers.get("Content-Length", "")
+    encoded = "Content-Encoding" in response.headers and length.isdigit()
+    return min(free, max(SMALL, MAX_RATIO * int(length))) if encoded else free
 
 
 def _blocks(response: requests.Response) -> Iterator[bytes]:

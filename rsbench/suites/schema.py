@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rsbench.errors import did_you_mean
 from rsbench.specs import PRECISIONS, RECIPE_DESCRIPTION, RecipeSpec
+from rsbench.suites.document import Lines
 
 RECIPE_FIELDS: Final = tuple(f.name for f in dataclasses.fields(RecipeSpec) if f.name not in RECIPE_DESCRIPTION)
 CHANGES: Final[dict[str, Any]] = {
@@ -50,22 +51,24 @@ class Suite(_Part):
     runs: list[Run] = Field(min_length=1, description="The runs, in order.")
 
 
-def check(content: Any, source: str) -> list[str]:
-    """Return every problem of the content of a suite file, each with *source* and the number of the run."""
+def check(content: Any, source: str, lines: Lines) -> tuple[list[str], set[int]]:
+    """Return every problem of the content of a suite file, with its line and run, and the numbers of such runs."""
     try:
         Suite.model_validate(content)
     except ValidationError as error:
-        found = (_problem(e["loc"], e["type"], e["msg"], content, source) for e in error.errors())
-        return [problem for problem in dict.fromkeys(found) if problem]
-    return []
+        wrong = error.errors()
+        found = (_problem(e["loc"], e["type"], e["msg"], content, source, lines) for e in wrong)
+        runs = {int(e["loc"][1]) for e in wrong if e["loc"][:1] == ("runs",) and len(e["loc"]) > 1}
+        return [problem for problem in dict.fromkeys(found) if problem], runs
+    return [], set()
 
 
-def _problem(place: tuple[int | str, ...], kind: str, message: str, content: Any, source: str) -> str:
+def _problem(place: tuple[int | str, ...], kind: str, message: str, content: Any, source: str, lines: Lines) -> str:
     """Say what is wrong at *place* of *content*; nothing of those branches of a union that a value is not of."""
     if place[:1] in ((), ("runs",)) and len(place) < 2:
         return f"{source} is not a suite: it needs a list 'runs'."
     model: type[BaseModel] = Suite
-    where, value = source, content
+    where, value = f"{source}, line {_line(place, lines)}", content
     if place[0] in ("runs", "defaults"):
         rest = 2 if place[0] == "runs" else 1
         where += f": run {int(place[1]) + 1}" if place[0] == "runs" else ": defaults"
@@ -84,6 +87,11 @@ def _problem(place: tuple[int | str, ...], kind: str, message: str, content: Any
     if len(types) > 1 and not str(place[1]).startswith(given.__name__):
         return ""
     return f"{where}: '{key}' is wrong: {message[0].lower()}{message[1:]}."
+
+
+def _line(place: tuple[int | str, ...], lines: Lines) -> int:
+    """Return the line of a value, or of what it is in."""
+    return lines[place] if place in lines else _line(place[:-1], lines)
 
 
 def merged(defaults: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:

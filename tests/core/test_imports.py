@@ -20,7 +20,8 @@ FILES = {
 # Parts of rsbench, each importing only from above its own line.
 LEVELS = (
     {"cores", "errors", "files", "specs"},
-    {"data", "execution", "hookspecs", "metrics", "reading", "scale", "suites"},
+    {"reading"},
+    {"data", "execution", "hookspecs", "metrics", "scale", "suites"},
     {"registry"},
     {"claims", "observing", "scaffold", "tasks"},
     {"recipes"},

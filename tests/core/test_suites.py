@@ -19,17 +19,18 @@ from rsbench.records import store
 
 ROOT = Path(__file__).parents[2]
 SUITES = [DEMO, *sorted((ROOT / "benchmarks" / "suites").glob("*.yaml"))]
+FINE = {"model": "tiny-cnn", "dataset": "scenes"}
 WRONG: list[tuple[Any, str]] = [
     ([], "is not a suite: it needs a list 'runs'"),
     ({"name": "x"}, "is not a suite: it needs a list 'runs'"),
     ({"runs": []}, "is not a suite: it needs a list 'runs'"),
     ({"runs": ["bmta"]}, "run 1 is not a mapping of keys to values"),
-    ({"defaults": 3, "runs": [{}]}, "defaults is not a mapping of keys to values"),
-    ({"runs": [{}], "nmae": "x"}, "has an unknown key 'nmae'. Did you mean 'name'"),
+    ({"defaults": 3, "runs": [FINE]}, "defaults is not a mapping of keys to values"),
+    ({"runs": [FINE], "nmae": "x"}, "has an unknown key 'nmae'. Did you mean 'name'"),
     ({"runs": [{"model": "a", "seed": 1}]}, "run 1 has an unknown key 'seed'. Did you mean 'seeds'"),
-    ({"defaults": {"modle": "a"}, "runs": [{}]}, "defaults has an unknown key 'modle'. Did you mean 'model'"),
+    ({"defaults": {"modle": "a"}, "runs": [FINE]}, "defaults has an unknown key 'modle'. Did you mean 'model'"),
     ({"runs": [{"model": 3}]}, "run 1: 'model' is int, not str or list"),
-    ({"runs": [{}, {"seeds": {}}]}, "run 2: 'seeds' is dict, not str or int or list"),
+    ({"runs": [FINE, {"seeds": {}}]}, "run 2: 'seeds' is dict, not str or int or list"),
     ({"runs": [{"seeds": ["a"]}]}, "run 1: 'seeds' is wrong: input should be a valid integer"),
     ({"runs": [{"set": "lr=1"}]}, "run 1: 'set' is str, not dict"),
     ({"runs": [{"overfit": True}]}, "run 1: 'overfit' is bool, not int"),
