@@ -14,8 +14,9 @@ from yaml.constructor import SafeConstructor
 from rsbench.errors import UserError, UserErrors
 
 MOST_VALUES: Final = 100_000
-PLAIN: Final = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "timestamp"))
-_TEXT, _DATE = PLAIN[4:]
+KINDS: Final = ("seq", "map", "null", "bool", "int", "float", "str", "timestamp")
+PLAIN: Final = tuple(f"tag:yaml.org,2002:{kind}" for kind in KINDS)
+_TEXT, _DATE = PLAIN[-2:]
 _MERGE: Final = "tag:yaml.org,2002:merge"
 
 Lines = dict[tuple[str | int, ...], int]  # keys and numbers that lead to a value -> its line, from 1
@@ -60,6 +61,8 @@ class _Reader:
             raise UserError(f"{self.where} holds more than {MOST_VALUES:,} values, those of its aliases among them.")
         if id(node) in self._open:
             return self._problem(node, "a value refers to itself")
+        if node.tag not in PLAIN:
+            return self._problem(node, f"'{node.tag:.80}' is no plain value")
         self._open.add(id(node))
         try:
             if isinstance(node, yaml.ScalarNode):
@@ -71,8 +74,6 @@ class _Reader:
             self._open.remove(id(node))
 
     def _scalar(self, node: Node) -> Any:
-        if node.tag not in PLAIN:
-            return self._problem(node, f"'{node.tag}' is no plain value")
         if node.tag == _DATE:
             return node.value
         try:

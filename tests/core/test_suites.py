@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rsbench import schemas
-from rsbench.api import DEMO, make_requests
-from rsbench.config import load_suite
+from rsbench.api import DEMO, make_plans, make_requests
+from rsbench.config import load_suite, parse_seeds
 from rsbench.errors import UserError, UserErrors
 from rsbench.records import store
+from rsbench.suites.document import parse
 
 ROOT = Path(__file__).parents[2]
 SUITES = [DEMO, *sorted((ROOT / "benchmarks" / "suites").glob("*.yaml"))]
@@ -49,6 +52,117 @@ def test_wrong_suites(tmp_path: Path, content: Any, message: str) -> None:
     assert message in problem
     validator = pytest.importorskip("jsonschema").Draft202012Validator(schemas.schema("suite"))
     assert not validator.is_valid(content)
+
+
+ODD = {
+    "a: [": "not valid YAML",
+    "runs: " + "[" * 3000 + "]" * 3000: "nested too deeply",
+    "runs: [{model: a, 3: 4, ~: 5, true: 6}]": "line 1: the key '3' is no text",
+    "runs:\n- model: a\n  model: b": "line 3: the key 'model' is there twice",
+    "runs: &a [*a]": "line 1: a value refers to itself",
+    "runs: [{set: &a {lr: *a}}]": "line 1: a value refers to itself",
+    "runs: [{model: !!python/object/apply:os.system [true]}]": "apply:os.system' is no plain value",
+    "runs: [{overfit: !!int x}]": "line 1: 'x' is no int",
+    "runs: [{set: {lr: !!float x}}]": "line 1: 'x' is no float",
+    "runs: [{dataset: !!binary x}]": "is no plain value",
+    "runs: [{overfit: 1" + "0" * 5000 + "}]": "is no int",
+    "runs: [{<<: [1], model: a}]": "line 1: << takes mappings",
+    "\x80": "not valid YAML|UTF-8",
+    "x: &a [x,x,x,x,x,x,x,x,x,x]\n"
+    + "".join(
+        f"{c}: &{c} [{','.join(f'*{p}' for _ in range(10))}]\n" for p, c in zip("abcdefgh", "bcdefghi", strict=True)
+    ): ("more than 100,000 values"),
+}
+
+
+@pytest.mark.parametrize("text", ODD, ids=range(len(ODD)))
+def test_odd_yaml_is_a_sentence(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(UserError, match=ODD[text]) as caught:
+        load_suite(path)
+    assert str(path) in str(caught.value).splitlines()[0]
+
+
+def test_a_suite_in_another_encoding_with_anchors_and_dates(tmp_path: Path) -> None:
+    text = """defaults: &d {dataset: scenes, set: {epochs: 1}}
+runs:
+- {<<: *d, model: tiny-cnn, seeds: 0-2}
+- {<<: [{model: bmta}, *d], recipe: 2026-01-01}
+"""
+    path = tmp_path / "suite.yaml"
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        path.write_text(text, encoding=encoding)
+        first, second = load_suite(path)
+        assert (first.models[0][0], first.dataset, first.seeds, first.changes) == (
+            "tiny-cnn",
+            "scenes",
+            (0, 1, 2),
+            {"epochs": 1},
+        )
+        assert (second.models[0][0], second.dataset, second.recipe) == ("bmta", "scenes", "2026-01-01")
+        assert second.origin == f"{path}, line 4: run 2"
+
+
+def test_all_problems_are_said_at_once_with_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(
+        """runs:
+- {model: tiny-cnn, dataset: scenes}
+- model: tiny-cn
+  dataset: scens
+- {model: tiny-cnn, dataset: scenes, seeds: 0-99999999999}
+- model: bmta
+  dataset: scenes
+  set:
+    lrr: 1
+  seed: 2
+- {model: bmta}
+- {model: tiny-cnn, dataset: scenes, seeds: [1], overfit: 0}
+"""
+    )
+    with pytest.raises(UserErrors) as caught:
+        load_suite(path)
+    said = [problem.removeprefix(f"{path}, ") for problem in caught.value.problems]
+    for wanted in (
+        "line 10: run 4 has an unknown key 'seed'",
+        "line 12: run 6: 'overfit' is wrong",
+        "line 5: run 3: '0-99999999999' names more than 10,000 seeds",
+        "line 11: run 5 has no 'dataset'",
+        "line 3: run 2: There is no model 'tiny-cn'. Did you mean",
+        "line 3: run 2: There is no dataset 'scens'. Did you mean",
+    ):
+        assert [problem for problem in said if problem.startswith(wanted)], wanted
+    path.write_text("runs:\n- {model: tiny-cnn, dataset: scens}\n- {model: tiny-cn, dataset: scens}\n")
+    with pytest.raises(UserErrors, match=r"suite\.yaml, line 3: run 2: There is no model 'tiny-cn'"):
+        make_plans(load_suite(path, data_root=tmp_path))
+
+
+@pytest.mark.parametrize("text", ["0-99999999999", "5-1", "-1", "", "1e3", "9" * 5000, "9" * 20, [1, "a"], "0-20000"])
+def test_what_names_no_seeds(text: Any) -> None:
+    with pytest.raises(UserError, match="name"):
+        parse_seeds(text)
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+VALUES = st.recursive(PLAIN, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
+
+
+@given(VALUES)
+def test_documents_are_read_as_pyyaml_reads_them(value: Any) -> None:
+    text = yaml.safe_dump(value)
+    assert parse(text, "x")[0] == yaml.safe_load(text)
+
+
+@given(st.text("{}[]&*a: -\n!<>|'\"#%@`~,?\\0.\t", max_size=40))
+def test_any_text_is_a_document_or_a_sentence(text: str) -> None:
+    try:
+        value, lines = parse(text, "x.yaml")
+    except UserError as error:
+        assert all(line.startswith("x.yaml") for line in str(error).splitlines())  # noqa: PT017
+    else:
+        json.dumps(value)
+        assert all(line <= text.count("\n") + 1 for line in lines.values())
 
 
 def test_missing_keys_and_defaults(tmp_path: Path) -> None:
