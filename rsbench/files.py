@@ -5,17 +5,20 @@ Importing this module imports nothing but the standard library.
 
 from __future__ import annotations
 
+import glob
 import itertools
 import os
 import platform
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
 TEMPORARY: Final = re.compile(r"\..+\.(?P<node>[^.]*)-(?P<pid>\d+)-\d+\.tmp")
 SETTLED_NS: Final = 2_000_000_000
+ABANDONED_SECONDS: Final = 3600.0
 _numbers = itertools.count()  # for threads that write the same file at once
 
 
@@ -36,6 +39,7 @@ def write_atomically(path: Path, content: str | bytes | Callable[[IO[bytes]], ob
             _write(stream, content)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent, glob.escape(path.name))
     temporary = path.with_name(f".{path.name}.{_node()}-{os.getpid()}-{next(_numbers)}.tmp")
     try:
         with temporary.open("wb") as stream:
@@ -53,12 +57,18 @@ def publish(temporary: Path, path: Path) -> None:
     _sync(path.parent)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what processes of this machine that were killed in :func:`write_atomically` have left in *folder*."""
-    for path in folder.glob(".*.tmp"):
-        found = TEMPORARY.fullmatch(path.name)
-        if found and found["node"] == _node() and not _is_alive(int(found["pid"])):
-            path.unlink(missing_ok=True)
+def sweep(folder: Path, name: str = "*") -> None:
+    """Remove what processes that were killed in :func:`write_atomically` have left in *folder*, of the file *name*.
+
+    Whether a process of another machine lives is not known here, and in containers their numbers are used again: what
+    nobody has written to for an hour is removed, whoever has begun it.
+    """
+    for path in folder.glob(f".{name}.*.tmp"):
+        if found := TEMPORARY.fullmatch(path.name):
+            with suppress(OSError):  # another process sweeps as well, or the folder is only to be read
+                ended = found["node"] == _node() and not _is_alive(int(found["pid"]))
+                if ended or path.stat().st_mtime < time.time() - ABANDONED_SECONDS:
+                    path.unlink(missing_ok=True)
 
 
 def state_of(path: Path | str) -> list[int] | None:

@@ -44,14 +44,15 @@ def main() -> None:
 
 
 def heed_signals() -> None:
-    """Raise :class:`rsbench.errors.Stopped` at Ctrl-C, SIGTERM and SIGHUP, where these are not ignored."""
+    """Raise :class:`rsbench.errors.Stopped` at signals that ask for an end, where these are not ignored."""
 
+    from rsbench.engine.process import ENDING
     from rsbench.errors import Stopped
 
     def stop(number: int, _frame: FrameType | None) -> NoReturn:
         raise Stopped(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, stop)
 

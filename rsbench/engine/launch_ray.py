@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from rsbench.cores import ALLOTTED
@@ -19,7 +21,8 @@ from rsbench.engine.distributed_world import SIGNS
 from rsbench.engine.launch_local import LocalPool, Worker, death_message
 from rsbench.engine.outcome import Outcome, all_of, cached, record_death
 from rsbench.engine.pool import Launch, OnEvent, drive
-from rsbench.errors import UserError
+from rsbench.engine.ray_node import Needs
+from rsbench.errors import UserError, UserErrors
 from rsbench.plan import RunPlan
 
 if TYPE_CHECKING:
@@ -28,6 +31,10 @@ if TYPE_CHECKING:
 
 RETRIES: Final = 3  # of a run whose worker or node was lost
 POLL_SECONDS: Final = 0.2
+LOG: Final = "ray.log"  # of what Ray says, beside the folders of the runs
+NICE: Final = (
+    "Ray node {host} runs at niceness {niceness}, after all other work there; start Ray with RAY_worker_niceness=0."
+)
 PASSED_ON: Final = ("RSBENCH_", "HF_", "TORCH_", "PYTORCH_")  # not what belongs to a machine: CUDA_ and OMP_
 
 
@@ -62,6 +69,9 @@ class RayPool:
         self._mailbox: ActorHandle | None = None
         self._tasks: dict[ObjectRef, list[RunPlan]] = {}
         self._stopping = False
+        self._refused: set[str] = set()  # ids of nodes
+        self._sent = 0
+        self._said: set[str] = set()
 
     def __enter__(self) -> Self:
         ray_cluster.require_ray()
@@ -90,35 +100,54 @@ class RayPool:
         import ray
 
         if self._cluster is None:
-            self._cluster = ray_cluster.Cluster(self._launch.address)
+            self._cluster = ray_cluster.Cluster(self._launch.address, log=Path(plans[0].out) / LOG)
             self._cluster.check(self._plans, [self._resources(p) for p in self._plans])
             self._mailbox = ray.remote(Mailbox).options(num_cpus=0, max_restarts=-1).remote()
+        self._submit(plans, "SPREAD")
+
+    def _submit(self, plans: list[RunPlan], where: Any) -> None:
         cpus, gpus = self._resources(plans[0])
         environment = {k: v for k, v in os.environ.items() if k.startswith(PASSED_ON)}
         environment[ALLOTTED] = str(max(1, int(cpus)))
         if not gpus:
             environment["CUDA_VISIBLE_DEVICES"] = ""
-        task = ray.remote(run_group).options(
+        reference = ray_cluster.task(
+            Needs.of(plans),
+            run_group,
+            [plan.to_dict() for plan in plans],
+            environment,
+            mailbox=self._mailbox,
             num_cpus=cpus,
             num_gpus=gpus,
             max_retries=RETRIES,
             retry_exceptions=[WorkerLost],
-            scheduling_strategy="SPREAD",
+            scheduling_strategy=where,
             name=plans[0].run_id,
         )
-        reference = task.remote([p.to_dict() for p in plans], self._mailbox, environment, os.getcwd())
         self._tasks[reference] = plans
 
     def wait(self, on_event: OnEvent) -> list[Outcome]:
-        """Pass events on for a moment; return the outcomes of a task that has ended, or nothing."""
+        """Pass events on for a moment; return the outcomes of a task that has ended, or nothing.
+
+        Raises:
+            UserError: no node can take a run.
+        """
         import ray
 
         ended, _ = ray.wait(list(self._tasks), timeout=POLL_SECONDS)
         under_way = {plans[0].run_id for plans in self._tasks.values()}
         for event in self._events():
             if event["run_id"] in under_way:  # not what was late
-                on_event(event)
-        return self._end(ended[0]) if ended else []
+                self._pass_on(event, on_event)
+        return self._end(ended[0], on_event) if ended else []
+
+    def _pass_on(self, event: dict[str, Any], on_event: OnEvent) -> None:
+        """Pass an event on; of what is said of nodes, each sentence once."""
+        if event["type"] == "warning" and event["text"].startswith("Ray node "):
+            if event["text"] in self._said:
+                return
+            self._said.add(event["text"])
+        on_event(event)
 
     def stop(self) -> None:
         """Raise KeyboardInterrupt in the tasks, which lets the runs write their state; drop those that wait."""
@@ -146,18 +175,35 @@ class RayPool:
             return events
         return []
 
-    def _end(self, reference: ObjectRef) -> list[Outcome]:
+    def _end(self, reference: ObjectRef, on_event: OnEvent) -> list[Outcome]:
         import ray
         from ray.exceptions import RayError
 
         plans = self._tasks.pop(reference)
         try:
-            outcomes: list[Outcome] = ray.get(reference)
+            node, problems, outcomes = ray.get(reference)
         except RayError as error:
             if self._stopping:
                 return all_of(plans, "interrupted")
             return cached(plans) or record_death(plans, _lost_message(error), None)
-        return outcomes
+        if problems and self._stopping:
+            return all_of(plans, "interrupted")
+        if problems:
+            self._send_elsewhere(plans, node, problems, on_event)
+        found: list[Outcome] = outcomes
+        return found
+
+    def _send_elsewhere(self, plans: list[RunPlan], node: str, problems: list[str], on_event: OnEvent) -> None:
+        """Give a run that a node cannot take to one that has not refused any, in turn."""
+        assert self._cluster is not None
+        self._refused.add(node)
+        for text in problems:
+            self._pass_on({"type": "warning", "run_id": plans[0].run_id, "text": f"{text} It gets no runs."}, on_event)
+        nodes = self._cluster.fitting(self._resources(plans[0]), self._refused)
+        if not nodes:
+            raise UserErrors(problems)
+        self._sent += 1
+        self._submit(plans, ray_cluster.at(nodes[self._sent % len(nodes)], soft=True))
 
     def _resources(self, plan: RunPlan) -> tuple[float, float]:
         """CPUs and GPUs of a run: by default a GPU for each of its devices on CUDA, and a CPU for each thread."""
@@ -174,18 +220,12 @@ def _lost_message(error: Exception) -> str:
     return f"Ray lost the worker of this run {RETRIES + 1} times; the last time: {' '.join(last.split())}"
 
 
-def run_group(
-    plans_data: list[dict[str, Any]], mailbox: ActorHandle, environment: dict[str, str], folder: str
-) -> list[Outcome]:
-    """Run one plan, or those of a family together, in a process of this node; the body of a Ray task.
-
-    folder: the working directory that relative paths of the plans start from.
+def run_group(plans_data: list[dict[str, Any]], environment: dict[str, str], mailbox: ActorHandle) -> list[Outcome]:
+    """Run one plan, or those of a family together, in a process of this node.
 
     Raises:
         WorkerLost: the process was ended from outside.
     """
-    with suppress(OSError):  # absolute paths do not need it
-        os.chdir(folder)
     for sign in SIGNS:  # a cluster that srun has started is no group of ranks
         os.environ.pop(sign, None)
     plans = [RunPlan.from_dict(data) for data in plans_data]
@@ -195,6 +235,9 @@ def run_group(
             with suppress(Exception):  # events may be lost; the run goes on
                 mailbox.put.remote(event)
 
+    if niceness := os.nice(0):
+        text = NICE.format(host=socket.gethostname(), niceness=niceness)
+        post({"type": "warning", "run_id": plans[0].run_id, "text": text})
     outcomes = drive(_TaskPool(1, environment), [plans], post)
     if any(outcome.status == "interrupted" for outcome in outcomes):
         raise WorkerLost("The run was asked to stop.")  # a cancelled task is not started again

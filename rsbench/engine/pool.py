@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any, Final, Protocol, Self
 
 from rsbench.engine.outcome import BUSY, Outcome, all_of, cached
+from rsbench.engine.process import ENDING
 from rsbench.errors import UserError
 from rsbench.execution import LAUNCHERS
 from rsbench.plan import RunPlan
@@ -102,7 +103,7 @@ class Signals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in ENDING:
                 if callable(signal.getsignal(number)):
                     self._replaced[number] = signal.signal(number, self._catch)
         return self

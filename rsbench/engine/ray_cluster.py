@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-import socket
-import uuid
-from collections.abc import Iterable, Sequence
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from rsbench import __version__
+from rsbench.engine.outcome import folder_of
+from rsbench.engine.ray_address import UNUSABLE, require_answer
+from rsbench.engine.ray_node import Needs
 from rsbench.errors import UserError, UserErrors
 from rsbench.plan import RunPlan
 
@@ -31,6 +35,7 @@ def require_ray() -> None:
 class Cluster:
     """A connection to a cluster, or to a Ray of this machine's own that ends with it.
 
+    log: file for what Ray says of workers that it loses, which its driver would print between ours.
     address: ``auto``, HOST:PORT, or ``None``: that of RAY_ADDRESS, or else Ray is started here.  Where the process is
     connected already, that connection is used and kept.
 
@@ -38,12 +43,11 @@ class Cluster:
         UserError: no cluster answers there.
     """
 
-    def __init__(self, address: str | None) -> None:
-        import ray
-
-        self._ours = not ray.is_initialized()
+    def __init__(self, address: str | None, log: Path) -> None:
+        self._ours = not _is_connected()
         if self._ours:
             _connect(address)
+            _log_to(log)
 
     @property
     def has_gpus(self) -> bool:
@@ -70,27 +74,62 @@ class Cluster:
                     f"No node of the Ray cluster has {cpus:g} CPUs and {gpus:g} GPUs; "
                     "ask for less with --cpus-per-run and --gpus-per-run."
                 )
-        problems += _unseen(plans)
+        problems += _ask_nodes(Needs.of(plans))
         if problems:
+            for plan in plans:
+                with suppress(OSError):  # what was there before is not empty
+                    folder_of(plan).rmdir()
             raise UserErrors(problems)
+
+    def fitting(self, request: tuple[float, float], refused: Container[str]) -> list[str]:
+        """Return the ids of the nodes that are large enough for a *request* (CPUs, GPUs) and not *refused*."""
+        return [
+            node["NodeID"]
+            for node in _nodes()
+            if node["NodeID"] not in refused
+            and all(has >= asked for has, asked in zip(_size(node), request, strict=True))
+        ]
+
+
+def _is_connected() -> bool:
+    """Whether this process is, for which Ray need not be imported."""
+    ray = sys.modules.get("ray")
+    return ray is not None and ray.is_initialized()
 
 
 def _connect(address: str | None) -> None:
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    require_answer(address)
     import logging
 
     import ray
 
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
     options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
     if address == "local":
         for name, value in LOCAL_ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    heeded = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(**options)
     except Exception as error:  # Ray raises bare ones too
         first = str(error).strip().splitlines()[0].rstrip(".")
-        raise UserError(f"The Ray cluster at '{address}' cannot be used: {first}. Is it up? See: ray status.") from None
+        raise UserError(UNUSABLE.format(address=address, reason=first)) from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, heeded)  # Ray's own ends the process at once
+
+
+def _log_to(log: Path) -> None:
+    """Let Ray's driver write into a file what it hears of workers, tracebacks above all; it has no option for that."""
+    from ray._private import worker
+
+    def write(message: dict[str, Any], **_: Any) -> None:
+        with suppress(OSError), log.open("a", encoding="utf-8") as stream:
+            stream.writelines(f"{line}\n" for line in message["lines"])
+
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = write
 
 
 def _nodes() -> list[dict[str, Any]]:
@@ -105,77 +144,41 @@ def _size(node: dict[str, Any]) -> tuple[float, float]:
     return node["Resources"].get("CPU", 0.0), node["Resources"].get("GPU", 0.0)
 
 
-def _unseen(plans: Sequence[RunPlan]) -> list[str]:
-    """Ask each node whether it sees a fresh file in the folders of the records, and the stores of the data."""
-    places = Places(
-        outs=tuple(sorted({plan.out for plan in plans})),
-        stores=tuple(sorted({plan.dataset["store"] for plan in plans})),
-        token=f".ray-{uuid.uuid4().hex}",
-        folder=os.getcwd(),
-        version=__version__,
-    )
-    tokens = [Path(out) / places.token for out in places.outs]
-    for token in tokens:
-        token.parent.mkdir(parents=True, exist_ok=True)
-        token.touch()
-    try:
-        return _ask_nodes(places)
-    finally:
-        for token in tokens:
-            token.unlink(missing_ok=True)
+def task(
+    needs: Needs, function: Callable[..., Any] | None, *arguments: Any, mailbox: Any = None, **options: Any
+) -> Any:
+    """Submit a task that calls *function* where a node has what it needs (:func:`rsbench.engine.ray_task.on_node`)."""
+    import ray
+    from ray import cloudpickle
+
+    from rsbench.engine import ray_task
+
+    cloudpickle.register_pickle_by_value(ray_task)
+    work = pickle.dumps((needs, function, arguments))
+    return ray.remote(ray_task.on_node).options(**options).remote(__version__, work, mailbox)
 
 
-def _ask_nodes(places: Places) -> list[str]:
+def _ask_nodes(needs: Needs) -> list[str]:
+    """Return what nodes lack, a sentence each."""
     import ray
     from ray.exceptions import RayError
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     asked = []
     for node in _nodes():
-        there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        task = ray.remote(look).options(num_cpus=0, max_retries=0, scheduling_strategy=there)
-        asked.append((node["NodeManagerAddress"], task.remote(places)))
+        reference = task(needs, None, num_cpus=0, max_retries=0, scheduling_strategy=at(node["NodeID"]))
+        asked.append((node["NodeManagerAddress"], reference))
     problems: list[str] = []
     for host, reference in asked:
         try:
-            problems += ray.get(reference, timeout=CHECK_SECONDS)
+            problems += ray.get(reference, timeout=CHECK_SECONDS)[1]
         except RayError as error:
             last = str(error).strip().splitlines()[-1]
             problems.append(f"Ray node {host} cannot run rsbench {__version__}; install it there ({last}).")
     return list(dict.fromkeys(problems))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """What a node has to see: folders of records, with a file named *token* in each, and stores of data.
+def at(node: str, soft: bool = False) -> Any:
+    """Return the strategy that schedules a task on the node of this id; if *soft*, elsewhere once it is gone."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    folder: the working directory that relative paths start from.  version: that of rsbench where the command was given.
-    """
-
-    outs: tuple[str, ...]
-    stores: tuple[str, ...]
-    token: str
-    folder: str
-    version: str
-
-
-def look(places: Places) -> list[str]:
-    """Return what this node lacks, a sentence each; the body of a Ray task."""
-    with suppress(OSError):  # absolute paths do not need it
-        os.chdir(places.folder)
-    host = socket.gethostname()
-    shared = "on a file system that all nodes share"
-    problems = []
-    if places.version != __version__:
-        problems.append(
-            f"Ray node {host} has rsbench {__version__}, not {places.version}; install the same version there."
-        )
-    for out in map(Path, places.outs):
-        if not (out / places.token).is_file():
-            problems.append(f"Ray node {host} does not see the folder '{out}'; choose an --out {shared}.")
-        elif not os.access(out, os.W_OK):
-            problems.append(f"Ray node {host} may not write to the folder '{out}'; choose another --out.")
-    for store in places.stores:
-        if not os.path.isdir(store):
-            problems.append(f"Ray node {host} does not see the data '{store}'; choose a --data-root {shared}.")
-    return problems
+    return NodeAffinitySchedulingStrategy(node, soft=soft)

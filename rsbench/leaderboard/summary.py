@@ -70,7 +70,7 @@ def summarize(records: Sequence[dict[str, Any]], primary: str) -> Summary:
         train_seconds=_mean([(r["train"] or {}).get("seconds") for r in records]),
         eval_samples_per_s=_mean([(r["perf"] or {}).get("eval_samples_per_s") for r in records]),
         failed=sorted({_failed(c) for r in records for c in r["checks"] if c["name"].startswith(GATE) and not c["ok"]}),
-        notes=[*_precisions(records)],
+        notes=[*_precisions(records), *_versions(records)],
         run_ids=[r["run_id"] for r in records],
         predictions=[r["artifacts"].get("predictions", {}).get("sha256") for r in records],
     )
@@ -82,17 +82,28 @@ def _failed(check: dict[str, Any]) -> str:
 
 def _precisions(records: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Say so where seeds ran in different precision (rounding is no luck of the seed) or not in the recipe's."""
-    seeds: dict[str, list[str]] = {}
-    for record in records:
-        precision = ((record["env"] or {}).get("flags") or {}).get("precision")
-        if precision is not None:
-            seeds.setdefault(precision, []).append(str(record["plan"]["seed"]))
-    if len(seeds) > 1:
-        told = ", ".join(f"{name} (seed{'s' * (len(of) > 1)} {', '.join(of)})" for name, of in sorted(seeds.items()))
+    found = [((record["env"] or {}).get("flags") or {}).get("precision") for record in records]
+    if told := _mixed(records, found):
         yield f"its seeds ran in different precision: {told}"
-    stated = records[0]["plan"]["recipe"].get("precision", "auto")
-    if len(seeds) == 1 and stated not in ("auto", *seeds):
-        yield f"it ran in {next(iter(seeds))}, its recipe states {stated}"
+    stated, ran = records[0]["plan"]["recipe"].get("precision", "auto"), {*found} - {None}
+    if len(ran) == 1 and stated not in ("auto", *ran):
+        yield f"it ran in {ran.pop()}, its recipe states {stated}"
+
+
+def _versions(records: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Say so where seeds ran in different versions of rsbench."""
+    if told := _mixed(records, [(record["env"] or {}).get("rsbench") for record in records]):
+        yield f"its seeds ran in different versions of rsbench: {told}"
+
+
+def _mixed(records: Sequence[dict[str, Any]], found: Sequence[str | None]) -> str:
+    """Name what was found of the seeds, with the seeds; nothing where that is one thing."""
+    seeds: dict[str, list[str]] = {}
+    for record, value in zip(records, found, strict=True):
+        if value is not None:
+            seeds.setdefault(value, []).append(str(record["plan"]["seed"]))
+    told = [f"{name} (seed{'s' * (len(of) > 1)} {', '.join(of)})" for name, of in sorted(seeds.items())]
+    return ", ".join(told) if len(told) > 1 else ""
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -107,6 +107,10 @@ def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not
     (left,) = tmp_path.iterdir()
     (tmp_path / ".other.tmp").write_text("a user's")
     (tmp_path / f".r.another-machine-{2**22 + 1}-0.tmp").write_text("of a process whose life is not ours to see")
+    (tmp_path / f".r.another-machine-{2**22 + 1}-1.tmp").write_text(
+        "of one that has ended: nobody has written for long"
+    )
+    os.utime(tmp_path / f".r.another-machine-{2**22 + 1}-1.tmp", (0, 0))
 
     def writer(stream: IO[bytes]) -> None:
         sweep(tmp_path)
@@ -116,6 +120,15 @@ def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not
     assert not left.exists()
     assert (tmp_path / "record.json").read_bytes() == b"whole"
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_what_was_left_of_a_file_goes_when_it_is_written_again(tmp_path: Path) -> None:
+    """Boards and exports have no run whose end would sweep."""
+    dead = f"{files._node()}-{2**22 + 1}-0.tmp"
+    for name in ("board[1].html", "other.html"):
+        (tmp_path / f".{name}.{dead}").write_text("half")
+    write_atomically(tmp_path / "board[1].html", "whole")
+    assert sorted(os.listdir(tmp_path)) == [f".other.html.{dead}", "board[1].html"]
 
 
 def test_files_are_written_in_one_place() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import signal
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,8 +18,9 @@ import pytest
 from test_launch import make_plans, same
 
 from rsbench import __version__
-from rsbench.engine import ray_cluster
+from rsbench.engine import ray_address, ray_cluster, ray_node
 from rsbench.engine.launch import Launch, run_plans
+from rsbench.engine.ray_node import Needs, lacks
 from rsbench.errors import UserError
 from rsbench.plan import RunPlan
 
@@ -43,13 +47,24 @@ def rsbench_epoch_end(plan, epoch, logs):
     time.sleep(0.1 if plan.seed == {SLOW} else 0)
 """
 
+# Of a node that is started with another version.
+VERSION = """
+import os
+
+if version := os.environ.get("RSBENCH_TEST_VERSION"):
+    import rsbench
+
+    rsbench.__version__ = version
+"""
+
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Two nodes of one CPU, whose workers have a plugin that tells of starts."""
     from ray.cluster_utils import Cluster
 
     folder = tmp_path_factory.mktemp("plugin")
+    (folder / "sitecustomize.py").write_text(VERSION)
     (folder / "watcher.py").write_text(OBSERVER)
     info = folder / "watcher-1.dist-info"
     info.mkdir()
@@ -62,8 +77,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
         small = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
         nodes = Cluster(initialize_head=True, head_node_args=small)
         nodes.add_node(num_cpus=1, object_store_memory=100 << 20)
-        yield Launch(launcher="ray", address=nodes.address)
+        yield nodes
         nodes.shutdown()
+
+
+@pytest.fixture
+def cluster(nodes: Any) -> Launch:
+    return Launch(launcher="ray", address=nodes.address)
 
 
 def starts(plan: RunPlan) -> int:
@@ -158,17 +178,77 @@ def test_too_small_a_cluster(
         run_plans(plans, on_event=lambda _: None, launch=Launch(launcher="ray", address=cluster.address, gpus=2))
 
 
-def test_a_node_says_what_it_does_not_see(tmp_path: Path) -> None:
-    (tmp_path / "token").touch()
-    facts: dict[str, Any] = {"token": "token", "folder": os.getcwd(), "version": __version__}
-    there = {"outs": (str(tmp_path),), "stores": (str(tmp_path),)}
-    away = {"outs": (str(tmp_path / "out"),), "stores": (str(tmp_path / "store"),)}
-    assert ray_cluster.look(ray_cluster.Places(**there, **facts)) == []
-    out, store = ray_cluster.look(ray_cluster.Places(**away, **facts))
-    assert "choose an --out on a file system that all nodes share" in out
+@pytest.mark.slow
+def test_a_node_of_other_code_that_joins_late_gets_no_runs(
+    tiny_root: Path, tmp_path: Path, cluster: Launch, nodes: Any
+) -> None:
+    """It is named, and its runs go to the others."""
+    plans = make_plans(tiny_root, tmp_path, (0, 1, SLOW), epochs=20)
+    joined: list[Any] = []
+
+    def on_event(event: dict[str, Any]) -> None:
+        if not joined and event["type"] == "epoch":
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("RSBENCH_TEST_VERSION", "9.9.9")
+                joined.append(nodes.add_node(num_cpus=2, object_store_memory=100 << 20))
+        events.append(event)
+
+    events: list[dict[str, Any]] = []
+    outcomes = run_plans(plans, on_event=on_event, launch=cluster)
+    nodes.remove_node(joined[0])
+    warnings = [event["text"] for event in events if event["type"] == "warning"]
+    (refused,) = [text for text in warnings if "9.9.9" in text]
+    assert refused.endswith(f"has rsbench 9.9.9, not {__version__}; install the same version there. It gets no runs.")
+    same(outcomes)
+    for outcome in outcomes:
+        assert outcome.record_path is not None
+        assert json.loads(outcome.record_path.read_text())["env"]["rsbench"] == __version__
+
+
+NOT_FOUND = b"\0\0\0\4\0\0\0\0\0\0\0\1\1\4\0\0\0\1\x8d"  # in HTTP/2: settings, and headers with status 404
+
+
+@pytest.mark.parametrize("answer", [None, b"", b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", NOT_FOUND])
+def test_an_address_at_which_no_ray_answers_is_a_sentence_within_seconds(
+    tiny_root: Path, tmp_path: Path, answer: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_address, "ANSWER_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        if answer is None:
+            listening.close()
+        elif answer:
+            threading.Thread(target=lambda: listening.accept()[0].sendall(answer), daemon=True).start()
+        launch = Launch(launcher="ray", address=f"127.0.0.1:{port}")
+        with pytest.raises(UserError, match=f"at '127.0.0.1:{port}' cannot be used: .*. Is it up"):
+            run_plans(make_plans(tiny_root, tmp_path, (0,)), on_event=lambda _: None, launch=launch)
+
+
+def test_a_node_says_what_it_does_not_see(tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = Needs.of(make_plans(tiny_root, tmp_path, (0, 1)))
+    assert lacks(needs) == []
+    assert len(needs.folders) == len(needs.stores) == 1
+    away = dataclasses.replace(needs, folders=(str(tmp_path / "away" / "run"),), stores={str(tmp_path / "store"): "0"})
+    out, store = lacks(away)
+    assert f"does not see the folder '{tmp_path / 'away'}'; choose an --out on a file system that all" in out
+    assert "does not see the data" in store
     assert "choose a --data-root on a file system that all nodes share" in store
-    (other,) = ray_cluster.look(ray_cluster.Places(**there, **facts | {"version": "0"}))
-    assert f"has rsbench {__version__}, not 0" in other
+    (data,) = lacks(dataclasses.replace(needs, stores=dict.fromkeys(needs.stores, "0")))
+    assert "has other data in" in data
+    (code,) = lacks(dataclasses.replace(needs, code=needs.code | {"rsbench": "0", "theirs": "0"}))
+    assert "has other code of rsbench, theirs, or none" in code
+
+
+def test_code_of_rsbench_and_of_plugins_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "theirs").mkdir()
+    digests = set()
+    for content in ("a = 1", "a = 2"):
+        (tmp_path / "theirs" / "__init__.py").write_text("")
+        (tmp_path / "theirs" / "part.py").write_text(content)
+        digests.add(ray_node._digest("theirs"))
+    assert len(digests) == 2
+    assert {"rsbench", "convnets", "scenes"} <= ray_node.code().keys()
 
 
 def test_a_gpu_of_one_machine_cannot_be_asked_for(tiny_root: Path, tmp_path: Path) -> None:

@@ -33,3 +33,11 @@ def test_a_row_says_what_its_seeds_ran_in(
     made = [ran(seed, precision, stated) for seed, precision in enumerate(seeds)]
     (row,) = board(tmp_path, *made).tables[0].rows
     assert (row.notes, len(row.seeds)) == (shown, 2)
+
+
+def test_a_row_of_several_versions_says_so(tmp_path: Path) -> None:
+    made = [ran(seed, None) for seed in range(3)]
+    made[2]["env"]["rsbench"] = "9.9.9"
+    (row,) = board(tmp_path, *made).tables[0].rows
+    here = made[0]["env"]["rsbench"]
+    assert row.notes == [f"its seeds ran in different versions of rsbench: {here} (seeds 0, 1), 9.9.9 (seed 2)"]
