@@ -23,6 +23,14 @@ from rsbench.plan import RunPlan
 from rsbench.records import store
 
 
+@pytest.fixture(autouse=True)
+def _signals_count() -> Iterator[None]:
+    """A shell starts what runs in the background with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def plans(tiny_root: Path, tmp_path: Path) -> list[RunPlan]:
     """Four plans of a control and a network."""

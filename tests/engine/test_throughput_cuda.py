@@ -214,7 +214,9 @@ def test_memory_is_given_back_before_the_peak_is_measured(tmp_path: Path, monkey
     monkeypatch.setattr(measurement, "latency", lambda *_: None)
     monkeypatch.setattr(measurement, "data_wait", lambda *_: None)
     monkeypatch.setattr(measurement, "matrix_peak", lambda *_: done.append("peak") or {"flops": 1.0})
-    point = {"batch": 2, "samples_per_s": 1.0, "quartiles": [1.0, 1.0], "warmup": {"steady": True}}
+    warmup = {"first_s": 1.0, "seconds": 1.0, "windows": 1, "steady": True}
+    point = {"batch": 2, "steps": 1, "window_s": [1.0], "samples_per_s": 1.0, "quartiles": [1.0, 1.0], "warmup": warmup}
+    point |= {"peak_memory_bytes": 1, "energy_j": None}
     monkeypatch.setattr(measurement, "measured", lambda *_: {"batch": 2, "stopped": "listed", "points": [point]})
     made = measurement.execute(plan, lambda event: None)
     assert made["error"] is None
