@@ -26,6 +26,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -98,9 +99,12 @@ class Place:
     truths: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, folder: Path) -> Place:
-        """Make and prepare the data."""
-        for name, options in (("eurosat", {"per_class": 30}), ("ucm-captions", {"per_class": 4}), ("rsvqa-lr", {})):
+    def make(cls, folder: Path, *, texts: bool = True) -> Place:
+        """Make and prepare the data; without *texts*, nothing for ``multitask``."""
+        fakes: dict[str, dict[str, int]] = {"eurosat": {"per_class": 30}}
+        if texts:
+            fakes |= {"ucm-captions": {"per_class": 4}, "rsvqa-lr": {}}
+        for name, options in fakes.items():
             spec = registry().get("dataset", name)
             load_attribute(spec.fake)(folder / "files" / name, spec, **options)
             prepare(spec, folder / "files" / name, folder / "data")
@@ -186,7 +190,7 @@ def targets(role: str, parent: int, mark: str) -> list[psutil.Process]:
 
 @dataclass
 class Kill:
-    """A signal to the processes of a role, a moment after the line of an epoch (0: after the start of the command)."""
+    """A signal to the processes of a role, a moment after they were there and after the line of an epoch (0: any)."""
 
     role: str
     number: int
@@ -207,14 +211,13 @@ class Kill:
             if (found := re.search(r" epoch (\d+)/", line)) and int(found[1]) >= self.epoch:
                 break
         Thread(target=process.stderr.read, daemon=True).start()  # else it would wait for a reader
+        while process.poll() is None and not targets(self.role, process.pid, mark):
+            time.sleep(0.1)
         time.sleep(self.moment)
         there = [] if process.poll() is not None else targets(self.role, process.pid, mark)
-        for each in there if self.role == "all" else there and [rng.choice(there)]:
-            with_errors = psutil.Error, ProcessLookupError
-            try:
+        for each in there if self.role == "all" else rng.sample(there, min(len(there), 1)):
+            with suppress(psutil.Error, ProcessLookupError):
                 each.send_signal(self.number)
-            except with_errors:
-                continue
         return bool(there)
 
 
@@ -274,7 +277,7 @@ def main() -> int:
         parser.error("Ray is not installed.")
     totals: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
-        place = Place.make(Path(folder))
+        place = Place.make(Path(folder), texts="multitask" in kinds)
         while totals["struck"] < given.kills:
             kind = kinds[totals["trials"] % len(kinds)]
             done = trial(place, kind, draw(kind, given.each, rng), rng)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import random
-import re
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
-from benchmarks.reliability import kill_sweep
-from benchmarks.reliability.kill_sweep import Kill, Place, draw, trial
+from benchmarks.reliability.kill_sweep import Kill, Place, draw, left_files, results, trial
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return Place.make(tmp_path_factory.mktemp("sweep"))
+    return Place.make(tmp_path_factory.mktemp("sweep"), texts=False)
 
 
 def test_a_command_that_was_killed_with_all_its_processes_comes_to_the_same_end(place: Place) -> None:
@@ -22,18 +22,25 @@ def test_a_command_that_was_killed_with_all_its_processes_comes_to_the_same_end(
     assert (done["struck"], done["faults"]) == (1, [])
 
 
-def test_what_is_left_or_differs_is_seen(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kill_sweep, "KEPT", re.compile(r"record\.json"))
-    monkeypatch.setitem(place.truths, "run", {})
-    done = trial(place, "run", [], random.Random(0))
-    results, left = done["faults"]
-    assert results == "other results"
-    assert "model.safetensors" in left
+def test_what_differs_and_what_is_left_is_seen(place: Place) -> None:
+    (truth,) = place.folder.glob("truth-*/*/record.json")
+    out = place.folder / "copy"
+    shutil.copytree(truth.parent, out / "run")
+    assert results(out) == place.truth("run")
+    assert left_files(out) == []
+    (out / "run" / "resume.pt").touch()
+    assert left_files(out) == ["run/resume.pt"]
+    for name in ("model.safetensors", "predictions.parquet"):
+        before = (out / "run" / name).read_bytes()
+        (out / "run" / name).write_bytes(before[:-1])
+        assert results(out) != place.truth("run")
+        (out / "run" / name).write_bytes(before)
+    assert results(out) == place.truth("run")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["run", "parallel", "ranks", "multitask"])
-def test_kills_at_random(place: Place, kind: str) -> None:
+def test_kills_at_random(tmp_path: Path, kind: str) -> None:
     rng = random.Random(kind)
-    done = trial(place, kind, draw(kind, 4, rng), rng)
+    done = trial(Place.make(tmp_path, texts=kind == "multitask"), kind, draw(kind, 4, rng), rng)
     assert done["faults"] == []

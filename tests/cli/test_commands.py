@@ -123,7 +123,7 @@ def test_a_worker_that_dies_leaves_a_record(root: Path, tmp_path: Path) -> None:
     ],
 )
 def test_interrupt_and_go_on(root: Path, tmp_path: Path, number: int, to_group: bool, code: int) -> None:
-    """Ctrl-C reaches the whole foreground group, kill the parent alone; SLURM signals all, Kubernetes the first."""
+    """Ctrl-C reaches the whole foreground group, Kubernetes' SIGTERM the first process alone."""
     arguments = ["run", "tiny-cnn", "eurosat", "--seeds", "0-1", "--set", "epochs=3000", *FAST[2:]]
     process = start(root, tmp_path, *arguments)
     assert process.stderr is not None
