@@ -10,6 +10,7 @@ from itertools import pairwise
 from types import FrameType
 from typing import Final, NoReturn
 
+LONGEST: Final = 160  # letters of a path in a sentence
 STORAGE_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
@@ -32,15 +33,33 @@ def main() -> None:
         for line in str(error).splitlines():
             print(f"rsbench: {line}", file=sys.stderr)
         sys.exit(2)
-    except OSError as error:
-        if error.errno not in STORAGE_ERRORS:
+    except (OSError, UnicodeEncodeError) as error:
+        if "--debug" in sys.argv:
             raise
-        where = f" '{error.filename}'" if error.filename else ""
-        print(f"rsbench: cannot write{where}: {error.strerror}; make room or choose another --out.", file=sys.stderr)
+        print(f"rsbench: {_sentence(error)}", file=sys.stderr)
         sys.exit(2)
     except Stopped as stopped:
         print("rsbench: interrupted.", file=sys.stderr)
         sys.exit(128 + stopped.number)
+
+
+def _sentence(error: OSError | UnicodeEncodeError) -> str:
+    """Say what the system, or the encoding of the output, does not allow."""
+    if isinstance(error, UnicodeEncodeError):
+        letter = error.object[error.start]
+        return f"{letter!a} cannot be written in {error.encoding}; set PYTHONIOENCODING=utf-8 or write to a file."
+    where = f" '{_shortened(str(error.filename))}'" if error.filename else ""
+    said = error.strerror or str(error)
+    if error.errno in STORAGE_ERRORS:
+        return f"cannot write{where}: {said}; make room or choose another --out."
+    if error.errno == errno.EMFILE:
+        return f"cannot open{where}: {said}; allow more by ulimit -n."
+    return f"cannot use{where}: {said}."
+
+
+def _shortened(path: str) -> str:
+    """Return a path with the middle left out where it is long."""
+    return path if len(path) <= LONGEST else f"{path[: LONGEST // 2]}...{path[-LONGEST // 2 :]}"
 
 
 def heed_signals() -> None:

@@ -65,6 +65,7 @@ def call(*arguments: str) -> int:
     """Run a command in this process and return its exit code."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["rsbench", *arguments])
+        patch.setattr("rsbench.cli.heed_signals", lambda: None)
         with pytest.raises(SystemExit) as ended:
             main()
     return int(ended.value.code or 0)
