@@ -47,7 +47,7 @@ def ensure_intact(path: Path) -> None:
         if manifest_files.is_noted(path, STORE, state):
             return
     if wrong := verify(path):
-        name = manifest_files.read(path)["name"]
+        name = manifest_files.read(path).get("name") or path.name
         more = f" (and {len(wrong) - 1} more)" if wrong[1:] else ""
         raise UserError(
             f"The data of '{name}' in {path} are not what was prepared: {wrong[0]}{more}. "
@@ -68,7 +68,7 @@ def verify(path: Path) -> list[str]:
         samples = json.loads((path / manifest_files.SAMPLES).read_text(encoding="utf-8"))
         same = fingerprint(manifest, samples) == manifest["fingerprint"]
         counts = len(samples["image_ids"]), len(samples["columns"]["id"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         return [f"{manifest_files.SAMPLES} cannot be read ({error})"]
     wrong = _wrong_images(path / manifest_files.IMAGES, manifest)
     if not same or counts != (manifest["images"], manifest["samples"]):

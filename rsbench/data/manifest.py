@@ -8,7 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from rsbench.errors import NotPrepared
+from rsbench import reading
+from rsbench.errors import NotPrepared, UserError
 from rsbench.files import write_atomically
 from rsbench.specs import DatasetSpec, ProtocolSpec, to_jsonable
 
@@ -29,13 +30,21 @@ def is_complete(path: Path) -> bool:
     """Whether *path* holds a finished preparation: the marker is written last and names the fingerprint."""
     try:
         return (path / COMPLETE).read_text().split()[0] == read(path)["fingerprint"]
-    except (OSError, ValueError, LookupError):
+    except (OSError, UserError, ValueError, LookupError):
         return False
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return the manifest at *path*."""
-    return json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    """Return the manifest at *path*.
+
+    Raises:
+        UserError: it cannot be read, or is no manifest.
+    """
+    where = f"The manifest {path / MANIFEST}"
+    found = reading.json_document(reading.content_of(path / MANIFEST, where), where)
+    if not isinstance(found, dict):
+        raise UserError(f"{where} is no object; prepare the data again with --force.")
+    return found
 
 
 def require(root: Path, spec: DatasetSpec) -> dict[str, Any]:
