@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Final
 
 
 class UserError(Exception):
@@ -44,6 +45,17 @@ class Stopped(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+
+
+LONGEST_LINE: Final = 300
+
+
+def in_one_line(text: str) -> str:
+    """Return a foreign text as part of a sentence: one line, not too long, nothing in it that a terminal obeys."""
+    plain = " ".join(
+        "".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in text[: 10 * LONGEST_LINE]).split()
+    )
+    return plain if len(plain) <= LONGEST_LINE else f"{plain[:LONGEST_LINE]}..."
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

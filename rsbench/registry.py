@@ -1,6 +1,6 @@
 """Finds plugins through entry points, contains broken ones, and resolves names.
 
-Each plugin is loaded, registered and asked in a ``try`` of its own.  Whatever it does wrong becomes a
+Plugins are loaded, registered and asked by :func:`rsbench.containment.contained`.  Whatever one does wrong becomes a
 :class:`Problem`; everything else goes on.
 """
 
@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import metadata
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 import pluggy
 
 from rsbench import hookspecs
-from rsbench.errors import Stopped, UserError, did_you_mean
+from rsbench.containment import Origin, PluginHung, as_json, contained
+from rsbench.errors import UserError, did_you_mean
 from rsbench.specs import (
     ClaimSet,
     DatasetSpec,
@@ -27,6 +29,7 @@ from rsbench.specs import (
     ProtocolSpec,
     RecipeSpec,
     Spec,
+    SpecError,
     TaskSpec,
     load_attribute,
 )
@@ -44,6 +47,11 @@ KINDS: Final[dict[str, tuple[str, type[Spec]]]] = {
 HEAVY: Final = ("torch", "torchvision", "timm", "torchgeo", "lightning", "pandas", "numpy", "scipy")
 OBSERVER_HOOKS: Final = ("rsbench_run_start", "rsbench_epoch_end", "rsbench_run_end")
 BLOCK_VARIABLE: Final = "RSBENCH_BLOCKED_PLUGINS"
+HOME: Final = "rsbench"  # the distribution whose names nobody takes
+UNKNOWN: Final = "unknown"
+MOST_SPECS: Final = 100_000  # of a hook
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +67,6 @@ class Problem:
         return f"plugin '{self.plugin}' (distribution '{self.distribution}'): {self.error}"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a spec comes from."""
-
-    plugin: str
-    distribution: str
-    version: str
-
-
 class Registry:
     """Specs by kind and name, with their origins, and the problems met on the way.  Built by :func:`load`."""
 
@@ -78,6 +77,8 @@ class Registry:
         self.plugins: dict[str, Origin] = {}
         self._specs: dict[str, dict[str, Spec]] = {kind: {} for kind in KINDS}
         self._origins: dict[tuple[str, str], Origin] = {}
+        self._resolved: dict[tuple[str, str], Spec | None] = {}
+        self._hung: set[Origin] = set()
 
     def specs(self, kind: str) -> dict[str, Any]:
         """Return name -> spec of one kind, families under their ``x:*`` names."""
@@ -99,13 +100,36 @@ class Registry:
         return spec
 
     def find(self, kind: str, name: str) -> Any:
-        """Return the spec called *name* as :meth:`get` does, but ``None`` where there is none."""
+        """Return the spec called *name* as :meth:`get` does, but ``None`` where there is none.
+
+        Raises:
+            PluginError: a family's resolver failed.
+        """
         if name in self._specs[kind] and not name.endswith(":*"):
             return self._specs[kind][name]
         family = self._family(kind, name)
         if family is None or not family.resolver:  # type: ignore[attr-defined]
             return None
-        return load_attribute(family.resolver)(name.partition(":")[2])  # type: ignore[attr-defined]
+        if (kind, name) not in self._resolved:
+            origin, member = self._origins[kind, family.name], name.partition(":")[2]
+            with contained(origin, f"the resolver of '{family.name}'", quiet=True):
+                spec = load_attribute(family.resolver)(member)  # type: ignore[attr-defined]
+                if spec is not None:
+                    self._require(origin, kind, spec)
+            self._resolved[kind, name] = spec
+        return self._resolved[kind, name]
+
+    def members(self, kind: str, prefix: str, pattern: str = "*") -> list[str]:
+        """Return full names of the members of family ``prefix:*`` that match a shell pattern; none of another.
+
+        Raises:
+            PluginError: the family's list failed.
+        """
+        family: Any = self._specs[kind].get(f"{prefix}:*")
+        if family is None or not family.members:
+            return []
+        with contained(self._origins[kind, family.name], f"the members of '{family.name}'", quiet=True):
+            return [f"{prefix}:{member}" for member in load_attribute(family.members)(pattern)]
 
     def origin(self, kind: str, name: str) -> Origin:
         """Return where the spec called *name* (or its family) comes from."""
@@ -121,11 +145,7 @@ class Registry:
         return self._specs[kind].get(f"{prefix}:*") if colon else None
 
     def _unknown(self, kind: str, name: str, family: Spec | None) -> str:
-        known: Iterable[str] = self._specs[kind]
-        members = getattr(family, "members", None)
-        if members:
-            prefix = name.partition(":")[0]
-            known = [f"{prefix}:{m}" for m in load_attribute(members)("*")]
+        known: Iterable[str] = (family and self.members(kind, name.partition(":")[0])) or self._specs[kind]
         text = f"There is no {kind} '{name}'.{did_you_mean(name, known)} See: rsbench list {kind}."
         broken = [str(p) for p in self.problems if p.fatal]
         if broken:
@@ -133,110 +153,151 @@ class Registry:
         return text
 
     def notify(self, hook: str, **arguments: Any) -> list[str]:
-        """Call an observer hook of each plugin in turn; return the errors of those that raised."""
-        errors = []
-        for implementation in self._implementations(hook):
+        """Call an observer hook of each plugin in turn; return what those did wrong, each in a sentence.
+
+        One that hangs is not told again.
+        """
+        said = []
+        for origin, implementation in self._implementations(hook):
+            if origin in self._hung:
+                continue
             try:
-                _call(implementation, arguments)
-            except (KeyboardInterrupt, Stopped):
-                raise
-            except BaseException as error:
-                errors.append(f"{hook} of plugin '{implementation.plugin_name}' raised {_describe(error)}")
-        return errors
+                with contained(origin, hook) as faults:
+                    _call(implementation, arguments)
+            except UserError as error:
+                said.append(str(error))
+                if isinstance(error, PluginHung):
+                    self._hung.add(origin)
+            said += [f"{origin}: {fault}" for fault in faults]
+        return said
 
     def observers(self) -> list[str]:
         """Sorted names of the plugins that want to be told of runs."""
-        return sorted({i.plugin_name for hook in OBSERVER_HOOKS for i in self._implementations(hook)})
+        return sorted({origin.plugin for hook in OBSERVER_HOOKS for origin, _ in self._implementations(hook)})
 
     def gather(self, hook: str) -> dict[str, Any]:
-        """Merge the mappings that a hook returns, keyed by plugin; one that raises gives its error text."""
+        """Merge the mappings that a hook returns, keyed by plugin, as JSON holds them; who fails gives an error."""
         facts: dict[str, Any] = {}
-        for implementation in self._implementations(hook):
+        for origin, implementation in self._implementations(hook):
             try:
-                facts[implementation.plugin_name] = dict(_call(implementation, {}))
-            except Exception as error:
-                facts[implementation.plugin_name] = {"error": _describe(error)}
+                with contained(origin, hook):
+                    facts[origin.plugin] = as_json(dict(_call(implementation, {})))
+            except UserError as error:
+                facts[origin.plugin] = {"error": getattr(error, "text", str(error))}
         return facts
 
-    def add_commands(self, app: Any) -> None:
-        """Let plugins add commands to the Typer app."""
-        for implementation in self._implementations("rsbench_commands"):
-            try:
-                _call(implementation, {"app": app})
-            except BaseException as error:
-                self._contain(implementation.plugin_name, error, "rsbench_commands")
+    def callers(self, hook: str) -> Iterator[tuple[Origin, Callable[..., Any]]]:
+        """Yield each plugin that has a hook, with a function that calls it; see :meth:`ask`."""
+        for origin, implementation in self._implementations(hook):
+            yield origin, partial(_keywords, implementation)
 
-    def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
-        return list(getattr(self.manager.hook, hook).get_hookimpls())
+    def ask(self, origin: Origin, what: str, function: Callable[[], T]) -> T | None:
+        """Return what code of a plugin gives; what it does wrong becomes a problem, and where it fails that is all.
+
+        *what* is as for :func:`rsbench.containment.contained`.
+        """
+        faults: list[str] = []
+        try:
+            with contained(origin, what, quiet=True) as faults:
+                return function()
+        except UserError as error:
+            self.note(origin, getattr(error, "text", str(error)))
+        finally:
+            for fault in faults:
+                self.note(origin, fault, fatal=False)
+        return None
+
+    def note(self, origin: Origin, error: str, fatal: bool = True) -> None:
+        """Add a problem of a plugin."""
+        self.problems.append(Problem(origin.plugin, origin.distribution, error, fatal))
+
+    def _implementations(self, hook: str) -> list[tuple[Origin, pluggy.HookImpl]]:
+        found = getattr(self.manager.hook, hook).get_hookimpls()
+        return [(self.plugins.get(i.plugin_name) or Origin(i.plugin_name, UNKNOWN, UNKNOWN), i) for i in found]
 
     def add(self, name: str, distribution: str, version: str, load_plugin: Callable[[], object]) -> None:
         """Load and register one plugin and take its specs; all it does wrong becomes a problem."""
-        self.plugins[name] = Origin(name, distribution, version)
+        origin = self.plugins[name] = Origin(name, distribution, version)
         before = set(sys.modules)
-        try:
-            plugin = load_plugin()
-            self.manager.register(plugin, name=name)
-        except BaseException as error:
-            self._contain(name, error, None)
-            self.manager.unregister(name=name) if self.manager.has_plugin(name) else None
+        plugin = self.ask(origin, "its import", load_plugin)
+        if plugin is None:
+            if not any(p.plugin == name and p.fatal for p in self.problems):
+                self.note(origin, "its entry point leads to None")
             return
         new = {m.partition(".")[0] for m in set(sys.modules) - before}
-        heavy = [m for m in HEAVY if m in new]
-        if heavy:
+        if heavy := [m for m in HEAVY if m in new]:
             text = f"imports {', '.join(heavy)} at its top, which makes every command slow; import it where it is used"
-            self.problems.append(Problem(name, distribution, text, fatal=False))
-        self._check_hook_names(name, plugin, distribution)
-        for kind, (hook, spec_type) in KINDS.items():
-            self._take(name, kind, hook, spec_type)
+            self.note(origin, text, fatal=False)
+        if self.ask(origin, "its registration", lambda: self._register(origin, plugin)) is None:
+            if self.manager.has_plugin(name):
+                self.manager.unregister(name=name)
+            return
+        for kind in KINDS:
+            self._take(origin, kind)
 
-    def _check_hook_names(self, name: str, plugin: object, distribution: str) -> None:
+    def _register(self, origin: Origin, plugin: object) -> bool:
+        """Register a plugin, and note what looks like a hook and is none."""
+        self.manager.register(plugin, name=origin.plugin)
         known = {n for n in dir(hookspecs) if n.startswith("rsbench_")}
         for attribute in dir(plugin):
             marked = getattr(getattr(plugin, attribute, None), "rsbench_impl", None)
             if marked is not None and attribute not in known:
-                text = f"'{attribute}' is not a hook.{did_you_mean(attribute, known)}"
-                self.problems.append(Problem(name, distribution, text, fatal=False))
+                self.note(origin, f"'{attribute}' is not a hook.{did_you_mean(attribute, known)}", fatal=False)
+        return True
 
-    def _take(self, name: str, kind: str, hook: str, spec_type: type[Spec]) -> None:
+    def _take(self, origin: Origin, kind: str) -> None:
         """Take the specs that one plugin gives for one kind, all or (where it raises) none."""
-        for implementation in self._implementations(hook):
-            if implementation.plugin_name != name:
+        hook, _ = KINDS[kind]
+        for owner, implementation in self._implementations(hook):
+            if owner != origin:
                 continue
+            specs = self.ask(origin, hook, lambda one=implementation: self._given(origin, kind, one))  # type: ignore[misc]
+            for name, spec in specs or ():
+                if name in self._specs[kind]:
+                    text = f"{kind} '{name}' is already taken by {self._origins[kind, name]}"
+                    self.note(origin, text, fatal=False)
+                    continue
+                self._specs[kind][name] = spec
+                self._origins[kind, name] = origin
+
+    def _given(self, origin: Origin, kind: str, implementation: pluggy.HookImpl) -> list[tuple[str, Spec]]:
+        """Return the specs that a hook gives and that are as they should be."""
+        found = []
+        given = list(islice(_call(implementation, {}), MOST_SPECS + 1))
+        if len(given) > MOST_SPECS:
+            raise ValueError(f"more than {MOST_SPECS:,} specs")
+        for spec in given:
             try:
-                specs = list(_call(implementation, {}))
-            except BaseException as error:
-                self._contain(name, error, hook)
-                continue
-            for spec in specs:
-                self._take_one(name, kind, hook, spec, spec_type)
+                self._require(origin, kind, spec)
+                found.append((spec.name, spec))
+            except SpecError as error:
+                self.note(origin, f"{KINDS[kind][0]} gave {error}", fatal=False)
+        return found
 
-    def _take_one(self, name: str, kind: str, hook: str, spec: Any, spec_type: type[Spec]) -> None:
-        origin = self.plugins[name]
-        if not isinstance(spec, spec_type):
-            text = f"{hook} gave {type(spec).__name__} where {spec_type.__name__} is expected"
-            self.problems.append(Problem(name, origin.distribution, text, fatal=False))
-        elif spec.name in self._specs[kind]:
-            other = self._origins[kind, spec.name]
-            text = f"{kind} '{spec.name}' is already taken by plugin '{other.plugin}' ('{other.distribution}')"
-            self.problems.append(Problem(name, origin.distribution, text, fatal=False))
-        else:
-            self._specs[kind][spec.name] = spec
-            self._origins[kind, spec.name] = origin
+    def _require(self, origin: Origin, kind: str, spec: Any) -> None:
+        """Check the type of a spec and of its fields; those of rsbench's own plugins are known to be right.
 
-    def _contain(self, name: str, error: BaseException, hook: str | None) -> None:
-        if isinstance(error, KeyboardInterrupt | Stopped):
-            raise error
-        where = f"{hook} raised " if hook else "could not be loaded: "
-        self.problems.append(Problem(name, self.plugins[name].distribution, where + _describe(error)))
+        Raises:
+            SpecError: something is of another type.
+        """
+        expected = KINDS[kind][1]
+        if not isinstance(spec, expected):
+            raise SpecError(f"{type(spec).__name__} where {expected.__name__} is expected")
+        if origin.distribution == HOME:
+            return
+        from rsbench.spec_check import misfit
+
+        if wrong := misfit(spec):
+            name = spec.name if isinstance(spec.name, str) else "without a name"
+            raise SpecError(f"{kind} '{name}': {wrong}")
 
 
 def _call(implementation: pluggy.HookImpl, arguments: Mapping[str, Any]) -> Any:
     return implementation.function(**{n: arguments[n] for n in implementation.argnames})
 
 
-def _describe(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def _keywords(implementation: pluggy.HookImpl, **arguments: Any) -> Any:
+    return _call(implementation, arguments)
 
 
 def load(blocked: Iterable[str] = (), environ: Mapping[str, str] = os.environ) -> Registry:
@@ -250,17 +311,33 @@ def load(blocked: Iterable[str] = (), environ: Mapping[str, str] = os.environ) -
         return found
     only = [n for n in environ.get("RSBENCH_PLUGINS", "").split(",") if n]
     barred = {*blocked, *environ.get(BLOCK_VARIABLE, "").split(",")}
-    seen: set[str] = set()
-    for entry in sorted(metadata.entry_points(group=hookspecs.PROJECT), key=lambda e: e.name):
-        if entry.name in barred or entry.name in seen or (only and entry.name not in only):
+    seen: dict[str, str] = {}
+    for distribution, version, entry in _entries():
+        if entry.name in barred or (only and entry.name not in only):
             continue
-        seen.add(entry.name)
-        distribution = entry.dist.name if entry.dist else "unknown"
-        found.add(entry.name, distribution, entry.dist.version if entry.dist else "unknown", entry.load)
+        first = seen.setdefault(entry.name, distribution)
+        if entry.name not in found.plugins:
+            found.add(entry.name, distribution, version, entry.load)
+        elif first != distribution:  # else the same one lies twice in the path
+            text = (
+                f"distribution '{first}' has a plugin of this name, which is used; this one's entry point needs another"
+            )
+            found.note(Origin(entry.name, distribution, version), text)
     for name in only:
         if name not in seen:
             found.problems.append(Problem(name, "none", "RSBENCH_PLUGINS names it, but it is not installed"))
     return found
+
+
+def _entries() -> list[tuple[str, str, metadata.EntryPoint]]:
+    """Distribution, its version, and entry point of each plugin: ours first, so that nobody takes a name of ours."""
+    known: dict[metadata.Distribution, tuple[str, str]] = {}
+    found = []
+    for entry in metadata.entry_points(group=hookspecs.PROJECT):
+        if entry.dist is not None and entry.dist not in known:
+            known[entry.dist] = entry.dist.name or UNKNOWN, entry.dist.version or UNKNOWN  # reads a file
+        found.append((*(known[entry.dist] if entry.dist else (UNKNOWN, UNKNOWN)), entry))
+    return sorted(found, key=lambda one: (one[0] != HOME, one[2].name, one[0]))
 
 
 @cache

@@ -18,6 +18,7 @@ UNITS: Final = ("uint8", "s2_dn", "reflectance", "float")
 NORMALISATIONS: Final = ("dataset", "imagenet", "unit", "none")  # see Accepts
 PRECISIONS: Final = ("auto", "fp32", "bf16", "fp16")
 NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+LONGEST_NAME: Final = 120  # becomes part of the name of a folder
 PRINTED_NUMBER: Final = re.compile(r"-?(\d+\.?\d*|\.\d+)")
 PRINTED_UNITS: Final = ("%", "x100", "M", "")
 CERTAINTIES: Final = ("paper", "code", "derived", "recalled")
@@ -70,6 +71,8 @@ class Spec:
     def __post_init__(self) -> None:
         if not NAME_PATTERN.fullmatch(self.name.replace(":", "-", 1).removesuffix("*") or "-"):
             raise SpecError(f"'{self.name}' is not a name: use letters, digits, '.', '_', '+' and '-'")
+        if len(self.name) > LONGEST_NAME:
+            raise SpecError(f"'{self.name[:20]}...' has {len(self.name)} letters, a name {LONGEST_NAME} at most")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

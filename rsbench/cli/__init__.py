@@ -14,8 +14,23 @@ LONGEST: Final = 160  # letters of a path in a sentence
 STORAGE_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Entry point of the console script: 0 fine, 1 a run failed, 2 the user's mistake, 130 and 143 interrupted."""
+    code = 1
+    try:
+        _main()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        raise
+    finally:
+        from rsbench.containment import end_in_time
+
+        end_in_time(code)
+    sys.exit(code)
+
+
+def _main() -> None:
     from rsbench.errors import Stopped, UserError
 
     heed_signals()

@@ -18,6 +18,7 @@ from rsbench.cli import (
     leaderboard,
     listing,
     multitask,
+    plugin_commands,
     plugins,
     run,
     schema,
@@ -63,7 +64,7 @@ def build(chosen: str | None = None) -> typer.Typer:
         doctor,
     ):
         module.register(app, chosen)
-    registry().add_commands(app)
+    plugin_commands.add(app)
     return app
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
+from rsbench.errors import UserError
 from rsbench.registry import registry
 
 
@@ -14,11 +16,9 @@ def names(kind: str) -> Callable[[str], list[str]]:
         before, comma, last = incomplete.rpartition(",")
         found = [n for n in registry().names(kind) if n.startswith(last)]
         prefix, colon, _ = last.partition(":")
-        family = registry().specs(kind).get(f"{prefix}:*")
-        if colon and family is not None and family.members:
-            from rsbench.specs import load_attribute
-
-            found = [f"{prefix}:{m}" for m in load_attribute(family.members)("*") if f"{prefix}:{m}".startswith(last)]
+        if colon:
+            with suppress(UserError):
+                found = [n for n in registry().members(kind, prefix) if n.startswith(last)] or found
         return [before + comma + n.removesuffix("*") for n in found]
 
     return complete

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from rsbench.cli import lazy
-from rsbench.errors import UserError, did_you_mean
+from rsbench.errors import UserError, did_you_mean, in_one_line
 from rsbench.registry import KINDS, registry
-from rsbench.specs import load_attribute, to_jsonable
+from rsbench.specs import to_jsonable
 
 PLURALS = {{"claims": "claims", "loss": "losses"}.get(kind, f"{kind}s"): kind for kind in KINDS}
 
@@ -44,7 +44,7 @@ def list_(
         family = found.get(f"{prefix}:*")
         if family is None or not family.members:
             raise UserError(f"There is no family '{prefix}:*' of {kind}.")
-        rows = [(f"{prefix}:{m}", "") for m in load_attribute(family.members)(rest or "*")]
+        rows = [(member, "") for member in registry().members(_kind(kind), prefix, rest or "*")]
     elif pattern:
         from fnmatch import fnmatch
 
@@ -54,7 +54,7 @@ def list_(
         return
     width = max((len(n) for n, _ in rows), default=0)
     for name, summary in rows:
-        typer.echo(f"{name:<{width}}  {summary}".rstrip())
+        typer.echo(f"{name:<{width}}  {in_one_line(summary)}".rstrip())
 
 
 def show(

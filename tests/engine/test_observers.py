@@ -126,7 +126,7 @@ def test_record_is_the_same_but_for_the_named_error(
     added = [c for c in stored["checks"] if c["name"] == "observer"]
     assert [c for c in stored["checks"] if c not in added] == unwatched["checks"]
     (check,) = added  # once, though it is raised after each of two epochs
-    text = f"{hook} of plugin 'watcher-0' raised {type(error).__name__}: {error}"
+    text = f"plugin 'watcher-0' (distribution 'unknown'): {hook} raised {type(error).__name__}: {error}"
     assert check == {"name": "observer", "ok": False, "detail": text}
     assert record["checks"] == stored["checks"]
     assert [e["text"] for e in events if e["type"] == "warning"] == [text]
