@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from rsbench import reading
 from rsbench.errors import UserError
+from rsbench.tasks.tables import BATCH, decoded
 
 # What an entry is of: the first of these that it has.
 KEYS: Final = {
@@ -26,7 +27,7 @@ KEYS: Final = {
 VALUE: Final = {"classification": "label", "captioning": "caption", "vqa": "answer"}
 LISTS: Final = ("probabilities", "logits", "captions")
 FIELDS: Final = frozenset((*VALUE.values(), *LISTS))
-MOST_CELLS: Final = 2**26  # a small parquet file can stand for any number of equal rows
+MOST_BYTES: Final = 1 << 28  # of decoded cells; a small parquet file can stand for any number of equal rows
 _INTEGRAL: Final = re.compile(r"([+-]?[0-9]+)\.0+")
 
 
@@ -94,9 +95,14 @@ def _parquet(content: bytes, where: str) -> tuple[str, list[Any]]:
 
     try:
         file = parquet.ParquetFile(pa.BufferReader(content))
-        if file.metadata.num_rows * file.metadata.num_columns > MOST_CELLS:
-            raise UserError(f"{where} cannot be read: {file.metadata.num_rows:,} rows are too many.")
-        return "row", file.read(use_threads=False).to_pylist()
+        rows: list[Any] = []
+        left = max(MOST_BYTES, 16 * len(content))
+        for batch in file.iter_batches(BATCH, use_threads=False):
+            left -= sum(decoded(column).nbytes for column in batch.columns)
+            if left < 0:
+                raise UserError(f"{where} cannot be read: {file.metadata.num_rows:,} rows of this size are too many.")
+            rows += batch.to_pylist()
+        return "row", rows
     except (OSError, ValueError, ArithmeticError, pa.ArrowException) as error:
         said = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"{where} cannot be read as parquet: {said}.") from None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from rsbench.errors import UserError
 from rsbench.files import write_atomically
+
+BATCH: Final = 4096  # rows that are decoded at once
+MOST_BYTES: Final = 1 << 29  # of the decoded columns of a table, unless its file is that large itself
 
 
 def write(path: Path, columns: Mapping[str, Any]) -> None:
@@ -80,8 +83,11 @@ class Columns:
         missing = [name for name in needed if name not in known]
         if missing:
             raise self._error(f"it has no column {', '.join(missing)}")
+        names = list(needed) if alone else self.file.schema_arrow.names
         try:
-            return self.file.read(list(needed) if alone else None, use_threads=False)
+            if not self._fits(names):
+                raise self._error(f"its {self.file.metadata.num_rows:,} rows are too large")
+            return self.file.read(names, use_threads=False)
         except (OSError, ValueError, pa.ArrowException) as error:
             raise self._error(str(error)) from None
 
@@ -104,5 +110,26 @@ class Columns:
             parts.append(self.content[start : start + chunk.total_compressed_size])
         return b"".join(parts)
 
+    def _fits(self, names: list[str]) -> bool:
+        """Whether columns decode to no more than may be: a small file can stand for any number of equal rows.
+
+        No cell is larger than its encoded column, which settles it for most files; others are decoded in parts.
+        """
+        groups = [self.file.metadata.row_group(g) for g in range(self.file.metadata.num_row_groups)]
+        most = max((g.total_byte_size for g in groups), default=0) * self.file.metadata.num_rows * len(names)
+        if most <= MOST_BYTES:
+            return True
+        left = max(MOST_BYTES, 16 * len(self.content))
+        for batch in self.file.iter_batches(BATCH, columns=names, use_threads=False):
+            left -= sum(decoded(column).nbytes for column in batch.columns)
+            if left < 0:
+                return False
+        return True
+
     def _error(self, what: str) -> UserError:
         return UserError(f"{self.path} cannot be read as predictions: {what}.")
+
+
+def decoded(column: Any) -> Any:
+    """Return a pyarrow array with its values in place, in which equal ones are not one."""
+    return column.dictionary_decode() if hasattr(column, "dictionary_decode") else column

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -239,7 +240,8 @@ def _read_torch(path: Path) -> Any:
     numbers = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
     kinds = [type(np.dtype(name)) for name in ("float64", "float32", "int64", "int32", "bool")]
     harmless: list[Any] = [argparse.Namespace, np.dtype, *kinds, *numbers]
-    with safe_globals(harmless), path.open("rb") as stream:
+    with safe_globals(harmless), path.open("rb") as stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # other protocols of pickle
         try:
             return torch.load(stream, map_location="cpu", weights_only=True)
         except Exception:

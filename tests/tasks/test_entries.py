@@ -231,7 +231,7 @@ def test_what_is_no_file_is_refused_and_not_waited_for(folder: Path) -> None:
 def test_a_small_file_of_endless_rows_is_refused(folder: Path) -> None:
     column = pa.array(["x"] * 2**20).dictionary_encode()
     parquet.write_table(pa.table({f"p{k}": column for k in range(65)}), folder / "many")
-    with pytest.raises(UserError, match="1,048,576 rows are too many"):
+    with pytest.raises(UserError, match="1,048,576 rows of this size are too many"):
         predictions_in(folder / "many", "classification")
 
 

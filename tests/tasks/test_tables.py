@@ -47,3 +47,15 @@ def test_what_is_not_there_is_named(tmp_path: Path, column: str) -> None:
         Columns(tmp_path / "one").raw(column)
     with pytest.raises(UserError, match="cannot be read as predictions"):
         Columns(tmp_path / "none")
+
+
+def test_a_small_file_of_endless_rows_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.parquet"
+    for ids, fits in ((["a" * 1000] * 3000, True), (["a" * 1000] * 1_000_000, False)):
+        tables.write(path, {"id": pa.array(ids).dictionary_encode(), "label": pa.array([0] * len(ids), pa.int16())})
+        assert path.stat().st_size < 1_000_000
+        if fits:
+            assert tables.read(path, ("id", "label")).num_rows == 3000
+        else:
+            with pytest.raises(UserError, match="its 1,000,000 rows are too large"):
+                tables.read(path, ("id",))
