@@ -12,13 +12,13 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import yaml
 from blocks import DOCS, WRITTEN, blocks, command_lines
 
 from docs.generator.commands import Command, commands
 from rsbench.registry import registry
 from rsbench.scaffold import write
 from rsbench.scaffold.names import package_of
+from rsbench.suites.document import parse
 from rsbench.suites.schema import check
 from rsbench.testing import cases
 from rsbench.testing.contract import BAD
@@ -159,8 +159,8 @@ def _known(words: list[str]) -> tuple[Command, set[str]]:
 def test_configuration_is_valid(page: str) -> None:
     for block in blocks(page):
         if block.language == "yaml":
-            content = yaml.safe_load(block.text)
-            assert "apiVersion" in content or check(content, page) == []  # Kubernetes's, or a suite
+            content, lines = parse(block.text, page)
+            assert "apiVersion" in content or check(content, page, lines) == ([], set())  # Kubernetes's, or a suite
         elif block.language == "toml":
             assert tomllib.loads(block.text)
         else:
