@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final, Protocol, Self
 
+from rsbench.engine import distributed_world
 from rsbench.engine.outcome import BUSY, Outcome, all_of, cached
 from rsbench.engine.process import ENDING
 from rsbench.errors import UserError
@@ -98,7 +99,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.caught: deque[int] = deque()
-        self.answered = False
+        self.answered = distributed_world.follows()  # of several ranks the first answers
         self._replaced: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
