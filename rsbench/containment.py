@@ -91,7 +91,7 @@ def contained(origin: Origin, what: str, *, limit: bool = True, quiet: bool = Fa
     faults: list[str] = []
     try:
         with ExitStack() as stack:
-            stack.enter_context(_same_process(what, faults))
+            stack.enter_context(same_process(what, faults))
             stack.enter_context(_no_threads_left(origin, what, faults))
             if quiet:
                 stack.enter_context(_no_exit())
@@ -107,7 +107,7 @@ def contained(origin: Origin, what: str, *, limit: bool = True, quiet: bool = Fa
     except _Exited as end:
         raise PluginError(origin, f"{what} called os._exit({end})") from None
     except BaseException as error:
-        if _is_the_users(error):
+        if is_the_users(error):
             raise
         raise PluginError(origin, f"{what} raised {described(error)}") from error
 
@@ -156,9 +156,10 @@ def _depth(value: Any) -> int:
     return 1 + max(map(_depth, inner), default=0)
 
 
-def _is_the_users(error: BaseException) -> bool:
-    """Whether an error is Ctrl-C, in a program that leaves that to Python."""
-    return isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+def is_the_users(error: BaseException) -> bool:
+    """Whether an error is no plugin's: the user stops the program, also by Ctrl-C where that is left to Python."""
+    by_python = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return isinstance(error, Stopped) or (isinstance(error, KeyboardInterrupt) and by_python)
 
 
 # What the whole process shares
@@ -204,8 +205,8 @@ def _settings() -> tuple[_Setting, ...]:
 
 
 @contextmanager
-def _same_process(what: str, faults: list[str]) -> Iterator[None]:
-    """Put back directory, limits, streams, signal handlers and torch's switches."""
+def same_process(what: str, faults: list[str]) -> Iterator[None]:
+    """Put back directory, limits, streams, signal handlers and torch's switches; *faults* names what was changed."""
     before = {}
     for setting in _settings():
         with suppress(OSError):  # the directory may be gone

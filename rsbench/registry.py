@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cache, partial
 from importlib import metadata
 from itertools import islice
+from traceback import walk_tb
+from types import ModuleType
 from typing import Any, Final, TypeVar
 
 import pluggy
@@ -45,6 +47,7 @@ KINDS: Final[dict[str, tuple[str, type[Spec]]]] = {
     "claims": ("rsbench_claims", ClaimSet),
 }
 HEAVY: Final = ("torch", "torchvision", "timm", "torchgeo", "lightning", "pandas", "numpy", "scipy")
+CODE: Final = ("factory", "source", "split", "module")  # fields of specs that name a plugin's code
 OBSERVER_HOOKS: Final = ("rsbench_run_start", "rsbench_epoch_end", "rsbench_run_end")
 BLOCK_VARIABLE: Final = "RSBENCH_BLOCKED_PLUGINS"
 HOME: Final = "rsbench"  # the distribution whose names nobody takes
@@ -79,6 +82,7 @@ class Registry:
         self._origins: dict[tuple[str, str], Origin] = {}
         self._resolved: dict[tuple[str, str], Spec | None] = {}
         self._hung: set[Origin] = set()
+        self._packages: dict[str, Origin] = {}  # of others' plugins
 
     def specs(self, kind: str) -> dict[str, Any]:
         """Return name -> spec of one kind, families under their ``x:*`` names."""
@@ -139,6 +143,16 @@ class Registry:
         if family is None:
             raise UserError(self._unknown(kind, name, None))
         return self._origins[kind, family.name]
+
+    def owner(self, module: str) -> Origin | None:
+        """Return whose code a module is, where it is that of a plugin by others."""
+        return self._packages.get(module.partition(".")[0])
+
+    def blamed(self, error: BaseException) -> Origin | None:
+        """Return in whose code an error was raised, or in code called from there; ``None``: not in that of others."""
+        frames = reversed([frame for frame, _ in walk_tb(error.__traceback__)])
+        owners = (self.owner(str(frame.f_globals.get("__name__", ""))) for frame in frames)
+        return next(filter(None, owners), None)
 
     def _family(self, kind: str, name: str) -> Spec | None:
         prefix, colon, _ = name.partition(":")
@@ -238,6 +252,8 @@ class Registry:
     def _register(self, origin: Origin, plugin: object) -> bool:
         """Register a plugin, and note what looks like a hook and is none."""
         self.manager.register(plugin, name=origin.plugin)
+        if isinstance(plugin, ModuleType):
+            self._own(origin, plugin.__name__)
         known = {n for n in dir(hookspecs) if n.startswith("rsbench_")}
         for attribute in dir(plugin):
             marked = getattr(getattr(plugin, attribute, None), "rsbench_impl", None)
@@ -259,6 +275,13 @@ class Registry:
                     continue
                 self._specs[kind][name] = spec
                 self._origins[kind, name] = origin
+                self._own(origin, next((getattr(spec, f) for f in CODE if hasattr(spec, f)), ""))
+
+    def _own(self, origin: Origin, path: str) -> None:
+        """Note that the package of a module, or of ``"module:attribute"``, is a plugin's."""
+        package = path.partition(":")[0].partition(".")[0]
+        if origin.distribution != HOME and package not in (*HEAVY, "rsbench", ""):
+            self._packages.setdefault(package, origin)
 
     def _given(self, origin: Origin, kind: str, implementation: pluggy.HookImpl) -> list[tuple[str, Spec]]:
         """Return the specs that a hook gives and that are as they should be."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from rsbench.metrics.contract import Metric, MetricContext, Unavailable
-from rsbench.metrics.guard import Unbuilt, read_only, reason_of, reduced, statistics_of
+from rsbench.metrics.guard import Unbuilt, guarded, read_only, reduced, statistics_of
 from rsbench.metrics.influence import effects, has_influence, units_of
 from rsbench.metrics.intervals import wilson
 from rsbench.metrics.resample import bootstrap_intervals
@@ -32,9 +32,10 @@ def build(spec: MetricSpec, context: MetricContext) -> Metric:
 
 def _built(spec: MetricSpec, context: MetricContext) -> Metric:
     try:
-        return build(spec, context)
-    except Exception as error:
-        return Unbuilt(reason_of(error))
+        with guarded(spec.factory):
+            return build(spec, context)
+    except Unavailable as error:
+        return Unbuilt(str(error))
 
 
 def collect(
@@ -149,9 +150,10 @@ def _intervals(
 def _by_influence(spec: MetricSpec, metric: Metric, rows: np.ndarray, clusters: np.ndarray | None) -> Interval:
     """Return the t interval within the metric's range; none where nothing varies."""
     try:
-        varying = effects(metric, rows, clusters)
-    except Exception as error:
-        return None, None, f"no interval: {reason_of(error)}"
+        with guarded(metric):
+            varying = effects(metric, rows, clusters)
+    except Unavailable as error:
+        return None, None, f"no interval: {error}"
     if varying is None or not varying.any():
         return NONE
     low, high = single(summarize([metric.reduce(rows)], [varying], units_of(rows, clusters)), SeedTerm()).interval
@@ -161,11 +163,12 @@ def _by_influence(spec: MetricSpec, metric: Metric, rows: np.ndarray, clusters: 
 def _by_bootstrap(metrics: Sequence[Metric], rows: Sequence[np.ndarray], clusters: np.ndarray | None) -> list[Interval]:
     """Return percentile intervals, drawn together unless one of them raises an error."""
     try:
-        made = bootstrap_intervals(metrics, rows, clusters)
+        with guarded(*metrics):
+            made = bootstrap_intervals(metrics, rows, clusters)
         return [(ends, BOOTSTRAP, None) if ends and ends[0] < ends[1] else NONE for ends in made]
-    except Exception as error:
+    except Unavailable as error:
         if len(metrics) == 1:
-            return [(None, None, f"no interval: {reason_of(error)}")]
+            return [(None, None, f"no interval: {error}")]
     return [_by_bootstrap([metric], [part], clusters)[0] for metric, part in zip(metrics, rows, strict=True)]
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 
+from rsbench.containment import PluginError, contained, described, is_the_users
 from rsbench.metrics.contract import Metric, Unavailable
+from rsbench.registry import registry
 
 PLAIN: Final = frozenset({str, int, float, bool, type(None)})  # cannot be changed
 
@@ -58,16 +61,12 @@ def statistics_of(metric: Metric, predictions: Any, references: Any) -> np.ndarr
     Raises:
         Unavailable: there are none; the message is the metric's own reason, or the error that it raised.
     """
-    try:
+    with guarded(metric):
         rows = metric.statistics(read_only(predictions), read_only(references))
         if not isinstance(rows, np.ndarray) or rows.ndim != 2 or len(rows) != len(predictions):
             shape = list(rows.shape) if isinstance(rows, np.ndarray) else type(rows).__name__
             raise Unavailable(f"it gave {shape} as statistics of {len(predictions)} samples, not rows [N, k]")
         return rows
-    except Unavailable:
-        raise
-    except Exception as error:
-        raise Unavailable(reason_of(error)) from error
 
 
 def reduced(metric: Metric, statistics: np.ndarray) -> float:
@@ -76,14 +75,29 @@ def reduced(metric: Metric, statistics: np.ndarray) -> float:
     Raises:
         Unavailable: the metric raised an error, which the message names.
     """
-    try:
+    with guarded(metric):
         return float(metric.reduce(read_only(statistics)))
+
+
+@contextmanager
+def guarded(*metrics: Metric | str) -> Iterator[None]:
+    """Call code of metrics, or of the factory ``"module:attribute"`` of one, in this block.
+
+    Raises:
+        Unavailable: there is nothing; the message is the metric's own reason, or the error that it raised, in one line,
+            with the distribution of a metric that is not ours.
+    """
+    modules = (one.partition(":")[0] if isinstance(one, str) else type(one).__module__ for one in metrics)
+    owner = next(filter(None, map(registry().owner, modules)), None)
+    try:
+        with contained(owner, "it", limit=False, quiet=True) if owner else nullcontext():
+            yield
     except Unavailable:
         raise
-    except Exception as error:
-        raise Unavailable(reason_of(error)) from error
-
-
-def reason_of(error: Exception) -> str:
-    """Return an error as a reason, in one line."""
-    return " ".join(f"it raised {type(error).__name__}: {error}".split())
+    except PluginError as error:
+        cause = error.__cause__
+        raise cause if isinstance(cause, Unavailable) else Unavailable(f"{error.text} ({owner})") from error
+    except BaseException as error:
+        if is_the_users(error):
+            raise
+        raise Unavailable(f"it raised {described(error)}") from error
