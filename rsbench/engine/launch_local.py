@@ -187,12 +187,13 @@ class LocalPool:
 
 
 def death_message(exitcode: int | None, first: RunPlan) -> str:
-    """Say how a worker ended; its log is in the *first* plan's folder."""
+    """Say how a worker ended, and whose network it ran; its log is in the *first* plan's folder."""
+    whose = f"The worker process of model '{first.model['name']}' (distribution '{first.model.get('distribution')}')"
     if exitcode is not None and exitcode < 0:
         name = signal.Signals(-exitcode).name
         reason = " (the system ran out of memory?)" if name == "SIGKILL" else ""
-        return f"The worker process was ended by {name}{reason}."
-    return f"The worker process ended with exit code {exitcode}; see {first.out}/{first.run_id}/{worker.LOG}."
+        return f"{whose} was ended by {name}{reason}."
+    return f"{whose} ended with exit code {exitcode}; see {first.out}/{first.run_id}/{worker.LOG}."
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from rsbench.containment import same_process
 from rsbench.engine import checkpoint
 from rsbench.engine.train import Emit
 from rsbench.plan import RunPlan
@@ -37,7 +38,22 @@ class Observers:
             return
         with _same_draws():
             raised = registry().notify(hook, **copy.deepcopy(arguments))
-        for text in dict.fromkeys(raised):
+        self._note(raised)
+
+    @contextmanager
+    def process_of(self, plan: RunPlan) -> Iterator[None]:
+        """Put back what the network of a run, or other code of plugins that it calls, changes of the process."""
+        faults: list[str] = []
+        model, distribution = plan.model["name"], plan.model.get("distribution")
+        try:
+            with same_process(f"model '{model}' (distribution '{distribution}')", faults):
+                yield
+        finally:
+            self._note(faults)
+
+    def _note(self, texts: list[str]) -> None:
+        """Keep what is new for the record, and warn of it at once."""
+        for text in dict.fromkeys(texts):
             if text not in self.errors:
                 self.errors.append(text)
                 self.emit({"type": "warning", "text": text})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,16 +14,19 @@ import numpy as np
 import torch
 from torch import nn
 
+from rsbench.containment import described, is_the_users
 from rsbench.engine import environment
 from rsbench.engine.device import has_bf16, pin_threads, select_device, select_precision, set_arithmetic
 from rsbench.engine.jobs.base import Evaluated, Job
 from rsbench.engine.macs import macs_of_sample
+from rsbench.engine.process import Interrupted
 from rsbench.engine.selection import Selection
 from rsbench.engine.train import Emit, Progress
 from rsbench.errors import RunError, UserError
 from rsbench.metrics.evaluate import collect, evaluate
 from rsbench.plan import RunPlan
 from rsbench.records import store
+from rsbench.records.blank import blank_record
 from rsbench.registry import registry
 from rsbench.specs import MetricSpec
 from rsbench.tasks.kinds import kind_of, metric_context
@@ -96,15 +99,51 @@ class Machine:
         return environment.describe(self.device, flags) | ({"plugins": extra} if extra else {})
 
 
-def describe_error(error: Exception, stage: str) -> dict[str, str]:
-    """Return the ``error`` block: stage, type and one line."""
-    message = str(error) or type(error).__name__
+def describe_error(error: BaseException, stage: str) -> dict[str, str]:
+    """Return the ``error`` block: stage, type and one line, which names the plugin in whose code it was raised."""
     if isinstance(error, torch.OutOfMemoryError):
         message = "The device ran out of memory: use a smaller batch (--set batch=...)."
-    elif not isinstance(error, (RunError, UserError)):
-        message = f"{type(error).__name__}: {message}"
-    name = getattr(error, "stage", stage)
-    return {"stage": name, "type": type(error).__name__, "message": " ".join(message.split())}
+    elif isinstance(error, (RunError, UserError)):
+        message = " ".join(str(error).split())
+    else:
+        message = described(error)
+        if owner := registry().blamed(error):
+            message += f" (raised in code of {owner})"
+    return {"stage": getattr(error, "stage", stage), "type": type(error).__name__, "message": message}
+
+
+@contextmanager
+def failures(fail: Callable[[dict[str, str]], object], stages: Stages) -> Iterator[None]:
+    """Hand the ``error`` block of whatever a block raises to *fail*, also of what would end the process: networks,
+    losses and tasks are plugins' code.
+
+    Raises:
+        Interrupted: the run was stopped.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, Interrupted) or is_the_users(error):
+            raise
+        fail(describe_error(error, stages.current))
+        log_traceback()
+
+
+def saved(record: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Write a record and return it; one that cannot be written, for what a plugin has put into it, as a failure.
+
+    Raises:
+        UserError: a finished record is there already.
+    """
+    try:
+        store.save(record, folder)
+    except UserError as error:
+        if store.finished(folder):
+            raise
+        failed = blank_record(record["run_id"], record["plan"])
+        record = failed | {"error": describe_error(error, "save"), "timing": record["timing"]}
+        store.save(record, folder)
+    return record
 
 
 def log_traceback() -> None:

@@ -13,7 +13,6 @@ from rsbench.engine.device import local_device
 from rsbench.engine.distributed_world import Place
 from rsbench.engine.jobs.base import Evaluated, Job
 from rsbench.engine.observers import Observers
-from rsbench.engine.process import Interrupted
 from rsbench.engine.report import Machine, Stages
 from rsbench.engine.run_checkpoint import run_checkpoint
 from rsbench.engine.run_context import RunContext
@@ -41,37 +40,40 @@ def execute(
     Raises:
         Interrupted: the user stopped it; a state to resume from has been written.
     """
-    folder = Path(plan.out) / plan.run_id
+    folder = Path(plan.out).absolute() / plan.run_id  # wherever a plugin goes meanwhile
     folder.mkdir(parents=True, exist_ok=True)
     stages = Stages(emit)
     record = blank_record(plan.run_id, plan.portable())
     first = place is None or place.rank == 0
     observers = Observers(emit) if first else _Unobserved(emit)
     observers.tell("rsbench_run_start", plan=plan)
-    try:
+    with report.failures(lambda error: record.update(error=error), stages):
         machine = Machine.prepare(dataclasses.replace(plan, device=local_device(plan.device, place)))
         context = RunContext(folder, machine, stages, emit, interrupted, observers, place)
-        record |= {"status": "ok"} | _run(plan, context)
-    except Interrupted:
-        raise
-    except Exception as error:
-        record["error"] = report.describe_error(error, stages.current)
-        report.log_traceback()
+        with observers.process_of(plan):
+            record |= {"status": "ok"} | _run(plan, context)
     record["timing"] = {"stages": stages.seconds, "total": sum(stages.seconds.values())}
     record["checks"] = [*record["checks"], *observers.checks()]
     if not first or (place is not None and place.world > 1 and record["status"] == "failed"):
-        return record | {"path": str(folder / store.FILE)}
-    path = store.save(record, folder)
+        return record | {"path": str(_path(plan))}
+    record = report.saved(record, folder)
     record["checks"] += observers.end(plan, record, folder)
     if record["status"] == "ok":
         resume.clear(folder)
-    return record | {"path": str(path)}
+    return record | {"path": str(_path(plan))}
+
+
+def _path(plan: RunPlan) -> Path:
+    return Path(plan.out) / plan.run_id / store.FILE
 
 
 def elsewhere(plan: RunPlan) -> dict[str, Any]:
     """Return the record of a run that needs one process and that rank 0 does, as far as the others know of it."""
-    path = Path(plan.out) / plan.run_id / store.FILE
-    return blank_record(plan.run_id, plan.portable()) | {"status": "ok", "timing": {"total": 0.0}, "path": str(path)}
+    return blank_record(plan.run_id, plan.portable()) | {
+        "status": "ok",
+        "timing": {"total": 0.0},
+        "path": str(_path(plan)),
+    }
 
 
 def _run(plan: RunPlan, context: RunContext) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from rsbench.engine.jobs.base import Job
 from rsbench.engine.loader import ArrayLoader
 from rsbench.engine.normalisation import Normalisation
 from rsbench.engine.observers import Observers
-from rsbench.engine.process import Interrupted
 from rsbench.engine.report import Machine, Stages
 from rsbench.engine.run_context import RunContext
 from rsbench.engine.selection import Selection
@@ -68,21 +67,21 @@ def execute(
     observers = Observers(emit)
     for plan in plans:
         observers.tell("rsbench_run_start", plan=plan)
-    try:
-        machine = Machine.prepare(plans[0])
-        context = RunContext(_folder(plans[0]), machine, stages, emit, interrupted, observers)
-        family = FamilyRun(plans, context)
-        family.train()
-        for member, record in enumerate(records):
-            if not finished[member]:
-                record |= {"status": "ok"} | family.evaluate(member)
-    except Interrupted:
-        raise
-    except Exception as error:
+
+    def fail(error: dict[str, str]) -> None:
         for record in records:
             if record["status"] != "ok":
-                record |= {"status": "failed", "error": report.describe_error(error, stages.current)}
-        report.log_traceback()
+                record |= {"status": "failed", "error": error}
+
+    with report.failures(fail, stages):
+        machine = Machine.prepare(plans[0])
+        context = RunContext(_folder(plans[0]), machine, stages, emit, interrupted, observers)
+        with observers.process_of(plans[0]):
+            family = FamilyRun(plans, context)
+            family.train()
+            for member, record in enumerate(records):
+                if not finished[member]:
+                    record |= {"status": "ok"} | family.evaluate(member)
     for plan, record, kept in zip(plans, records, finished, strict=True):
         folder = _folder(plan)
         if kept:
@@ -90,16 +89,16 @@ def execute(
         else:
             record["timing"] = {"stages": stages.seconds, "total": sum(stages.seconds.values())}
             record["checks"] = [*record["checks"], *observers.checks()]
-            store.save(record, folder)
+            record |= report.saved(record, folder)
             record["checks"] += observers.end(plan, record, folder)
-        record["path"] = str(folder / store.FILE)
+        record["path"] = str(Path(plan.out) / plan.run_id / store.FILE)
     if all(record["status"] == "ok" for record in records):
         resume.clear(_folder(plans[0]))
     return records
 
 
 def _folder(plan: RunPlan) -> Path:
-    folder = Path(plan.out) / plan.run_id
+    folder = Path(plan.out).absolute() / plan.run_id
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -78,6 +78,15 @@ class Loader(Protocol):
         """Samples in a batch, on average."""
 
 
+def finite_or_none(value: Any) -> float | None:
+    """Return a value that a network logs, where it is a number that JSON has."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
 class Trainer:
     """Trains one network by one recipe.
 
@@ -124,6 +133,7 @@ class Trainer:
         self.ema = MovingAverage(model, recipe["ema"]) if recipe["ema"] else None
         self.phases = phases_of(self.recipe)
         self.epochs = sum(p["epochs"] for p in self.phases)
+        self._odd: set[Any] = set()  # what the network logs and is no number
         self._last_save = self._last_emit = time.perf_counter()
 
     def run(self) -> Progress:
@@ -216,8 +226,7 @@ class Trainer:
         logs |= self.job.logs()
         if self.val is not None and p.epoch >= self.recipe.get("validate_from", 1):
             logs |= self._validate()
-        if callable(getattr(self.model, "log_values", None)):
-            logs |= {k: float(v) for k, v in self.model.log_values().items()}  # type: ignore[operator]
+        logs |= self._of_network()
         p.curve.append(logs)
         schedule.epoch_end(logs.get("val_loss", mean))
         self._select(logs)
@@ -230,6 +239,19 @@ class Trainer:
             self._save(optimizer, schedule)
         if stop:
             raise Interrupted
+
+    def _of_network(self) -> dict[str, float | None]:
+        """What the network logs besides; what is no finite number is null, as JSON has none, and warned of."""
+        if not callable(getattr(self.model, "log_values", None)):
+            return {}
+        logs: dict[str, float | None] = {}
+        for name, value in self.model.log_values().items():  # type: ignore[operator]
+            logs[str(name)] = finite_or_none(value)
+            if logs[str(name)] is None and name not in self._odd:
+                self._odd.add(name)
+                text = f"'{name}' of the network's log_values is no finite number"
+                self.emit({"type": "warning", "text": text})
+        return logs
 
     def _validate(self) -> dict[str, float]:
         assert self.val is not None

@@ -91,7 +91,10 @@ def _write(record: dict[str, Any], directory: Path, name: str = FILE) -> Path:
     target = directory / name
     record = upgrade(record, str(target))
     validate(record, str(target))
-    text = json.dumps(sealed(record), indent=1, allow_nan=False) + "\n"
+    try:
+        text = json.dumps(sealed(record), indent=1, allow_nan=False) + "\n"
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"{target} cannot hold this record: {error}.") from None
     _parsed(text.encode(), str(target))  # what cannot be read back is not written
     write_atomically(target, text)
     sweep(directory)

@@ -42,16 +42,11 @@ def execute(plan: RunPlan, emit: Emit, interrupted: Callable[[], bool] = lambda:
         if interrupted():
             raise Interrupted
 
-    try:
+    with report.failures(lambda error: record.update(error=error), stages):
         machine = Machine.prepare(plan)
         record["env"] = _environment(plan, machine)
         record["perf"] = _measure(plan, machine, stages, emit, check)
         record["status"] = "ok"
-    except Interrupted:
-        raise
-    except Exception as error:
-        record["error"] = report.describe_error(error, stages.current)
-        report.log_traceback()
     record["timing"] = {"stages": stages.seconds, "total": sum(stages.seconds.values())}
     path = store.save(record, Path(plan.out) / plan.run_id)
     return record | {"path": str(path)}
