@@ -20,9 +20,10 @@ FILES = {
 # Parts of rsbench, each importing only from above its own line.
 LEVELS = (
     {"cores", "errors", "files", "specs"},
-    {"reading"},
-    {"data", "execution", "hookspecs", "metrics", "scale", "suites"},
+    {"containment", "reading", "spec_check"},
+    {"data", "execution", "hookspecs", "scale", "suites"},
     {"registry"},
+    {"metrics"},
     {"claims", "observing", "scaffold", "tasks"},
     {"recipes"},
     {"plan"},
