@@ -27,6 +27,7 @@ KEYS: Final = {
 VALUE: Final = {"classification": "label", "captioning": "caption", "vqa": "answer"}
 LISTS: Final = ("probabilities", "logits", "captions")
 FIELDS: Final = frozenset((*VALUE.values(), *LISTS))
+MOST_CELLS: Final = 1 << 26
 MOST_BYTES: Final = 1 << 28  # of decoded cells; a small parquet file can stand for any number of equal rows
 _INTEGRAL: Final = re.compile(r"([+-]?[0-9]+)\.0+")
 
@@ -96,6 +97,8 @@ def _parquet(content: bytes, where: str) -> tuple[str, list[Any]]:
     try:
         file = parquet.ParquetFile(pa.BufferReader(content))
         rows: list[Any] = []
+        if file.metadata.num_rows * file.metadata.num_columns > MOST_CELLS:
+            raise UserError(f"{where} cannot be read: {file.metadata.num_rows:,} rows of this size are too many.")
         left = max(MOST_BYTES, 16 * len(content))
         for batch in file.iter_batches(BATCH, use_threads=False):
             left -= sum(decoded(column).nbytes for column in batch.columns)
