@@ -50,6 +50,17 @@ class Stopped(BaseException):
 LONGEST_LINE: Final = 300
 
 
+# Controls but for tab and the ends of lines, and marks that change the direction of what follows.
+_OBEYED: Final = dict.fromkeys(
+    {*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)} - set(b"\t\n\r"), "\ufffd"
+)
+
+
+def printable(text: str) -> str:
+    """Return a text that holds foreign words without what a terminal or a reader's eye would obey."""
+    return text.translate(_OBEYED)
+
+
 def in_one_line(text: str) -> str:
     """Return a foreign text as part of a sentence: one line, not too long, nothing in it that a terminal obeys."""
     plain = " ".join(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsbench.cli import lazy
+from rsbench.errors import printable
 from rsbench.metrics.display import factor, p_value, shown
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def _print(found: Comparison) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
-    console.print(Text(f"A: {found.a}\nB: {found.b}\nunder {found.protocol}, {found.metrics[0].n} test samples"))
+    sides = f"A: {found.a}\nB: {found.b}\nunder {found.protocol}, {found.metrics[0].n} test samples"
+    console.print(Text(printable(sides)))
     for title, rows in (("metrics", found.metrics), ("accuracy, p corrected by Holm", found.groups)):
         if rows:
             table = Table(title=title, title_justify="left")
@@ -84,17 +86,16 @@ def _print(found: Comparison) -> None:
             for heading in ("A", "B", "A - B", "95 % interval", "p", *(["n"] if rows is found.groups else [])):
                 table.add_column(heading, justify="right", no_wrap=True)
             for row in rows:
-                table.add_row(*_cells(row), *([str(row.n)] if rows is found.groups else []))
+                cells = _cells(row) + ([str(row.n)] if rows is found.groups else [])
+                table.add_row(*(Text(printable(cell)) for cell in cells))
             console.print(table)
     if found.mcnemar is not None:
         m = found.mcnemar
         console.print(f"McNemar: {m.only_a} only A has right, {m.only_b} only B; p = {m.p:.4g}.")
     first = found.metrics[0]
     console.print(_basis(found))
-    console.print(
-        f"A difference of {shown(found.detectable, first.unit)} {factor(first.unit)[1]} in {first.name} would be found "
-        "in four cases of five."
-    )
+    least = f"{shown(found.detectable, first.unit)} {factor(first.unit)[1]} in {first.name}"
+    console.print(Text(printable(f"A difference of {least} would be found in four cases of five.")))
 
 
 def _cells(row: Difference) -> list[str]:

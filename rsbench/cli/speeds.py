@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from rsbench.errors import UserError
+from rsbench.errors import UserError, printable
 from rsbench.files import write_atomically
 
 
@@ -55,7 +55,7 @@ def time_to(
 def _render(board: str, known: Mapping[str, Callable[[Any], str]], format_: str) -> Callable[[Any], str]:
     if format_ not in known:
         raise UserError(f"The board of {board} comes as {', '.join(known)}, not as '{format_}'.")
-    return known[format_]
+    return lambda board: printable(known[format_](board))
 
 
 def _write(

@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rsbench.errors import UserError
+from rsbench.errors import UserError, printable
 from rsbench.files import write_atomically
 from rsbench.records.sources import Source, load_records
 from rsbench.records.store import LoadedRecord, collector_paused
@@ -71,7 +71,7 @@ class Leaderboard:
         }
         if format_ not in render:
             raise UserError(f"'{format_}' is not a format; use {', '.join(FORMATS)}.")
-        return render[format_](self.board)
+        return printable(render[format_](self.board))
 
     def files(
         self, format_: str, output: Path, samples: Mapping[str, Sequence[Sample]] | None = None

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal, NotRequired
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict  # pydantic takes that of typing from Python 3.12 on
 
+from rsbench.errors import in_one_line
 from rsbench.records.blank import SchemaName
 
 CLOSED: Final = with_config(ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
@@ -420,9 +421,8 @@ def misfits(record: object) -> list[str]:
     try:
         model().validator.validate_python(record)
     except ValidationError as error:
-        return [
-            f"{_path(found['loc'])}: {found['msg']}" for found in error.errors(include_url=False, include_input=False)
-        ]
+        found = error.errors(include_url=False, include_input=False)
+        return [in_one_line(f"{_path(one['loc'])}: {one['msg']}") for one in found]
     return []
 
 

@@ -188,3 +188,23 @@ def test_what_could_not_be_read_back_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="recursion limit"):
         store.save(KINDS[GOOD] | {"by_group": {"deep": deep}}, tmp_path)
     assert [*tmp_path.iterdir()] == []
+
+
+HOSTILE = "\x1b[2Ja\0b\u202e<script>x</script> [/nope]\n| c |"
+
+
+def test_foreign_texts_say_nothing_to_terminal_page_or_table(folder: Path) -> None:
+    record = changed(KINDS[GOOD], ("plan", "model", "label"), HOSTILE)
+    record = changed(record, ("plan", "protocol", "name"), HOSTILE)
+    other = folder / "other"
+    other.mkdir()
+    (other / "predictions.parquet").write_bytes((folder / "good" / "predictions.parquet").read_bytes())
+    (other / store.FILE).write_text(json.dumps(record | {"run_id": "other"}))
+    commands = [["leaderboard", folder, "--format", f] for f in ("terminal", "markdown", "csv", "latex", "html")]
+    commands += [["leaderboard", folder, "--time-to"], ["compare", other, other], ["verify", folder]]
+    for command in [*commands, ["export", other, "--to", "hf"]]:
+        _, output = run(*command)
+        assert not {"\x1b", "\0", "\u202e"} & {*output}, command
+        if command[-1] in ("markdown", "html", "hf"):
+            assert "<script>x" not in output
+        assert "\n| c |" not in output or command[-1] != "markdown"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from rsbench.leaderboard.board import Board
 from rsbench.leaderboard.render.cells import body, closing, columns, remarks, title
+
+_TAG: Final = re.compile(r"<(?=[A-Za-z/!?])")
 
 
 def render(board: Board) -> str:
@@ -14,12 +19,12 @@ def render(board: Board) -> str:
     for table in board.tables:
         rows = [[escape(c) for c in texts] for texts in body(table)]
         text = tabulate(rows, columns(table), tablefmt="github", disable_numparse=True)
-        parts.append(f"## {title(table)}\n\nProtocol fingerprint `{table.fingerprint[:16]}`.\n\n{text}\n")
+        parts.append(f"## {escape(title(table))}\n\nProtocol fingerprint `{table.fingerprint[:16]}`.\n\n{text}\n")
         parts += [f"- {escape(line)}\n" for line in remarks(table)]
-    parts += [f"{line}\n" for line in closing(board)]
+    parts += [f"{escape(line)}\n" for line in closing(board)]
     return "\n".join(parts)
 
 
 def escape(text: str) -> str:
-    """Return text that does not end a cell."""
-    return text.replace("|", "\\|")
+    """Return text that ends no cell and opens no tag of HTML."""
+    return _TAG.sub("&lt;", " ".join(text.splitlines())).replace("|", "\\|")
