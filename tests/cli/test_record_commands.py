@@ -61,6 +61,7 @@ EVALUATE = {
     "--model": ["timm:resnet34"],
     "--system": ["theirs"],
     "--normalisation": ["unit"],
+    "--state": ["state_dict"],
     "--set": ["batch=2"],
     "--recipe": ["spatialnet-short"],
 } | {o: RUN[o] for o in ("--protocol", "--option", "--device", "--precision", "--threads", "--out")}
@@ -84,6 +85,7 @@ def ids(root: Path, monkeypatch: pytest.MonkeyPatch) -> Ids:
     """Ids of the runs of a command, and the command that their records would hold."""
     monkeypatch.setenv("RSBENCH_DATA", str(root))
     monkeypatch.chdir(root)
+    monkeypatch.setattr("rsbench.cli.run.try_weights", lambda plans: None)  # one file for several networks
 
     def plans(arguments: list[str]) -> tuple[set[str], str]:
         words = [{"WEIGHTS": str(root / "net.safetensors"), "ROOT": str(root)}.get(word, word) for word in arguments]
@@ -140,7 +142,7 @@ def test_a_suite_is_kept(root: Path, ids: Ids) -> None:
 def test_a_measurement_of_speed_keeps_what_speed_depends_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[RunPlan] = []
     monkeypatch.setattr("rsbench.cli.throughput._execute", lambda plans, quiet: made.extend(plans) or [])
-    monkeypatch.setattr("rsbench.cli.throughput._show", lambda outcomes, as_json: None)
+    monkeypatch.setattr("rsbench.cli.throughput._show", lambda *_: None)
     base = ["throughput", "timm:resnet18"]
     options: dict[str, list[str]] = {
         "--task": ["classification"],  # the default
