@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final, NoReturn
 
-from rsbench.errors import Stopped, UserError, in_one_line
+from rsbench.errors import Stopped, UserError
+from rsbench.foreign import in_one_line
 
 NOTICE_SECONDS: Final = 5.0  # until the terminal says who is being waited for
 LIMIT_SECONDS: Final = 20.0  # until a call is ended

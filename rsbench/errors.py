@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Final
 
 
 class UserError(Exception):
@@ -45,28 +44,6 @@ class Stopped(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
-
-
-LONGEST_LINE: Final = 300
-
-
-# Controls but for tab and the ends of lines, and marks that change the direction of what follows.
-_OBEYED: Final = dict.fromkeys(
-    {*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)} - set(b"\t\n\r"), "\ufffd"
-)
-
-
-def printable(text: str) -> str:
-    """Return a text that holds foreign words without what a terminal or a reader's eye would obey."""
-    return text.translate(_OBEYED)
-
-
-def in_one_line(text: str) -> str:
-    """Return a foreign text as part of a sentence: one line, not too long, nothing in it that a terminal obeys."""
-    plain = " ".join(
-        "".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in text[: 10 * LONGEST_LINE]).split()
-    )
-    return plain if len(plain) <= LONGEST_LINE else f"{plain[:LONGEST_LINE]}..."
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsbench.cli import lazy
-from rsbench.errors import printable
+from rsbench.foreign import printable
 from rsbench.metrics.display import factor, p_value, shown
 
 if TYPE_CHECKING:

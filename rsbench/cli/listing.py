@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from rsbench.cli import lazy
-from rsbench.errors import UserError, did_you_mean, in_one_line
+from rsbench.errors import UserError, did_you_mean
+from rsbench.foreign import in_one_line
 from rsbench.registry import KINDS, registry
 from rsbench.specs import to_jsonable
 

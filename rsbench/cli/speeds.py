@@ -8,8 +8,9 @@ from typing import Any
 
 import typer
 
-from rsbench.errors import UserError, printable
+from rsbench.errors import UserError
 from rsbench.files import write_atomically
+from rsbench.foreign import printable
 
 
 def throughput(paths: Sequence[Path], format_: str, output: Path | None, check: bool, **filters: str | None) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rsbench.errors import UserError, did_you_mean
+from rsbench.foreign import printable
 from rsbench.records.store import LoadedRecord
 from rsbench.specs import load_attribute
 
@@ -30,7 +31,8 @@ def export(records: Sequence[LoadedRecord], target: str) -> dict[str, str]:
     failed = [r.record["run_id"] for r in records if r.record["status"] != "ok"]
     if failed:
         raise UserError(f"{failed[0]} has failed and holds no results to export.")
-    return load_attribute(TARGETS[target])(_once(records))
+    made: dict[str, str] = load_attribute(TARGETS[target])(_once(records))
+    return {path: printable(text) for path, text in made.items()}
 
 
 def check_target(target: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from rsbench.foreign import in_markdown as escape
 from rsbench.metrics.display import factor, shown
 from rsbench.recipes import attempt
 from rsbench.records.store import LoadedRecord
@@ -93,14 +94,14 @@ def body(record: dict[str, Any]) -> str:
     table = tabulate(rows, ("metric", "value", "95 % interval", "n"), tablefmt="github", disable_numparse=True)
     train = record["train"]
     trained = (
-        f"Trained for {train['epochs']} epochs with the recipe `{recipe.get('name', '')}` from seed {plan['seed']}; "
-        f"the weights are those of epoch {train['selected_epoch'] or train['epochs']}."
+        f"Trained for {train['epochs']} epochs with the recipe `{escape(recipe.get('name', ''))}` "
+        f"from seed {plan['seed']}; the weights are those of epoch {train['selected_epoch'] or train['epochs']}."
         if train
         else "How the weights were trained is not known."
     )
     return (
-        f"# {plan['model']['label']} on {plan['dataset']['name']}\n\n"
-        f"Evaluated by rsbench under the protocol `{protocol['name']}` "
+        f"# {escape(plan['model']['label'])} on {escape(plan['dataset']['name'])}\n\n"
+        f"Evaluated by rsbench under the protocol `{escape(protocol['name'])}` "
         f"(fingerprint `{protocol['fingerprint']}`), division *{plan['division']}*, on "
         f"{protocol['split_sizes']['test']} test samples.\n\n{table}\n\n"
         "Intervals are those of the test sample.\n\n"
@@ -108,8 +109,8 @@ def body(record: dict[str, Any]) -> str:
         f"## Input\n\nBands {', '.join(protocol['bands'] or plan['dataset']['bands'])} in the unit "
         f"{plan['dataset']['units'][0]}, {protocol['size'] or plan['dataset']['image_shape'][-1]} pixels a side; "
         f"normalisation: {plan['model'].get('accepts', {}).get('normalisation', 'not known')}.\n\n"
-        f"## Source\n\nRun `{record['run_id']}` of {record['created']}; `rsbench verify` recomputes the numbers from "
-        "its predictions.\n"
+        f"## Source\n\nRun `{record['run_id']}` of {escape(record['created'])}; "
+        "`rsbench verify` recomputes the numbers from its predictions.\n"
     )
 
 

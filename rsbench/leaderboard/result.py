@@ -11,8 +11,9 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rsbench.errors import UserError, printable
+from rsbench.errors import UserError
 from rsbench.files import write_atomically
+from rsbench.foreign import printable
 from rsbench.records.sources import Source, load_records
 from rsbench.records.store import LoadedRecord, collector_paused
 

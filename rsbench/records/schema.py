@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, NotRequired
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict  # pydantic takes that of typing from Python 3.12 on
 
-from rsbench.errors import in_one_line
+from rsbench.foreign import in_one_line
 from rsbench.records.blank import SchemaName
 
 CLOSED: Final = with_config(ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))

@@ -19,7 +19,7 @@ FILES = {
 }
 # Parts of rsbench, each importing only from above its own line.
 LEVELS = (
-    {"cores", "errors", "files", "specs"},
+    {"cores", "errors", "files", "foreign", "specs"},
     {"containment", "reading", "spec_check"},
     {"data", "execution", "hookspecs", "scale", "suites"},
     {"registry"},

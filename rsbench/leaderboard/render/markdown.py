@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
+from rsbench.foreign import in_markdown as escape
 from rsbench.leaderboard.board import Board
 from rsbench.leaderboard.render.cells import body, closing, columns, remarks, title
-
-_TAG: Final = re.compile(r"<(?=[A-Za-z/!?])")
 
 
 def render(board: Board) -> str:
@@ -23,8 +19,3 @@ def render(board: Board) -> str:
         parts += [f"- {escape(line)}\n" for line in remarks(table)]
     parts += [f"{escape(line)}\n" for line in closing(board)]
     return "\n".join(parts)
-
-
-def escape(text: str) -> str:
-    """Return text that ends no cell and opens no tag of HTML."""
-    return _TAG.sub("&lt;", " ".join(text.splitlines())).replace("|", "\\|")

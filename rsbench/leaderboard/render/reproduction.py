@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Final
 
 from rsbench.claims.printed import FACTORS, quoted
-from rsbench.leaderboard.render.markdown import escape
+from rsbench.foreign import in_markdown as escape
 from rsbench.leaderboard.reproduction import PART, POINT, VERDICTS, Entry
 from rsbench.specs import to_jsonable
 

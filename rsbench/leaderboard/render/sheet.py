@@ -108,7 +108,7 @@ def markdown(heading: str, sheets: Sequence[Sheet], closing: str) -> str:
     """Return tables as Markdown."""
     from tabulate import tabulate
 
-    from rsbench.leaderboard.render.markdown import escape
+    from rsbench.foreign import in_markdown as escape
 
     parts = [f"# {heading}\n"]
     for sheet in sheets:
