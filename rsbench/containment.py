@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from importlib import metadata
 from types import FrameType
 from typing import Any, Final, NoReturn
 
@@ -45,6 +46,16 @@ class Origin:
         return f"plugin '{self.plugin}' (distribution '{self.distribution}')"
 
 
+def code_of(path: str) -> Origin:
+    """Return whose code a module, or ``"module:attribute"``, is: the plugin that has its package."""
+    package = path.partition(":")[0].partition(".")[0]
+    for entry in metadata.entry_points(group="rsbench"):
+        if entry.value.partition(":")[0].partition(".")[0] == package and entry.dist:
+            return Origin(entry.name, entry.dist.name, entry.dist.version)
+    distributions = metadata.packages_distributions().get(package) or ["unknown"]
+    return Origin(package, distributions[0], "unknown")
+
+
 class PluginError(UserError):
     """What a plugin did wrong, in a sentence that begins with its name.
 
@@ -54,7 +65,10 @@ class PluginError(UserError):
 
     def __init__(self, origin: Origin, text: str) -> None:
         super().__init__(f"{origin}: {text}")
-        self.text = text
+        self.origin, self.text = origin, text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.origin, self.text)
 
 
 class PluginHung(PluginError):
@@ -74,7 +88,14 @@ _lingering: list[str] = []  # what plugins have left that may keep this process 
 
 
 @contextmanager
-def contained(origin: Origin, what: str, *, limit: bool = True, quiet: bool = False) -> Iterator[list[str]]:
+def contained(
+    origin: Origin,
+    what: str,
+    *,
+    limit: bool = True,
+    quiet: bool = False,
+    passing: tuple[type[BaseException], ...] = (),
+) -> Iterator[list[str]]:
     """Call code of a plugin in this block, and only that.
 
     What the process shares is afterwards as it was; the list that is given holds one text for each thing that had to
@@ -84,12 +105,14 @@ def contained(origin: Origin, what: str, *, limit: bool = True, quiet: bool = Fa
         what: is called, as in "rsbench_models raised ...".
         limit: end it after :data:`LIMIT_SECONDS`, or those of ``RSBENCH_PLUGIN_SECONDS``; in the main thread alone.
         quiet: what it prints is a fault and is kept from standard output, which may be read by a program.
+        passing: errors that say something to who calls.
 
     Raises:
         PluginError: it raised an error of any kind, also one to end the process, or took too long.
-        UserError: as it was raised, for the user.
+        UserError: as it was raised, for the user; so are those of *passing*.
     """
     faults: list[str] = []
+    through: tuple[type[BaseException], ...] = (UserError, Stopped, *passing)
     try:
         with ExitStack() as stack:
             stack.enter_context(same_process(what, faults))
@@ -100,7 +123,7 @@ def contained(origin: Origin, what: str, *, limit: bool = True, quiet: bool = Fa
             if limit:
                 stack.enter_context(_no_hanging(origin, what))
             yield faults
-    except (UserError, Stopped):
+    except through:
         raise
     except _Overtime:
         text = f"{what} took longer than {_limit():g} s and was ended; {LIMIT_VARIABLE} gives it more"

@@ -16,12 +16,14 @@ from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from filelock import FileLock
 
+from rsbench.containment import Origin, code_of, contained
 from rsbench.cores import process_pool, usable_cores, without_main
 from rsbench.data import manifest as manifest_files
 from rsbench.data.integrity import fingerprint, marker
@@ -90,8 +92,9 @@ def open_source(spec: DatasetSpec, raw: Path | None, root: Path) -> Source:
     if not spec.generated and not folder.exists():
         hint = f"type rsbench data fetch {spec.name}, or give" if spec.files else "give"
         raise UserError(f"There are no files of '{spec.name}' at {folder}: {hint} --source PATH.")
-    source = load_attribute(spec.source)(folder, spec)
-    check_columns(source, spec.name, complete="classification" in spec.tasks)
+    with contained(code_of(spec.source), f"the source of '{spec.name}'", limit=False, passing=(OSError,)):
+        source: Source = load_attribute(spec.source)(folder, spec)
+        check_columns(source, spec.name, complete="classification" in spec.tasks)
     return source
 
 
@@ -281,10 +284,20 @@ def _read_block(source: Source, path: str, start: int, stop: int) -> tuple[int, 
     """Decode one block into the array file; return (start, stop, sha256, errors)."""
     out = np.load(path, mmap_mode="r+")[start:stop]
     try:
-        source.read(start, stop, out)
+        _read(source, start, stop, out)
     except SampleError:
         return start, stop, "", _find_errors(source, start, stop, out)
     return start, stop, hashlib.sha256(out).hexdigest(), []
+
+
+def _read(source: Source, start: int, stop: int, out: np.ndarray) -> None:
+    with contained(_code(type(source)), "Source.read", limit=False, passing=(SampleError, OSError)):
+        source.read(start, stop, out)
+
+
+@cache
+def _code(kind: type) -> Origin:
+    return code_of(kind.__module__)
 
 
 def _find_errors(source: Source, start: int, stop: int, out: np.ndarray) -> list[str]:
@@ -292,7 +305,7 @@ def _find_errors(source: Source, start: int, stop: int, out: np.ndarray) -> list
     errors = []
     for i in range(start, stop):
         try:
-            source.read(i, i + 1, out[i - start : i - start + 1])
+            _read(source, i, i + 1, out[i - start : i - start + 1])
         except SampleError as error:
             errors.append(str(error))
     return errors

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from rsbench.containment import code_of, contained
 from rsbench.data import manifest
 from rsbench.data.store import PreparedStore
 from rsbench.errors import UserError
@@ -120,8 +121,9 @@ def check(store: PreparedStore, protocol: ProtocolSpec) -> Split:
 def _compute(store: PreparedStore, protocol: ProtocolSpec) -> Split:
     plain = {name for name, values in store.columns.items() if name != "id" and not isinstance(values[0], list)}
     columns = {name: store.column(name) for name in plain}
-    parts = load_attribute(protocol.split)(store.ids, columns, **protocol.split_options)
-    arrays = [np.asarray(parts.get(part, ()), dtype=np.int64) for part in PARTS]
+    with contained(code_of(protocol.split), f"the split of protocol '{protocol.name}'", limit=False):
+        parts = load_attribute(protocol.split)(store.ids, columns, **protocol.split_options)
+        arrays = [np.asarray(parts.get(part, ()), dtype=np.int64) for part in PARTS]
     together = np.concatenate(arrays)
     if len(np.unique(together)) != len(together):
         raise UserError(f"The parts of protocol '{protocol.name}' overlap or repeat samples.")

@@ -6,6 +6,7 @@ import ctypes
 import io
 import math
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -19,7 +20,8 @@ import pytest
 import torch
 
 from rsbench import containment
-from rsbench.containment import LIMIT_VARIABLE, Origin, PluginError, PluginHung, as_json, contained
+from rsbench.containment import LIMIT_VARIABLE, Origin, PluginError, PluginHung, as_json, code_of, contained
+from rsbench.data.prepare import prepare
 from rsbench.errors import Stopped, UserError
 from rsbench.registry import KINDS, Registry, registry
 from rsbench.spec_check import misfit
@@ -221,6 +223,19 @@ def test_a_record_gets_only_what_json_holds(value: Any) -> None:
 
 def test_facts_are_plain_data() -> None:
     assert as_json({"a": (1, 2.5), 3: None}) == {"a": [1, 2.5], "3": None}
+
+
+def test_sources_and_splits_of_plugins_are_contained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = DatasetSpec(name="theirs", summary="s", source=f"{__name__}:no_source", generated=True)
+    with pytest.raises(PluginError, match=f"plugin '{__name__}' .*: the source of 'theirs' raised SystemExit: 3"):
+        prepare(spec, None, tmp_path)
+    error = pickle.loads(pickle.dumps(PluginError(THEIRS, "gone")))  # it may come from another process
+    assert (str(error), error.text) == ("plugin 'theirs' (distribution 'rsbench-theirs'): gone", "gone")
+    assert code_of("rsbench_scenes.source:Source").distribution == "rsbench"
+
+
+def no_source(root: Path, spec: DatasetSpec) -> NoReturn:
+    sys.exit(3)
 
 
 # Specs
