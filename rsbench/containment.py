@@ -199,14 +199,9 @@ class _Setting:
     new: Any = None
 
 
-def _set_excepthook(hook: Any) -> None:
-    sys.excepthook = hook
-
-
 _OF_PYTHON: Final = (
     _Setting("the working directory", os.getcwd, os.chdir),
     _Setting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
-    _Setting("sys.excepthook", lambda: sys.excepthook, _set_excepthook),
 )
 
 

@@ -87,7 +87,6 @@ def test_ctrl_c_is_the_users_where_python_heeds_it_and_else_the_plugins(monkeypa
 CHANGES: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
     "the working directory": (lambda: os.chdir("/"), os.getcwd),
     "the recursion limit": (lambda: sys.setrecursionlimit(5000), sys.getrecursionlimit),
-    "sys.excepthook": (lambda: setattr(sys, "excepthook", print), lambda: sys.excepthook),
     "the handler of SIGINT": (lambda: signal.signal(2, signal.SIG_IGN), lambda: signal.getsignal(2)),
     "torch's default dtype": (lambda: torch.set_default_dtype(torch.float64), torch.get_default_dtype),
     "torch's grad mode": (lambda: torch.set_grad_enabled(False), torch.is_grad_enabled),

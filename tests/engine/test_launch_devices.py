@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,7 +32,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def plan(device: str = "auto", devices: int = 1) -> Any:
-    return SimpleNamespace(device=device, devices=devices, run_id="run", to_dict=dict)
+    return SimpleNamespace(device=device, devices=devices, out=".", run_id="run", to_dict=dict)
 
 
 def seen(given: Any, slot: int) -> str | None:
@@ -91,8 +92,9 @@ def test_ranks_of_a_launcher_keep_what_it_shows_them(monkeypatch: pytest.MonkeyP
     assert seen(plan(), 1) is None
 
 
-def test_a_run_takes_the_place_of_the_one_that_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_takes_the_place_of_the_one_that_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of three at once the second ends; the next gets its GPU, and one alone sees them all."""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
     started: list[dict[str, str]] = []
 
