@@ -8,6 +8,7 @@ from made import record
 from typer.testing import CliRunner
 
 from rsbench.cli.app import build as app
+from rsbench.foreign import in_markdown
 from rsbench.leaderboard.board import build
 from rsbench.leaderboard.render import html, latex, markdown, terminal
 from rsbench.leaderboard.render.cells import published
@@ -39,7 +40,8 @@ def test_every_format_tells_of_failures(tmp_path: Path) -> None:
     board = build(store.load_all([tmp_path]))
     assert [r.record["run_id"] for r in board.failures] == ["odd-run"]
     said = "Failed: odd-run (train): The loss became nan <b> in epoch 3."
-    assert said in markdown.render(board)
+    assert in_markdown(said) in markdown.render(board)
+    assert "<b>" not in markdown.render(board)  # no tag of a foreign record
     assert said in terminal.render(board, width=200)
     assert said.replace("<", "&lt;").replace(">", "&gt;") in html.render(board)
     assert "odd-run" not in latex.render(board)  # a paper's table

@@ -121,5 +121,5 @@ def markdown(heading: str, sheets: Sequence[Sheet], closing: str) -> str:
         )
         lines = "".join(f"\n{escape(line)}\n" for line in sheet.lines)
         parts.append(f"## {escape(sheet.title)}\n{lines}\n{text}\n")
-    parts.append(f"{escape(closing)}\n")
+    parts += [f"{escape(paragraph)}\n" for paragraph in closing.split("\n\n")]
     return "\n".join(parts)
