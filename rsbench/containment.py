@@ -22,7 +22,7 @@ from importlib import metadata
 from types import FrameType
 from typing import Any, Final, NoReturn
 
-from rsbench.errors import Stopped, UserError
+from rsbench.errors import ENDING, Stopped, UserError
 from rsbench.foreign import in_one_line
 
 NOTICE_SECONDS: Final = 5.0  # until the terminal says who is being waited for
@@ -31,7 +31,6 @@ LIMIT_VARIABLE: Final = "RSBENCH_PLUGIN_SECONDS"
 EXIT_SECONDS: Final = 5.0  # that threads and exit handlers of plugins may take once all is done
 LARGEST_JSON: Final = 1 << 18  # characters
 DEEPEST_JSON: Final = 20
-HEEDED: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +229,7 @@ def same_process(what: str, faults: list[str]) -> Iterator[None]:
     for setting in _settings():
         with suppress(OSError):  # the directory may be gone
             before[setting.name] = setting.get()
-    handlers = {number: signal.getsignal(number) for number in HEEDED} if _can_limit() else {}
+    handlers = {number: signal.getsignal(number) for number in ENDING} if _can_limit() else {}
     streams = sys.stdout, sys.stderr
     try:
         yield

@@ -7,7 +7,9 @@ failure record.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import signal
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 
 class UserError(Exception):
@@ -34,6 +36,10 @@ class RunError(Exception):
         self.stage = stage
 
 
+# By which a user, a terminal that is closed, or who manages the job asks for an end; Windows has not all of them.
+ENDING: Final = tuple(getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n))
+
+
 class Stopped(BaseException):
     """The user, or who manages the job, asked the command to end by the signal ``number``; nobody is to contain this.
 
@@ -44,6 +50,12 @@ class Stopped(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+
+
+def first_of(names: Sequence[str], shown: int = 3) -> str:
+    """Return ``"a, b, c and 5 more"``: the first of *names*, and how many are left."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

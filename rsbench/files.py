@@ -11,7 +11,7 @@ import os
 import platform
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
@@ -85,6 +85,22 @@ def state_of(path: Path | str) -> list[int] | None:
     found = os.stat(path)
     settled = max(found.st_mtime_ns, found.st_ctime_ns) < time.time_ns() - SETTLED_NS
     return [found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns] if settled else None
+
+
+def walk(
+    root: Path | str, onerror: Callable[[OSError], object] | None = None
+) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield what :func:`os.walk` does; links to folders are followed, and a folder is entered once, however many lead
+    there."""
+    seen: set[tuple[int, int]] = set()
+    for place, folders, files in os.walk(root, onerror=onerror, followlinks=True):
+        found = os.stat(place)
+        if (found.st_dev, found.st_ino) in seen:  # by another link, or a circle
+            folders.clear()
+            continue
+        seen.add((found.st_dev, found.st_ino))
+        folders.sort()  # so that the same of several links leads there everywhere
+        yield place, folders, files
 
 
 def _write(stream: IO[bytes], content: str | bytes | Callable[[IO[bytes]], object]) -> None:

@@ -7,10 +7,9 @@ from typing import Final
 
 from rsbench import reading
 from rsbench.data.tree import FileTree, stem
-from rsbench.errors import UserErrors
+from rsbench.errors import UserErrors, first_of
 
 PARTS: Final = ("train", "val", "test")
-SHOWN: Final = 3
 
 
 def official_split(tree: FileTree, names: Sequence[str]) -> list[str] | None:
@@ -31,13 +30,13 @@ def official_split(tree: FileTree, names: Sequence[str]) -> list[str] | None:
     problems = []
     for part, listed in lists.items():
         if both := [name for name in listed if member.setdefault(stem(name), part) != part]:
-            problems.append(f"The lists {member[stem(both[0])]} and {part} of {tree.root} both name {_some(both)}.")
+            problems.append(f"The lists {member[stem(both[0])]} and {part} of {tree.root} both name {first_of(both)}.")
     stems = [stem(name) for name in names]
     known = set(stems)
     if absent := [name for listed in lists.values() for name in listed if stem(name) not in known]:
-        problems.append(f"The lists of {tree.root} name {_some(absent)}, of which there is no image.")
+        problems.append(f"The lists of {tree.root} name {first_of(absent)}, of which there is no image.")
     if unlisted := [name for name, key in zip(names, stems, strict=True) if key not in member]:
-        problems.append(f"No list of {tree.root} names {_some(unlisted)}.")
+        problems.append(f"No list of {tree.root} names {first_of(unlisted)}.")
     if problems:
         raise UserErrors([*problems, "Put the lists eurosat-*.txt of these images there, or none."])
     return [member[key] for key in stems]
@@ -52,9 +51,3 @@ def _listed(tree: FileTree, name: str) -> list[str] | None:
     content = tree.content(inside) if inside else reading.content_of(beside, str(beside))
     lines = reading.decoded(content, f"The list {name} of {tree.root}").splitlines()
     return [line.strip().replace("\\", "/") for line in lines if line.strip()]
-
-
-def _some(names: Sequence[str]) -> str:
-    """Return the first names, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more

@@ -97,7 +97,7 @@ def _open_parts(cls: Any, root: Path) -> dict[str, Any]:
 
 
 class TorchgeoSource:
-    """Concatenates torchgeo's splits; images of other sizes than the commonest are resized to it bilinearly.
+    """Concatenates torchgeo's splits; images of other sizes than the most frequent are resized to it bilinearly.
 
     All images are looked at before: what is stored holds the values of each, and no single image decides size or type.
     """

@@ -24,11 +24,21 @@ _STANDINS: Final = {
     "question encoder": "ours: a word GRU that is trained, in place of frozen skip-thoughts",
     "batch normalization of the backbone": "ours: ImageNet's averages, which drift in the authors' code",
 }
-_TRAINING: Final = {
-    "optimizer, lr, batch, epochs, schedule": "code",
-    "augmentation": "ours: none; the code flips and turns images whose questions do not ask of places",
-    "questions of an image": "code: drawn one by one",
-    "epoch that is kept": "ours: the protocol's",
+_AUTHOR: Final[dict[str, Any]] = {
+    "tasks": ("vqa",),
+    "optimizer": "adam",
+    "lr": 1e-5,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "precision": "fp32",
+    "task_options": {"max_words": 20, "min_count": 1, "questions_per_image": 1},
+    "reconstruction": True,
+    "provenance": {
+        "optimizer, lr, batch, epochs, schedule": "code",
+        "augmentation": "ours: none; the code flips and turns images whose questions do not ask of places",
+        "questions of an image": "code: drawn one by one",
+        "epoch that is kept": "ours: the protocol's",
+    },
 }
 _YUAN: Final = "Yuan et al. 2022, From Easy to Hard: Learning Language-Guided Curriculum for VQA on RS Data"
 
@@ -129,33 +139,17 @@ RECIPES: Final = (
     RecipeSpec(
         name="lobry-author",
         summary="150 epochs of Adam at 1e-5; without the authors' flips and turns, which spare questions of place.",
-        tasks=("vqa",),
-        optimizer="adam",
-        lr=1e-5,
-        weight_decay=0.0,
-        schedule="constant",
         batch=70,
         epochs=150,
-        precision="fp32",
-        task_options={"max_words": 20, "min_count": 1, "questions_per_image": 1},
-        reconstruction=True,
         citation=_LOBRY,
-        provenance=_TRAINING,
+        **_AUTHOR,
     ),
     RecipeSpec(
         name="yuan-author",
         summary="300 epochs of Adam at 1e-5; without the authors' flips and turns, which spare questions of place.",
-        tasks=("vqa",),
-        optimizer="adam",
-        lr=1e-5,
-        weight_decay=0.0,
-        schedule="constant",
         batch=280,
         epochs=300,
-        precision="fp32",
-        task_options={"max_words": 20, "min_count": 1, "questions_per_image": 1},
-        reconstruction=True,
         citation=f"{_YUAN}; its public code lacks the training step, and measures its epochs on the test split",
-        provenance=_TRAINING,
+        **_AUTHOR,
     ),
 )

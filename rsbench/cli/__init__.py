@@ -79,9 +79,7 @@ def _shortened(path: str) -> str:
 
 def heed_signals() -> None:
     """Raise :class:`rsbench.errors.Stopped` at signals that ask for an end, where these are not ignored."""
-
-    from rsbench.engine.process import ENDING
-    from rsbench.errors import Stopped
+    from rsbench.errors import ENDING, Stopped
 
     def stop(number: int, _frame: FrameType | None) -> NoReturn:
         raise Stopped(number)

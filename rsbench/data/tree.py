@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from rsbench.data.source import SampleError
 from rsbench.errors import UserError
+from rsbench.files import walk
 
 CLUTTER: Final = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")
 JPEG: Final = (".jpg", ".jpeg")
@@ -158,19 +159,11 @@ def is_hidden(name: str) -> bool:
 
 
 def _below(root: Path) -> Iterator[str]:
-    """Yield the files below a folder; a folder that links lead to twice is walked once."""
-    seen: set[tuple[int, int]] = set()
-    for place, folders, files in os.walk(root, onerror=_refuse, followlinks=True):
-        found = os.stat(place)
-        if (found.st_dev, found.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((found.st_dev, found.st_ino))
+    """Yield the files below a folder."""
+    for place, folders, files in walk(root, _refuse):
         folders[:] = [f for f in folders if not is_hidden(f)]
         prefix = "" if Path(place) == root else f"{Path(place).relative_to(root).as_posix()}/"
-        for file in files:
-            if not is_hidden(file):
-                yield _text(prefix + file)
+        yield from (_text(prefix + file) for file in files if not is_hidden(file))
 
 
 def _text(name: str) -> str:

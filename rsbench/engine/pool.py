@@ -18,8 +18,7 @@ from typing import Any, Final, Protocol, Self
 
 from rsbench.engine import distributed_world
 from rsbench.engine.outcome import BUSY, Outcome, all_of, cached
-from rsbench.engine.process import ENDING
-from rsbench.errors import UserError
+from rsbench.errors import ENDING, UserError
 from rsbench.execution import LAUNCHERS
 from rsbench.plan import RunPlan
 

@@ -17,7 +17,7 @@ from rsbench.engine.jobs.base import Job, Loss
 from rsbench.engine.loader import ArrayLoader, Batch
 from rsbench.engine.snapshot import Snapshot
 from rsbench.engine.throughput.memory import is_out_of_memory
-from rsbench.errors import RunError
+from rsbench.errors import RunError, first_of
 
 # A freshly initialised classifier predicts nearly uniformly; pretrained ones may start higher.
 LOSS_FACTOR: Final = 3.0
@@ -127,7 +127,7 @@ def loss_check(value: float, expected: float) -> dict[str, Any]:
 def gradient_check(model: nn.Module) -> dict[str, Any]:
     """Whether a finite gradient reaches every trainable parameter."""
     missing = [n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not _is_finite(p.grad))]
-    shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    shown = first_of(missing, 5)
     detail = f"no finite gradient reaches {shown}" if missing else "reach every trainable parameter"
     return {"name": GRADIENTS, "ok": not missing, "detail": detail}
 

@@ -13,8 +13,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-# By which a user, a terminal that is closed, or who manages the job asks for an end; Windows has not all of them.
-ENDING: Final = tuple(getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n))
 ORPHAN_GRACE_SECONDS: Final = 30.0
 THREAD_GRACE_SECONDS: Final = 5.0
 

@@ -151,9 +151,8 @@ def _plugins() -> list[Any]:
 
 def _member(file: Path, fields: Sequence[Any]) -> Member:
     """What was found in a record that was not loaded."""
-    table, configuration, run_id, created, seed, label, division, tags, predictions = fields
-    place = LoadedRecord(file), tuple(table), configuration, run_id, created, seed, label, division
-    return Member(*place, tuple(tags), predictions)
+    known = dict(zip(FIELDS, fields, strict=True))
+    return Member(LoadedRecord(file), **known | {"table": tuple(known["table"]), "tags": tuple(known["tags"])})
 
 
 def _predictions(member: Member) -> State | str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rsbench.errors import UserError
-from rsbench.files import sweep, write_atomically
+from rsbench.files import sweep, walk, write_atomically
 from rsbench.reading import content_of
 from rsbench.records.seal import sealed
 from rsbench.records.upgrade import upgrade
@@ -197,24 +197,15 @@ def record_files(paths: Iterable[Path]) -> list[Path]:
         UserError: a path is not there.
     """
     files: set[str] = set()
-    seen: set[tuple[int, int]] = set()
     for path in paths:
         if not path.exists():
             raise UserError(f"There is no file or folder '{path}' to read records from.")
-        files.update(_below(path, seen) if path.is_dir() else [str(path)])
+        files.update(_below(path) if path.is_dir() else [str(path)])
     return [*map(Path, sorted(files))]
 
 
-def _below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[str]:
-    for name, folders, files in os.walk(folder, followlinks=True):
-        status = os.stat(name)
-        if (status.st_dev, status.st_ino) in seen:  # by another link, or a circle
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders.sort()
-        if FILE in files:
-            yield os.path.join(name, FILE)
+def _below(folder: Path) -> Iterator[str]:
+    return (os.path.join(place, FILE) for place, _, files in walk(folder) if FILE in files)
 
 
 def _leads_beside(link: Path) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from rsbench import reading
 from rsbench.errors import UserError
-from rsbench.tasks.tables import BATCH, decoded
+from rsbench.tasks.tables import batches
 
 # What an entry is of: the first of these that it has.
 KEYS: Final = {
@@ -28,7 +28,6 @@ VALUE: Final = {"classification": "label", "captioning": "caption", "vqa": "answ
 LISTS: Final = ("probabilities", "logits", "captions")
 FIELDS: Final = frozenset((*VALUE.values(), *LISTS))
 MOST_CELLS: Final = 1 << 26
-MOST_BYTES: Final = 1 << 28  # of decoded cells; a small parquet file can stand for any number of equal rows
 _INTEGRAL: Final = re.compile(r"([+-]?[0-9]+)\.0+")
 
 
@@ -99,11 +98,7 @@ def _parquet(content: bytes, where: str) -> tuple[str, list[Any]]:
         rows: list[Any] = []
         if file.metadata.num_rows * file.metadata.num_columns > MOST_CELLS:
             raise UserError(f"{where} cannot be read: {file.metadata.num_rows:,} rows of this size are too many.")
-        left = max(MOST_BYTES, 16 * len(content))
-        for batch in file.iter_batches(BATCH, use_threads=False):
-            left -= sum(decoded(column).nbytes for column in batch.columns)
-            if left < 0:
-                raise UserError(f"{where} cannot be read: {file.metadata.num_rows:,} rows of this size are too many.")
+        for batch in batches(file, len(content)):
             rows += batch.to_pylist()
         return "row", rows
     except (OSError, ValueError, ArithmeticError, pa.ArrowException) as error:

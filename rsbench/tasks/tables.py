@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -85,8 +85,7 @@ class Columns:
             raise self._error(f"it has no column {', '.join(missing)}")
         names = list(needed) if alone else self.file.schema_arrow.names
         try:
-            if not self._fits(names):
-                raise self._error(f"its {self.file.metadata.num_rows:,} rows are too large")
+            self._check_size(names)
             return self.file.read(names, use_threads=False)
         except (OSError, ValueError, pa.ArrowException) as error:
             raise self._error(str(error)) from None
@@ -110,26 +109,50 @@ class Columns:
             parts.append(self.content[start : start + chunk.total_compressed_size])
         return b"".join(parts)
 
-    def _fits(self, names: list[str]) -> bool:
-        """Whether columns decode to no more than may be: a small file can stand for any number of equal rows.
+    def _check_size(self, names: list[str]) -> None:
+        """Raise ValueError where columns decode to more than may be.
 
-        No cell is larger than its encoded column, which settles it for most files; others are decoded in parts.
+        Of numbers that is known; only columns of other types are decoded for it, part by part.
         """
-        groups = [self.file.metadata.row_group(g) for g in range(self.file.metadata.num_row_groups)]
-        most = max((g.total_byte_size for g in groups), default=0) * self.file.metadata.num_rows * len(names)
-        if most <= MOST_BYTES:
-            return True
-        left = max(MOST_BYTES, 16 * len(self.content))
-        for batch in self.file.iter_batches(BATCH, columns=names, use_threads=False):
-            left -= sum(decoded(column).nbytes for column in batch.columns)
-            if left < 0:
-                return False
-        return True
+        import pyarrow as pa
+
+        types = {name: self.file.schema_arrow.field(name).type for name in names}
+        open_ended = [name for name, kind in types.items() if not pa.types.is_primitive(kind)]
+        bits = sum(kind.bit_width for name, kind in types.items() if name not in open_ended)
+        if self.file.metadata.num_rows * bits // 8 > _most(len(self.content)):
+            raise ValueError(_too_large(self.file))
+        for _ in batches(self.file, len(self.content), open_ended) if open_ended else ():
+            pass
 
     def _error(self, what: str) -> UserError:
         return UserError(f"{self.path} cannot be read as predictions: {what}.")
 
 
-def decoded(column: Any) -> Any:
+def batches(file: Any, size: int, names: list[str] | None = None) -> Iterator[Any]:
+    """Yield the rows of a parquet file of *size* bytes part by part, pyarrow record batches.
+
+    Args:
+        names: of the columns that are decoded; default: all.
+
+    Raises:
+        ValueError: what was decoded is more than may be: a small file can stand for any number of equal rows.
+    """
+    left = _most(size)
+    for batch in file.iter_batches(BATCH, columns=names, use_threads=False):
+        left -= sum(_plain(column).nbytes for column in batch.columns)
+        if left < 0:
+            raise ValueError(_too_large(file))
+        yield batch
+
+
+def _most(size: int) -> int:
+    return max(MOST_BYTES, 16 * size)
+
+
+def _too_large(file: Any) -> str:
+    return f"its {file.metadata.num_rows:,} rows are too large"
+
+
+def _plain(column: Any) -> Any:
     """Return a pyarrow array with its values in place, in which equal ones are not one."""
     return column.dictionary_decode() if hasattr(column, "dictionary_decode") else column

@@ -19,7 +19,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Final
 
 from rsbench import reading
-from rsbench.errors import UserError
+from rsbench.errors import UserError, first_of
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +63,7 @@ class Fitted:
         said = [f"taken from '{self.key}'"] if self.key else []
         said += [f"without the prefix '{self.prefix}'"] if self.prefix else []
         said += [f"and not from {_quoted(self.others)}"] if self.others else []
-        said += [f"left out: {_some(self.left)}"] if self.left else []
+        said += [f"left out: {first_of(self.left)}"] if self.left else []
         return ", ".join(said)
 
 
@@ -179,7 +179,7 @@ def mismatch(state: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor])
         if k in state and state[k].shape != own[k].shape
     ]
     found = (("missing", missing), ("unexpected", unexpected), ("of another shape", wrong))
-    return "; ".join(f"{what} {_some(names)}" for what, names in found if names)
+    return "; ".join(f"{what} {first_of(names)}" for what, names in found if names)
 
 
 def _prefixes(tensors: Iterable[str], known: Collection[str]) -> list[str]:
@@ -277,12 +277,6 @@ def _check_tensors(tensors: Mapping[str, torch.Tensor]) -> None:
 
 def _shape(tensor: torch.Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "a number"
-
-
-def _some(names: Collection[str]) -> str:
-    """The first of the names, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(list(names)[:SHOWN]) + more
 
 
 def _quoted(names: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 import torch
 from torch import nn
 
+from rsbench.errors import first_of
 from rsbench.testing.contract import Checks, Fault, Inapplicable, require
 from rsbench.testing.model_trial import BATCH, ModelTrial
 
@@ -108,8 +109,7 @@ def gradients(trial: ModelTrial) -> None:
         reached |= {name for name, p in free.items() if p.grad is not None and p.grad.any()}
         optimizer.step()
     dead = [name for name in free if name not in reached]
-    more = f" and {len(dead) - 3} more" if len(dead) > 3 else ""
-    require(not dead, f"no gradient reaches {', '.join(dead[:3])}{more}")
+    require(not dead, f"no gradient reaches {first_of(dead)}")
 
 
 @CHECKS(

@@ -154,3 +154,12 @@ def test_a_file_changes_its_state_whatever_is_done_to_hide_it(tmp_path: Path, mo
     path.write_bytes(b"two")
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert state_of(path) != before
+
+
+def test_a_walk_enters_a_folder_once_whatever_leads_there(tmp_path: Path) -> None:
+    (tmp_path / "b" / "inner").mkdir(parents=True)
+    (tmp_path / "b" / "inner" / "file").touch()
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b" / "inner" / "up").symlink_to(tmp_path)
+    found = [(Path(place).relative_to(tmp_path).as_posix(), inside) for place, _, inside in files.walk(tmp_path)]
+    assert found == [(".", []), ("a", []), ("a/inner", ["file"])]

@@ -49,6 +49,26 @@ def test_what_is_not_there_is_named(tmp_path: Path, column: str) -> None:
         Columns(tmp_path / "none")
 
 
+def test_numbers_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How large they are is known without; of texts, only they are looked at before."""
+    path = write(tmp_path / "one", ["a", "b", "c", "d"], [2, 1, 0, 1], np.full((4, 3), 1 / 3))
+    looked_at: list[list[str]] = []
+    batches = tables.batches
+    monkeypatch.setattr(tables, "batches", lambda *given: looked_at.append(given[2]) or batches(*given))
+    predictions.read_labels(Columns(path))
+    assert looked_at == []
+    predictions.read(path)
+    assert looked_at == [["id"]]
+
+
+def test_numbers_without_end_are_refused_undecoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables.write(tmp_path / "one", {"prediction": np.zeros(10_000, np.int16), "reference": np.zeros(10_000, np.int16)})
+    monkeypatch.setattr(tables, "MOST_BYTES", 30_000)
+    assert tables.numbers(Columns(tmp_path / "one").read(("prediction",)), "prediction").shape == (10_000,)
+    with pytest.raises(UserError, match="its 10,000 rows are too large"):
+        Columns(tmp_path / "one").read(("prediction", "reference"))
+
+
 def test_a_small_file_of_endless_rows_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "p.parquet"
     for rows, fits in ((3000, True), (1_000_000, False)):

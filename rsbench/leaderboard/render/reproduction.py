@@ -32,7 +32,7 @@ the verdict, which follows by rule:
 
 - *contradicts itself*: the paper's digits cannot all be right (`rsbench claims check`); a contradiction counts against
   every number in it where it does not say which is wrong.
-- *not measured*: no record here is of that system on that dataset.
+- *not measured*: no record here is of that system on that dataset, or it is a sentence about other numbers.
 - *cannot be told*: something is known to set the measurement apart (another protocol, recipe or size, a model or recipe
   that is a reconstruction in part), or its interval is wider than {200 * POINT:g} points of a
   share, {200 * PART:g} % of another number.
