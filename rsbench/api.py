@@ -18,8 +18,8 @@ from rsbench.records.sources import OUT, load_records
 from rsbench.registry import registry
 
 if TYPE_CHECKING:
-    from rsbench.engine.launch import Launch
-    from rsbench.engine.outcome import Outcome
+    from rsbench.engine.launch.launch import Launch
+    from rsbench.engine.launch.run_result import Outcome
     from rsbench.plan import RunPlan, RunRequest
 
     Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -187,7 +187,7 @@ def execute(
     Raises:
         UserError: there is no such observer, or the launcher cannot be used.
     """
-    from rsbench.engine.launch import run_plans
+    from rsbench.engine.launch.launch import run_plans
     from rsbench.observing import observing
 
     with observing(observers):

@@ -260,7 +260,7 @@ class RecipeSpec(Spec):
     lr: learning rate per step; schedule: ``constant | cosine | linear | onecycle | cosine_restarts | plateau``.
     warmup: epochs of linear warm-up.  weight_decay: decoupled for AdamW; no_decay: regular expressions of parameter
     names that are exempt (``"norm_and_bias"`` is short for all one-dimensional ones).
-    augmentation: name -> strength, as in ``rsbench.engine.augment``.
+    augmentation: name -> strength, as in ``rsbench.engine.input.augmentation``.
     drop_last: leave out the last batch of an epoch where it is smaller than ``batch``.
     precision: the authors', ``fp32``, ``bf16`` or ``fp16`` (on a GPU; fp32 on a CPU); ``auto`` leaves it to the device.
     patience: epochs without a better validation loss before training stops, or ``None``.

@@ -14,12 +14,12 @@ from benchmarks.peers import networks
 from benchmarks.peers.dataset import MEAN, STD, numbers
 from benchmarks.peers.peer import AfterEpoch, Peer, Setting
 from rsbench.data import store
-from rsbench.engine.augment import Augmentation
-from rsbench.engine.device import make_fabric, select_precision
-from rsbench.engine.jobs.classification import ClassificationJob
-from rsbench.engine.loader import ArrayLoader
-from rsbench.engine.normalisation import Normalisation
-from rsbench.engine.train import Trainer
+from rsbench.engine.input.augmentation import Augmentation
+from rsbench.engine.input.loader import ArrayLoader
+from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.tasks.classification import ClassificationJob
+from rsbench.engine.training.device import make_fabric, select_precision
+from rsbench.engine.training.trainer import Trainer
 from rsbench.registry import registry
 from rsbench.specs import RecipeSpec, to_jsonable
 

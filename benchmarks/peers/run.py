@@ -142,7 +142,7 @@ def circumstances() -> dict[str, Any]:
     """When and on what this was measured."""
     import torch
 
-    from rsbench.engine.environment import describe
+    from rsbench.engine.run.environment import describe
 
     env = describe(torch.device("cpu"), {"precision": "fp32"})
     env["packages"] = {name: version(name) for name in PACKAGES}

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from rsbench.engine.back_off import Gradients
-from rsbench.engine.compilation import Compiled
-from rsbench.engine.device import make_fabric
-from rsbench.engine.jobs.classification import ClassificationJob
-from rsbench.engine.loader import ArrayLoader
-from rsbench.engine.normalisation import normalisation_for
-from rsbench.engine.selection import Selection
-from rsbench.engine.train import Progress, Trainer
+from rsbench.engine.input.loader import ArrayLoader
+from rsbench.engine.input.normalization import normalisation_for
+from rsbench.engine.step.compiled import Compiled
+from rsbench.engine.step.oom_recovery import Gradients
+from rsbench.engine.tasks.classification import ClassificationJob
+from rsbench.engine.training.checkpoint_selection import Selection
+from rsbench.engine.training.device import make_fabric
+from rsbench.engine.training.trainer import Progress, Trainer
 from rsbench.execution import NONE
 from rsbench.specs import RecipeSpec, to_jsonable
 

@@ -14,7 +14,7 @@ from benchmarks.peers.dataset import prepare_store, select
 from benchmarks.peers.measure import Job
 from benchmarks.peers.peer import PEERS
 from benchmarks.peers.run import in_process
-from rsbench.engine.device import has_bf16
+from rsbench.engine.training.device import has_bf16
 
 ROUNDS = 3
 BF16 = has_bf16(torch.device("cpu"))

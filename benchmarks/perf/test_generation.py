@@ -9,7 +9,7 @@ import torch
 from ratios import paired
 from torch import nn
 
-from rsbench.engine.decode import Search, generate
+from rsbench.engine.tasks.beam_search import Search, generate
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
 from rsbench.tasks.context import ModelContext

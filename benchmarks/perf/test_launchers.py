@@ -15,9 +15,9 @@ from ratios import paired, seconds
 
 from rsbench.cores import usable_cores
 from rsbench.data.prepare import prepare
-from rsbench.engine.launch import Launch, run_plans
-from rsbench.engine.launch_local import LocalPool
-from rsbench.engine.ray_cluster import LOCAL_ENVIRONMENT
+from rsbench.engine.launch.launch import Launch, run_plans
+from rsbench.engine.launch.local import LocalPool
+from rsbench.engine.launch.ray_cluster import LOCAL_ENVIRONMENT
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.registry import registry
 from rsbench.specs import load_attribute

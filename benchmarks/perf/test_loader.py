@@ -12,10 +12,10 @@ import pytest
 import torch
 from ratios import paired
 
-from rsbench.engine.augment import Augmentation
-from rsbench.engine.images_device import as_tensor
-from rsbench.engine.loader import ArrayLoader
-from rsbench.engine.normalisation import normalisation_for
+from rsbench.engine.input.augmentation import Augmentation
+from rsbench.engine.input.gpu_images import as_tensor
+from rsbench.engine.input.loader import ArrayLoader
+from rsbench.engine.input.normalization import normalisation_for
 
 BATCH = 64
 IMAGES = 2_000

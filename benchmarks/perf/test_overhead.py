@@ -24,9 +24,9 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks.peers import networks
-from rsbench.engine.device import make_fabric
-from rsbench.engine.loader import Batch
-from rsbench.engine.train import Trainer
+from rsbench.engine.input.loader import Batch
+from rsbench.engine.training.device import make_fabric
+from rsbench.engine.training.trainer import Trainer
 from rsbench.specs import RecipeSpec, to_jsonable
 
 CPU = torch.device("cpu")

@@ -14,12 +14,12 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from rsbench.data.prepare import prepare
-from rsbench.engine.data import open_data
-from rsbench.engine.images_host import HostImages
-from rsbench.engine.jobs.vqa import QuestionJob
-from rsbench.engine.loader import ArrayLoader, Group
-from rsbench.engine.normalisation import Normalisation
-from rsbench.engine.setup import build_model, make_job, normalisation
+from rsbench.engine.input.cpu_images import HostImages
+from rsbench.engine.input.loader import ArrayLoader, Group
+from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.run_data import open_data
+from rsbench.engine.run.build import build_model, make_job, normalisation
+from rsbench.engine.tasks.vqa import QuestionJob
 from rsbench.plan import RunRequest, expand
 from rsbench.registry import registry
 from rsbench.tasks.text import Vocabulary

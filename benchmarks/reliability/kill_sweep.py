@@ -82,8 +82,8 @@ from rsbench import hookimpl
 
 @hookimpl
 def rsbench_run_start(plan):
-    from rsbench.engine import train
-    train.RESUME_SECONDS = 0.0
+    from rsbench.engine.training import trainer
+    trainer.RESUME_SECONDS = 0.0
 
 @hookimpl
 def rsbench_epoch_end(plan, epoch, logs):

@@ -72,7 +72,7 @@ def multitask(
     from rsbench import api, observing
     from rsbench.cli import run
     from rsbench.config import parse_pairs, parse_seeds
-    from rsbench.engine.launch import Launch
+    from rsbench.engine.launch.launch import Launch
     from rsbench.family import FamilyRequest, expand_family
 
     launch = Launch(launcher=launcher, parallel=parallel, address=ray_address, cpus=cpus_per_run, gpus=gpus_per_run)

@@ -19,8 +19,8 @@ from rsbench import api, observing
 from rsbench.cli import complete, lazy, options
 
 if TYPE_CHECKING:
-    from rsbench.engine.launch import Launch
-    from rsbench.engine.outcome import Outcome
+    from rsbench.engine.launch.launch import Launch
+    from rsbench.engine.launch.run_result import Outcome
     from rsbench.plan import RunPlan
 
 
@@ -96,8 +96,8 @@ def run(
       rsbench run --suite suite.yaml --launcher ray --ray-address auto --cpus-per-run 4
     """
     from rsbench.config import parse_pairs
-    from rsbench.engine import distributed_world
-    from rsbench.engine.launch import Launch
+    from rsbench.engine.launch.launch import Launch
+    from rsbench.engine.parallel import world as distributed_world
 
     launch = Launch(launcher=launcher, parallel=parallel, address=ray_address, cpus=cpus_per_run, gpus=gpus_per_run)
     observing.require(observer or ())
@@ -138,7 +138,7 @@ def try_weights(plans: Sequence[RunPlan]) -> None:
     """See before anything runs whether the weights in files fit, and say what is taken of them."""
     with_files = {json.dumps(p.model, sort_keys=True): p for p in plans if p.model.get("weights_sha256")}
     for plan in with_files.values():
-        from rsbench.engine.run_checkpoint import try_loading
+        from rsbench.engine.run.checkpoint_run import try_loading
 
         if taken := try_loading(plan):
             print(f"rsbench: {Path(plan.checkpoint or '').name}: {taken}.", file=sys.stderr)
@@ -156,7 +156,7 @@ def execute(
 ) -> list[Outcome]:
     """Run plans with progress on the terminal."""
     from rsbench.cli.progress import reporter
-    from rsbench.engine.distributed_world import follows
+    from rsbench.engine.parallel.world import follows
 
     with reporter(plans, quiet or follows()) as on_event:
         return api.execute(plans, observers=observers, launch=launch, on_event=on_event)
@@ -164,7 +164,7 @@ def execute(
 
 def finish(plans: list[RunPlan], outcomes: list[Outcome], out: Path, as_json: bool, board: bool) -> None:
     """Show what came out and exit with the right code; of several ranks the first shows it."""
-    from rsbench.engine.distributed_world import follows
+    from rsbench.engine.parallel.world import follows
 
     if follows():
         leave(outcomes, out, quiet=True)

@@ -18,7 +18,7 @@ from rsbench.specs import PRECISIONS, TASKS
 
 if TYPE_CHECKING:
     from rsbench.cli.progress import OnEvent
-    from rsbench.engine.outcome import Outcome
+    from rsbench.engine.launch.run_result import Outcome
     from rsbench.plan import RunPlan
 
 MODES = (*records.MODES, "both")
@@ -78,7 +78,7 @@ def throughput(
       rsbench throughput spatialnet-vit --task vqa --classes 9 --json
     """
     from rsbench.config import parse_pairs
-    from rsbench.engine.distributed_world import outside
+    from rsbench.engine.parallel.world import outside
     from rsbench.errors import UserError
     from rsbench.throughput import ThroughputRequest, expand, parse_batches, parse_mode
 
@@ -110,7 +110,7 @@ def throughput(
 
 def _execute(plans: Sequence[RunPlan], quiet: bool) -> list[Outcome]:
     """Measure one plan after another, with progress on the terminal."""
-    from rsbench.engine.launch import run_plans
+    from rsbench.engine.launch.launch import run_plans
 
     with _reporter(plans, quiet) as on_event:
         return run_plans(plans, on_event=on_event)

@@ -77,7 +77,7 @@ def _one(file: Path, dry_run: bool, data_root: Path | None) -> str | None:
 
 
 def _macs(record: Mapping[str, Any], data_root: Path | None) -> int | dict[str, int] | None:
-    from rsbench.engine.recount import count_macs_of_plan, count_macs_of_throughput
+    from rsbench.engine.throughput.recount import count_macs_of_plan, count_macs_of_throughput
     from rsbench.records.throughput import is_throughput
 
     params = record["perf"].get("params")

@@ -14,7 +14,7 @@ OUT: Final = "rsbench-results"
 
 @runtime_checkable
 class HasRecord(Protocol):
-    """What a run left, such as :class:`rsbench.engine.outcome.Outcome`; no path where it left no record."""
+    """What a run left, such as :class:`rsbench.engine.launch.run_result.Outcome`; no path where it left no record."""
 
     @property
     def record_path(self) -> Path | None:

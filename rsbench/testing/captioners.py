@@ -6,7 +6,7 @@ from typing import Final
 
 import torch
 
-from rsbench.engine.decode import Search, generate
+from rsbench.engine.tasks.beam_search import Search, generate
 from rsbench.testing.contract import Checks, require
 from rsbench.testing.model_trial import BATCH, ModelTrial
 from rsbench.testing.networks import close

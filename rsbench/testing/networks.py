@@ -138,7 +138,7 @@ def state_dict(trial: ModelTrial) -> None:
     """Weights written as the engine does go into a network of another seed, which then gives the same outputs."""
     from safetensors.torch import load_file
 
-    from rsbench.engine.checkpoint import save_weights
+    from rsbench.engine.training.checkpoint import save_weights
 
     model = trial.network()
     model.train()

@@ -26,8 +26,8 @@ def optimizer(spec: RecipeSpec) -> None:
     """Optimizer and schedule of each phase can be built."""
     from torch import nn
 
-    from rsbench.engine.optim import Schedule, make_optimizer
-    from rsbench.engine.train import phases_of
+    from rsbench.engine.training.optimizers import Schedule, make_optimizer
+    from rsbench.engine.training.trainer import phases_of
 
     for phase in phases_of(to_jsonable(spec)):
         require(phase["epochs"] > 0 and phase["batch"] > 0, "epochs and batch have to be positive")
@@ -40,11 +40,11 @@ def optimizer(spec: RecipeSpec) -> None:
 @CHECKS(
     "augmentation",
     reason="a name that is not known would be no augmentation at all",
-    remedy="use the names that rsbench.engine.augment lists",
+    remedy="use the names that rsbench.engine.input.augmentation lists",
 )
 def augmentation(spec: RecipeSpec) -> None:
     """Every augmentation is known."""
-    from rsbench.engine.augment import Augmentation
+    from rsbench.engine.input.augmentation import Augmentation
 
     try:
         Augmentation(spec.augmentation)

@@ -34,12 +34,12 @@ def groups(spec: TaskSpec) -> Iterator[Group]:
 )
 def parts(spec: TaskSpec) -> None:
     """The module has all three."""
-    from rsbench.engine.jobs.base import Job
+    from rsbench.engine.tasks.base import Job
 
     task, job, trial = (_part(spec, name) for name in ("TASK", "JOB", "TRIAL"))
     require(isinstance(task, TaskKind), "TASK is not a rsbench.tasks.kinds.TaskKind")
     require(task.name == spec.name, f"TASK is called '{task.name}', the spec '{spec.name}'")
-    require(isinstance(job, type) and issubclass(job, Job), "JOB is not a subclass of rsbench.engine.jobs.base.Job")
+    require(isinstance(job, type) and issubclass(job, Job), "JOB is not a subclass of rsbench.engine.tasks.base.Job")
     missing = sorted(getattr(job, "__abstractmethods__", ()))
     require(not missing, f"JOB lacks {', '.join(missing)}")
     require(isinstance(trial, TaskTrial), "TRIAL is not a rsbench.testing.trials.TaskTrial")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rsbench.cli import main
-from rsbench.engine.launch_local import LocalPool
+from rsbench.engine.launch.local import LocalPool
 from rsbench.errors import UserError
 
 LONG = "x" * 300

@@ -10,6 +10,8 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = [ROOT / "rsbench", *sorted(p.parent for p in (ROOT / "plugins").glob("*/__init__.py"))]
 FILES = {
@@ -33,6 +35,12 @@ LEVELS = (
     {"cli"},
     {"__main__"},
 )
+# The same of the engine's wings, from devices that act as one to processes in which runs happen.
+WINGS = tuple(
+    {wing}
+    for wing in ["events", "memory", "parallel", "input", "tasks", "step", "training", "run", "throughput", "launch"]
+)
+ORDERS = {"rsbench": LEVELS, "rsbench.engine": WINGS}
 # What plugins may build on; other modules of the core may change without a word.
 CONTRACTS = {"data.images", "data.source", "data.tree", "errors", "metrics.contract", "reading", "specs"} | {
     f"tasks.{name}"
@@ -64,20 +72,27 @@ def module_of(name: str) -> str:
     return name if name in FILES or "." not in name else module_of(name.rpartition(".")[0])
 
 
-def test_every_part_of_the_core_has_a_level() -> None:
-    there = {p.stem for p in (ROOT / "rsbench").iterdir() if p.suffix == ".py" or any(p.glob("**/*.py"))}
-    assert set.union(*LEVELS) == there - {"__init__", "__pycache__"}
-    assert sum(map(len, LEVELS)) == len(set.union(*LEVELS))
+@pytest.mark.parametrize("package", ORDERS)
+def test_every_part_of_the_core_has_a_level(package: str) -> None:
+    levels, folder = ORDERS[package], ROOT.joinpath(*package.split("."))
+    there = {p.stem for p in folder.iterdir() if p.suffix == ".py" or any(p.glob("**/*.py"))}
+    assert set.union(*levels) == there - {"__init__", "__pycache__"}
+    assert sum(map(len, levels)) == len(set.union(*levels))
 
 
-def test_imports_point_one_way() -> None:
-    level = {part: number for number, parts in enumerate(LEVELS) for part in parts}
+@pytest.mark.parametrize("package", ORDERS)
+def test_imports_point_one_way(package: str) -> None:
+    level = {f"{package}.{part}": number for number, parts in enumerate(ORDERS[package]) for part in parts}
+
+    def part_of(module: str) -> str:
+        return ".".join(module.split(".")[: package.count(".") + 2])
+
     wrong = [
         f"{module} -> {other}"
         for module, path in FILES.items()
         for other in map(module_of, imported(path, types=True))
-        if module.startswith("rsbench.") and other.startswith("rsbench.")
-        if (own := module.split(".")[1]) != (part := other.split(".")[1]) and level[part] >= level[own]
+        if (own := part_of(module)) in level and (part := part_of(other)) in level
+        if own != part and level[part] >= level[own]
     ]
     assert wrong == []
 

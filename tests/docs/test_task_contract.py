@@ -13,8 +13,8 @@ import pytest
 from blocks import DOCS
 
 from rsbench import hookspecs
-from rsbench.engine.data import RunData
-from rsbench.engine.jobs.base import Job
+from rsbench.engine.input.run_data import RunData
+from rsbench.engine.tasks.base import Job
 from rsbench.observing import SWITCH
 from rsbench.scaffold import write
 

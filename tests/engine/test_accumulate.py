@@ -12,12 +12,12 @@ import torch
 from rsbench_losses.losses import FocalLoss
 from torch import nn
 
-from rsbench.engine.accumulate import between, can_cut, cut
-from rsbench.engine.activations import checkpoint_activations
-from rsbench.engine.alone import Alone
-from rsbench.engine.back_off import Gradients
-from rsbench.engine.jobs.vqa import VqaTargets
-from rsbench.engine.loader import Batch
+from rsbench.engine.input.loader import Batch
+from rsbench.engine.step.activation_checkpointing import checkpoint_activations
+from rsbench.engine.step.micro_batches import between, can_cut, cut
+from rsbench.engine.step.oom_recovery import Gradients
+from rsbench.engine.tasks.vqa import VqaTargets
+from rsbench.engine.training.single_device import Alone
 from rsbench.tasks.captioning import CaptionTargets, token_loss
 from rsbench.tasks.text import PAD
 from rsbench.tasks.vqa import Questions
@@ -132,7 +132,7 @@ def test_unknown_targets_are_not_cut() -> None:
 def test_one_part_is_one_plain_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is cut, kept or copied in a step once an epoch is under way."""
     for name in ("Snapshot", "cut", "checkpoint_activations"):
-        monkeypatch.setattr(f"rsbench.engine.back_off.{name}", None)
+        monkeypatch.setattr(f"rsbench.engine.step.oom_recovery.{name}", None)
     model, batch = network(), labelled()
     calls: list[int] = []
     model.register_forward_hook(lambda *_: calls.append(1))
@@ -200,7 +200,7 @@ def test_checkpoints_cost_evaluation_nothing(monkeypatch: pytest.MonkeyPatch) ->
     model = residual().eval()
     expected = model(labelled().images).detach()
     assert checkpoint_activations(model) == 2
-    monkeypatch.setattr("rsbench.engine.activations.checkpoint", None)
+    monkeypatch.setattr("rsbench.engine.step.activation_checkpointing.checkpoint", None)
     with torch.inference_mode():
         assert torch.equal(model(labelled().images), expected)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from rsbench.engine.augment import (
+from rsbench.engine.input.augmentation import (
     COLUMNS,
     LATER,
     Augmentation,

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from rsbench.engine.average import MovingAverage
+from rsbench.engine.training.ema import MovingAverage
 
 DECAY = 0.9
 

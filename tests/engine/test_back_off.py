@@ -11,12 +11,12 @@ import torch
 from one_run import one_run
 from torch import nn
 
-from rsbench.engine import train
-from rsbench.engine.alone import Alone
-from rsbench.engine.back_off import CHECK, WATCHED, Gradients
-from rsbench.engine.compilation import Compiled
-from rsbench.engine.loader import Batch
-from rsbench.engine.run import execute
+from rsbench.engine.input.loader import Batch
+from rsbench.engine.run.run import execute
+from rsbench.engine.step.compiled import Compiled
+from rsbench.engine.step.oom_recovery import CHECK, WATCHED, Gradients
+from rsbench.engine.training import trainer
+from rsbench.engine.training.single_device import Alone
 from rsbench.plan import RunPlan
 
 CPU = torch.device("cpu")
@@ -185,7 +185,7 @@ def test_evaluation_takes_fewer_images_at_once(
 def test_what_is_compiled_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """CUDA graphs of a whole batch hold the memory that is to be had by cutting it."""
     forgotten: list[int] = []
-    monkeypatch.setattr("rsbench.engine.back_off.forget", lambda device: forgotten.append(taken.parts))
+    monkeypatch.setattr("rsbench.engine.step.oom_recovery.forget", lambda device: forgotten.append(taken.parts))
     monkeypatch.setattr(Short, "room", 4)
     taken = gradients_of(Plain())
     taken.compiled = Compiled.__new__(Compiled)
@@ -270,10 +270,10 @@ def test_micro_batches_survive_an_interruption(
     monkeypatch.setattr("rsbench_scenes.network.tiny_cnn", Short)
     monkeypatch.setattr(Short, "room", 4)
     whole = execute(plan_of(tiny_root, tmp_path / "whole"), lambda event: None)
-    monkeypatch.setattr(train, "PROGRESS_SECONDS", -1.0)
+    monkeypatch.setattr(trainer, "PROGRESS_SECONDS", -1.0)
     calls = iter(range(10**6))
     plan = plan_of(tiny_root, tmp_path / "parts")
-    with pytest.raises(train.Interrupted):
+    with pytest.raises(trainer.Interrupted):
         execute(plan, lambda event: None, lambda: next(calls) >= 4)
     monkeypatch.setattr(Short, "room", 10**6)
     Short.seen.clear()

@@ -11,8 +11,9 @@ import pytest
 import torch
 from one_run import one_run
 
-from rsbench.engine import run, run_family, setup
-from rsbench.engine.data import open_data
+from rsbench.engine.input.run_data import open_data
+from rsbench.engine.run import build as setup
+from rsbench.engine.run import multitask_run, run
 from rsbench.engine.throughput import execute as measurement
 from rsbench.family import FamilyRequest, expand_family
 from rsbench.plan import RunPlan
@@ -41,7 +42,7 @@ def alone(root: Path, out: Path) -> dict[str, Any]:
 
 
 def together(root: Path, out: Path) -> dict[str, Any]:
-    first, *_ = run_family.execute([broken(plan) for plan in members(root, out)], print)
+    first, *_ = multitask_run.execute([broken(plan) for plan in members(root, out)], print)
     return first
 
 
@@ -62,5 +63,5 @@ def test_what_is_no_module_is_refused(
 def test_members_start_as_they_do_alone(text_root: Path, tmp_path: Path) -> None:
     jobs = [setup.make_job(plan, open_data(plan)) for plan in members(text_root, tmp_path)]
     single = setup.build_network(jobs[-1], torch.device("cpu")).state_dict()
-    family = run_family.build(jobs, torch.device("cpu")).members[-1].state_dict()
+    family = multitask_run.build(jobs, torch.device("cpu")).members[-1].state_dict()
     assert all(torch.equal(family[name], tensor) for name, tensor in single.items())

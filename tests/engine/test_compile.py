@@ -13,12 +13,13 @@ import torch
 from one_run import one_run
 from torch import nn
 
-from rsbench.engine import compile_choice, train
-from rsbench.engine.alone import Alone
-from rsbench.engine.compilation import Compiled
-from rsbench.engine.compile_choice import Choice, Trial, candidates, choose, fastest
-from rsbench.engine.loader import Batch
-from rsbench.engine.run import execute
+from rsbench.engine.input.loader import Batch
+from rsbench.engine.run import compile_selection
+from rsbench.engine.run.compile_selection import Choice, Trial, candidates, choose, fastest
+from rsbench.engine.run.run import execute
+from rsbench.engine.step.compiled import Compiled
+from rsbench.engine.training import trainer
+from rsbench.engine.training.single_device import Alone
 from rsbench.errors import RunError, UserErrors
 from rsbench.leaderboard.machines import machine
 from rsbench.plan import RunPlan
@@ -74,9 +75,9 @@ def pretend(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float], modes: t
         return seconds[mode[0]]
 
     monkeypatch.setattr(Trial, "compile", compiled)
-    monkeypatch.setattr(compile_choice, "_seconds", once)
-    monkeypatch.setattr(compile_choice, "_steady", steady)
-    monkeypatch.setattr(compile_choice, "candidates", lambda device, dynamic: modes)
+    monkeypatch.setattr(compile_selection, "_seconds", once)
+    monkeypatch.setattr(compile_selection, "_steady", steady)
+    monkeypatch.setattr(compile_selection, "candidates", lambda device, dynamic: modes)
 
 
 def state_of(model: nn.Module) -> dict[str, Any]:
@@ -162,7 +163,7 @@ def test_what_is_tried_in_vain_is_dropped(monkeypatch: pytest.MonkeyPatch, secon
     """CUDA graphs would hold the memory of a whole step to the end of the run."""
     pretend(monkeypatch, seconds)
     forgotten: list[torch.device] = []
-    monkeypatch.setattr(compile_choice, "forget", forgotten.append)
+    monkeypatch.setattr(compile_selection, "forget", forgotten.append)
     choice, _ = choose(trial_of(network()), "auto")
     assert choice.mode is None
     assert forgotten == [CPU]
@@ -273,11 +274,11 @@ def test_a_run_taken_up_again_keeps_its_mode(
     pretend(monkeypatch, {"none": 100.0, "default": 0.05})
     whole = run_of(tiny_root, tmp_path / "whole", compile="auto")
     assert whole["env"]["flags"]["compile"] == "default"
-    monkeypatch.setattr(train, "PROGRESS_SECONDS", -1.0)
+    monkeypatch.setattr(trainer, "PROGRESS_SECONDS", -1.0)
     calls = iter(range(10**6))
     plan = plan_of(tiny_root, tmp_path / "parts", compile="auto")
     pretend(monkeypatch, {"none": 100.0, "default": 0.05})
-    with pytest.raises(train.Interrupted):
+    with pytest.raises(trainer.Interrupted):
         execute(plan, lambda event: None, lambda: next(calls) >= 4)
     pretend(monkeypatch, {"none": 0.01, "default": 0.05})  # would choose otherwise now
     rest = execute(plan, lambda event: None)

@@ -16,7 +16,7 @@ from torch import nn
 
 from rsbench import hookimpl
 from rsbench.containment import Origin
-from rsbench.engine.run import execute
+from rsbench.engine.run.run import execute
 from rsbench.plan import RunPlan
 from rsbench.records import store
 from rsbench.registry import registry

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from rsbench.engine.report import Machine
+from rsbench.engine.run.report import Machine
 from rsbench.engine.throughput import feed
 from rsbench.engine.throughput.nvml import Nvml
 from rsbench.engine.throughput.points import Meter

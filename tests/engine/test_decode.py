@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from rsbench.engine.decode import Search, generate, map_state
+from rsbench.engine.tasks.beam_search import Search, generate, map_state
 from rsbench.tasks.text import END, PAD, START
 
 WORDS = 8  # four special ones and four more

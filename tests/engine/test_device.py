@@ -14,11 +14,13 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
 from one_run import one_run
 
-from rsbench.engine import checkpoint, device, report, run_network, setup, train
-from rsbench.engine.data import open_data
-from rsbench.engine.distributed_world import Place
-from rsbench.engine.optim import make_optimizer
-from rsbench.engine.run import execute
+from rsbench.engine.input.run_data import open_data
+from rsbench.engine.parallel.world import Place
+from rsbench.engine.run import build, report, training_run
+from rsbench.engine.run.run import execute
+from rsbench.engine.step import snapshot
+from rsbench.engine.training import device, trainer
+from rsbench.engine.training.optimizers import make_optimizer
 from rsbench.specs import RecipeSpec, to_jsonable
 
 RECIPE: Final = {"batch": 8, "precision": "fp16", "clip_grad": 1.0, "augmentation": {}}
@@ -76,9 +78,9 @@ def test_random_numbers_go_on_on_another_gpu(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: torch.tensor([7], dtype=torch.uint8))
     monkeypatch.setattr(torch.cuda, "set_rng_state", given.append)
-    state = checkpoint.random_state()
+    state = snapshot.random_state()
     drawn = torch.rand(3)
-    checkpoint.set_random_state(state)
+    snapshot.set_random_state(state)
     assert torch.equal(torch.rand(3), drawn)
     (restored,) = given
     assert restored.tolist() == [7]
@@ -91,7 +93,7 @@ def test_a_factory_does_not_seed_the_gpu(tiny_root: Path, tmp_path: Path, monkey
     monkeypatch.setattr(torch.cuda, "manual_seed", seeds.append)
     monkeypatch.setattr(torch.nn.Module, "to", lambda self, **_: self)
     plan = dataclasses.replace(one_run(tiny_root, tmp_path, {}, model="bmta"), seed=3)
-    setup.build_network(setup.make_job(plan, open_data(plan)), torch.device("cuda"))
+    build.build_network(build.make_job(plan, open_data(plan)), torch.device("cuda"))
     assert 0 in seeds
     assert seeds[-1] == 3
 
@@ -140,7 +142,7 @@ def test_steps_of_fp16_that_overflow_are_left_out(
 ) -> None:
     """The scale is found by trying: gradients that are too large are not clipped but not used, and no error."""
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24)
-    monkeypatch.setattr(run_network, "make_fabric", lambda *_: fp16(scaler))
+    monkeypatch.setattr(training_run, "make_fabric", lambda *_: fp16(scaler))
     record = execute(one_run(tiny_root, tmp_path, RECIPE | {"epochs": 1}), lambda event: None)
     assert record["status"] == "ok", record["error"]
     assert scaler.get_scale() < 2.0**24
@@ -155,16 +157,16 @@ def test_the_scale_of_fp16_survives_an_interruption(
         scalers.append(torch.amp.GradScaler("cpu", init_scale=4.0, growth_interval=3))
         return fp16(scalers[-1])
 
-    monkeypatch.setattr(run_network, "make_fabric", scaling_fabric)
+    monkeypatch.setattr(training_run, "make_fabric", scaling_fabric)
     recipe = RECIPE | {"epochs": 2}
     whole = execute(one_run(tiny_root, tmp_path / "whole", recipe), lambda event: None)
     assert whole["status"] == "ok", whole["error"]
     steps = whole["train"]["steps"]
     assert scalers[0].get_scale() == 4.0 * 2 ** (steps // 3)
-    monkeypatch.setattr(train, "PROGRESS_SECONDS", -1.0)
+    monkeypatch.setattr(trainer, "PROGRESS_SECONDS", -1.0)
     calls = iter(range(10**6))
     plan = one_run(tiny_root, tmp_path / "parts", recipe)
-    with pytest.raises(train.Interrupted):
+    with pytest.raises(trainer.Interrupted):
         execute(plan, lambda event: None, lambda: next(calls) >= 4)
     rest = execute(plan, lambda event: None)
     assert scalers[2].get_scale() == scalers[0].get_scale()

@@ -17,13 +17,13 @@ from one_run import one_run
 from torch import nn
 
 from rsbench.data.prepare import prepare
-from rsbench.engine import run
-from rsbench.engine.device import make_fabric
-from rsbench.engine.distributed import ALONE, Ranks
-from rsbench.engine.distributed_world import LOCALHOST, Place, _free_port
-from rsbench.engine.evaluate import evaluate
-from rsbench.engine.loader import ArrayLoader
-from rsbench.engine.normalisation import Normalisation
+from rsbench.engine.input.loader import ArrayLoader
+from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.parallel.ranks import ALONE, Ranks
+from rsbench.engine.parallel.world import LOCALHOST, Place, _free_port
+from rsbench.engine.run import run
+from rsbench.engine.tasks.evaluate import evaluate
+from rsbench.engine.training.device import make_fabric
 from rsbench.plan import RunPlan
 from rsbench.records.store import load_all
 from rsbench.records.verify import verify
@@ -110,7 +110,7 @@ def rank_main(connection: Connection, work: Callable[..., Any], place: Place) ->
 def in_ranks(work: Callable[..., Any], world: int) -> list[Any]:
     """Return what *work* returns on each rank."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["rsbench.engine.preload"])
+    context.set_forkserver_preload(["rsbench.engine.launch.preload"])
     port = _free_port()
     started = []
     for n in range(world):

@@ -19,12 +19,12 @@ import pytest
 from torch.distributed import TCPStore
 
 from rsbench import scale
-from rsbench.engine import distributed_launch, distributed_rank, distributed_watch, distributed_world
-from rsbench.engine.distributed_board import Board
-from rsbench.engine.distributed_launch import Supervisor
-from rsbench.engine.distributed_world import Outside, Place
-from rsbench.engine.launch import run_plans
-from rsbench.engine.process import Interrupted
+from rsbench.engine.events import Interrupted
+from rsbench.engine.launch import rank_process, supervisor
+from rsbench.engine.launch.launch import run_plans
+from rsbench.engine.launch.supervisor import Board, Supervisor
+from rsbench.engine.parallel import world
+from rsbench.engine.parallel.world import Outside, Place
 from rsbench.errors import UserError
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.records.store import load_all
@@ -70,9 +70,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in (*TORCHRUN, *SLURM, "SLURM_RESTART_COUNT", "SLURM_CPUS_PER_TASK", "TORCHELASTIC_USE_AGENT_STORE"):
         monkeypatch.delenv(name, raising=False)
-    distributed_world.outside.cache_clear()
+    world.outside.cache_clear()
     yield
-    distributed_world.outside.cache_clear()
+    world.outside.cache_clear()
 
 
 def request_of(root: Path, out: Path, model: str = "tiny-cnn", **given: Any) -> RunRequest:
@@ -171,20 +171,20 @@ def test_launchers_are_recognised(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert distributed_world.outside() == expected
-    assert distributed_world.follows() == (expected is not None)
+    assert world.outside() == expected
+    assert world.follows() == (expected is not None)
     if expected is None:
-        assert distributed_world.scale(3, 1) == (3, 1)
+        assert world.scale(3, 1) == (3, 1)
         with pytest.raises(UserError, match="--nodes 2 needs a process on each"):
-            distributed_world.scale(1, 2)
+            world.scale(1, 2)
         return
     sizes = (expected.devices, expected.nodes)
-    assert distributed_world.scale(1, 1) == distributed_world.scale(*sizes) == sizes
+    assert world.scale(1, 1) == world.scale(*sizes) == sizes
     with pytest.raises(UserError, match="is not what was started"):
-        distributed_world.scale(5, 1)
-    (place,) = distributed_world.places({"devices": sizes[0], "nodes": sizes[1]})
+        world.scale(5, 1)
+    (place,) = world.places({"devices": sizes[0], "nodes": sizes[1]})
     assert (place.rank, place.world, place.environment()["NODE_RANK"]) == (expected.rank, expected.world, "1")
-    assert distributed_world.places({"devices": 1, "nodes": 1}) == []
+    assert world.places({"devices": 1, "nodes": 1}) == []
 
 
 def test_ranks_that_go_round_the_nodes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +192,7 @@ def test_ranks_that_go_round_the_nodes_are_refused(monkeypatch: pytest.MonkeyPat
     for name, value in (SLURM | {"SLURM_LOCALID": "4"}).items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match="number the ranks one node after another"):
-        distributed_world.outside()
+        world.outside()
 
 
 @pytest.mark.parametrize(
@@ -213,21 +213,21 @@ def test_cores_of_a_rank(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     place = Place(rank=9, world=16, local=1, devices=8, address="node0", port=1)
-    assert distributed_world.cores_of(place, usable) == expected
+    assert world.cores_of(place, usable) == expected
 
 
 def test_launches_that_look_alike_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """torchrun has run id "none" and port 29500 each time, and notes of a launch that was killed lie in the folder."""
-    assert distributed_world.token() == ""
+    assert world.token() == ""
     words = []
     for _ in range(2):
         agent = TCPStore("127.0.0.1", 0, is_master=True)
         given = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(agent.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
         for name, value in given.items():
             monkeypatch.setenv(name, value)
-        words.append({distributed_world.token() for _rank in range(3)})
+        words.append({world.token() for _rank in range(3)})
         monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
-        words.append({distributed_world.token()})
+        words.append({world.token()})
         monkeypatch.delenv("TORCHELASTIC_RESTART_COUNT")
     assert [len(of_launch) for of_launch in words] == [1, 1, 1, 1]
     assert len(set.union(*words)) == 4
@@ -268,18 +268,18 @@ def test_ranks_that_hang_are_named_and_do_not_outlive_an_interrupt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, name, value in (
-        (distributed_rank, "main", _hangs),
-        (distributed_watch, "SILENCE_SECONDS", 1.0),
-        (distributed_watch, "STALL_SECONDS", 2.0),
-        (distributed_launch, "SETTLE_SECONDS", 0.5),
+        (rank_process, "main", _hangs),
+        (supervisor, "SILENCE_SECONDS", 1.0),
+        (supervisor, "STALL_SECONDS", 2.0),
+        (supervisor, "SETTLE_SECONDS", 0.5),
     ):
         monkeypatch.setattr(module, name, value)
     plan: Any = SimpleNamespace(out=str(tmp_path), run_id="run")
     events: list[dict[str, Any]] = []
     places = [Place(rank=n, world=2, local=n, devices=2, address="127.0.0.1", port=1) for n in range(2)]
-    supervisor = Supervisor(plan, places, events.append, lambda: len(events) >= 4)
+    ranks = Supervisor(plan, places, events.append, lambda: len(events) >= 4)
     with pytest.raises(Interrupted):
-        supervisor.run()
+        ranks.run()
     said = [event["text"] for event in events if event["type"] == "warning"]
     assert said == [
         "Rank 1 of 2 has not answered for 1 s: it hangs or is stopped.",
@@ -304,7 +304,7 @@ def test_ranks_that_do_not_come_are_named(tmp_path: Path, monkeypatch: pytest.Mo
         other._meet()
     other._say("Rank 2 of 4 has not answered.")
     leader._meet()
-    monkeypatch.setattr(distributed_launch, "AWAIT_SECONDS", 0.0)
+    monkeypatch.setattr(supervisor, "AWAIT_SECONDS", 0.0)
     for _ in range(2):
         leader._read_board()
     assert [event["text"] for event in events] == [

@@ -14,15 +14,16 @@ from safetensors.torch import load_file
 from test_distributed import SIZES, in_ranks, plan_of
 from torch import nn
 
-from rsbench.engine import checkpoint, run
-from rsbench.engine.device import make_fabric
-from rsbench.engine.distributed import ALONE, Ranks
-from rsbench.engine.distributed_shard import blocks
-from rsbench.engine.distributed_world import Place
-from rsbench.engine.evaluate import evaluate
-from rsbench.engine.loader import ArrayLoader
-from rsbench.engine.normalisation import Normalisation
-from rsbench.engine.train import Interrupted
+from rsbench.engine.events import Interrupted
+from rsbench.engine.input.loader import ArrayLoader
+from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.parallel.fsdp import blocks
+from rsbench.engine.parallel.ranks import ALONE, Ranks
+from rsbench.engine.parallel.world import Place
+from rsbench.engine.run import run
+from rsbench.engine.tasks.evaluate import evaluate
+from rsbench.engine.training import checkpoint
+from rsbench.engine.training.device import make_fabric
 from rsbench.plan import RunPlan
 from rsbench.records.store import load_all
 from rsbench.records.verify import verify

@@ -11,8 +11,8 @@ import torch
 from test_distributed import assert_record_of, in_ranks
 from torch import nn
 
-from rsbench.engine import run
-from rsbench.engine.distributed_world import Place
+from rsbench.engine.parallel.world import Place
+from rsbench.engine.run import run
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.tasks.captioning import CaptionTargets, token_loss
 from rsbench.tasks.context import ModelContext

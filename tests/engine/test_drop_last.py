@@ -15,15 +15,15 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader, TensorDataset
 
-from rsbench.engine import train
-from rsbench.engine.alone import Alone
-from rsbench.engine.augment import Augmentation
-from rsbench.engine.back_off import Gradients
-from rsbench.engine.compile_choice import shapes_of
-from rsbench.engine.distributed import Ranks
-from rsbench.engine.loader import ArrayLoader, Batch
-from rsbench.engine.normalisation import Normalisation
-from rsbench.engine.run import execute
+from rsbench.engine.input.augmentation import Augmentation
+from rsbench.engine.input.loader import ArrayLoader, Batch
+from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.parallel.ranks import Ranks
+from rsbench.engine.run.compile_selection import shapes_of
+from rsbench.engine.run.run import execute
+from rsbench.engine.step.oom_recovery import Gradients
+from rsbench.engine.training import trainer
+from rsbench.engine.training.single_device import Alone
 from rsbench.errors import UserError, UserErrors
 from rsbench.plan import RunPlan
 from rsbench.registry import registry
@@ -81,7 +81,7 @@ def test_losses_are_those_of_a_plain_loop_in_the_same_order(tmp_path: Path) -> N
             return {}
 
     recipe = to_jsonable(RecipeSpec(name="r", summary="s", optimizer="sgd", lr=0.1, weight_decay=0.0, epochs=EPOCHS))
-    train.Trainer(
+    trainer.Trainer(
         Labelling(),  # type: ignore[arg-type]
         model,
         recipe,
@@ -159,9 +159,9 @@ def test_a_run_goes_on_exactly(tiny_root: Path, tmp_path: Path, monkeypatch: pyt
     assert samples % 8
     assert whole["train"]["steps"] == EPOCHS * -(-samples // 8)
     assert whole["train"]["samples"] == EPOCHS * samples
-    monkeypatch.setattr(train, "PROGRESS_SECONDS", -1.0)
+    monkeypatch.setattr(trainer, "PROGRESS_SECONDS", -1.0)
     calls, plan = iter(range(10**6)), plan_of(tiny_root, tmp_path / "parts")
-    with pytest.raises(train.Interrupted):
+    with pytest.raises(trainer.Interrupted):
         execute(plan, lambda event: None, lambda: next(calls) >= stop - 1)
     rest = execute(plan, lambda event: None)
     assert [e["train_loss"] for e in rest["train"]["curve"]] == [e["train_loss"] for e in whole["train"]["curve"]]

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from rsbench.cli import main
 from rsbench.data.prepare import prepare
 from rsbench.data.store import find
-from rsbench.engine.run import execute
+from rsbench.engine.run.run import execute
 from rsbench.errors import UserError, UserErrors
 from rsbench.evaluation import EvaluationRequest, expand_evaluation
 from rsbench.leaderboard.board import build

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from fake_gpu import FOUND, NEEDED, FakeGpu, runs_gru
 from torch import nn
 
-from rsbench.engine.alone import Alone
-from rsbench.engine.average import MovingAverage
-from rsbench.engine.muon import orthogonalised
-from rsbench.engine.optim import make_optimizer
+from rsbench.engine.training.ema import MovingAverage
+from rsbench.engine.training.muon import orthogonalised
+from rsbench.engine.training.optimizers import make_optimizer
+from rsbench.engine.training.single_device import Alone
 from rsbench.registry import registry
 from rsbench.specs import LossSpec, RecipeSpec, load_attribute, to_jsonable
 from rsbench.tasks.captioning import CaptionTargets, token_loss

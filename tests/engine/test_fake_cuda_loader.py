@@ -10,9 +10,9 @@ import torch
 from fake_gpu import NEEDED, Waits
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from rsbench.engine.augment import Augmentation
-from rsbench.engine.loader import ArrayLoader
-from rsbench.engine.normalisation import Normalisation
+from rsbench.engine.input.augmentation import Augmentation
+from rsbench.engine.input.loader import ArrayLoader
+from rsbench.engine.input.normalization import Normalisation
 
 pytestmark = NEEDED
 CUDA = torch.device("cuda")

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from rsbench.engine import run, run_family, setup, train
-from rsbench.engine.data import open_data
-from rsbench.engine.device import make_fabric
-from rsbench.engine.family import Family, FamilyJob, RoundLoader
+from rsbench.engine.input.run_data import open_data
+from rsbench.engine.run import build as setup
+from rsbench.engine.run import multitask_run, run
+from rsbench.engine.run.multitask_training import Family, FamilyJob, RoundLoader
+from rsbench.engine.training import trainer
+from rsbench.engine.training.device import make_fabric
 from rsbench.errors import RunError, UserErrors
 from rsbench.family import FamilyRequest, expand_family, families
 from rsbench.leaderboard.board import build
@@ -52,7 +54,7 @@ def parts_of(plans: list[RunPlan]) -> tuple[Family, list[Any], list[Any]]:
         job.make_loader(job.data.train, CPU, setup.normalisation(plan, job.data), training=True)
         for job, plan in zip(jobs, plans, strict=True)
     ]
-    return run_family.build(jobs, CPU), jobs, loaders
+    return multitask_run.build(jobs, CPU), jobs, loaders
 
 
 def test_gradient_is_that_of_the_weighted_sum(text_root: Path, tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_a_family_of_one_is_the_same_run_as_the_task_alone(text_root: Path, tmp_
         if p.task == "vqa" and p.family and len(p.family["members"]) == 1
     ]
     ours = run.execute(plan, lambda e: None)
-    (theirs,) = run_family.execute([twin], lambda e: None)
+    (theirs,) = multitask_run.execute([twin], lambda e: None)
     assert theirs["error"] is None
     assert theirs["artifacts"]["predictions"]["sha256"] == ours["artifacts"]["predictions"]["sha256"]
     for mine, yours in zip(ours["train"]["curve"], theirs["train"]["curve"], strict=True):
@@ -126,7 +128,7 @@ def test_three_tasks_leave_three_verified_records_and_a_comparison(text_root: Pa
     plans = plans_of(text_root, tmp_path, members=members, twins=True, rounds=3, seeds=(0, 1))
     groups = list(families(plans))
     assert [len(g) for g in groups] == [3, 3, 1, 1, 1, 1, 1, 1]
-    made = [run_family.execute(members_, lambda e: None) for members_ in groups]
+    made = [multitask_run.execute(members_, lambda e: None) for members_ in groups]
     assert [r["error"] for records in made for r in records] == [None] * 12
     together = made[0]
     assert [r["plan"]["task"] for r in together] == ["captioning", "classification", "vqa"]
@@ -150,7 +152,7 @@ def test_three_tasks_leave_three_verified_records_and_a_comparison(text_root: Pa
 
 def test_each_record_takes_the_epoch_that_its_own_protocol_selects(text_root: Path, tmp_path: Path) -> None:
     plans = plans_of(text_root, tmp_path, rounds=2, changes={**CHANGES, "epochs": 6, "lr": 3e-3})
-    records = run_family.execute(plans, lambda e: None)
+    records = multitask_run.execute(plans, lambda e: None)
     for record, score in zip(records, ("val_score", "val_accuracy"), strict=True):
         values = [logs[score] for logs in record["train"]["curve"]]
         assert record["train"]["selected_epoch"] == 1 + values.index(max(values))
@@ -160,14 +162,14 @@ def test_each_record_takes_the_epoch_that_its_own_protocol_selects(text_root: Pa
 def test_an_interrupted_family_goes_on_to_the_same_predictions(
     text_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
 ) -> None:
-    whole = run_family.execute(plans_of(text_root, tmp_path / "whole", rounds=4), lambda e: None)
-    monkeypatch.setattr(train, "PROGRESS_SECONDS", -1.0)
+    whole = multitask_run.execute(plans_of(text_root, tmp_path / "whole", rounds=4), lambda e: None)
+    monkeypatch.setattr(trainer, "PROGRESS_SECONDS", -1.0)
     calls = iter(range(10**6))
     plans = plans_of(text_root, tmp_path / "parts", rounds=4)
-    with pytest.raises(train.Interrupted):
-        run_family.execute(plans, lambda e: None, lambda: next(calls) >= stop_after)
+    with pytest.raises(trainer.Interrupted):
+        multitask_run.execute(plans, lambda e: None, lambda: next(calls) >= stop_after)
     assert not list((tmp_path / "parts").glob("*/record.json"))
-    rest = run_family.execute(plans, lambda e: None)
+    rest = multitask_run.execute(plans, lambda e: None)
     assert not list((tmp_path / "parts").glob("*/resume.pt"))
     for one, other in zip(whole, rest, strict=True):
         assert one["artifacts"]["predictions"]["sha256"] == other["artifacts"]["predictions"]["sha256"]
@@ -177,19 +179,19 @@ def test_an_interrupted_family_goes_on_to_the_same_predictions(
 def test_a_finished_member_is_not_touched(text_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of an attempt in which the other member failed."""
     plans = plans_of(text_root, tmp_path, rounds=2)
-    done = run_family.FamilyRun.evaluate
+    done = multitask_run.FamilyRun.evaluate
 
-    def fails(self: run_family.FamilyRun, number: int) -> dict[str, Any]:
+    def fails(self: multitask_run.FamilyRun, number: int) -> dict[str, Any]:
         if number == 1:
             raise RunError("no", "evaluate")
         return done(self, number)
 
-    monkeypatch.setattr(run_family.FamilyRun, "evaluate", fails)
-    assert [record["status"] for record in run_family.execute(plans, lambda e: None)] == ["ok", "failed"]
-    monkeypatch.setattr(run_family.FamilyRun, "evaluate", done)
+    monkeypatch.setattr(multitask_run.FamilyRun, "evaluate", fails)
+    assert [record["status"] for record in multitask_run.execute(plans, lambda e: None)] == ["ok", "failed"]
+    monkeypatch.setattr(multitask_run.FamilyRun, "evaluate", done)
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in (tmp_path / plans[0].run_id).iterdir()}
     assert len(before) == 3
-    records = run_family.execute(plans, lambda e: None)
+    records = multitask_run.execute(plans, lambda e: None)
     assert [record["status"] for record in records] == ["ok", "ok"]
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in before} == before
     assert all(verify(loaded) == [] for loaded in load_all([tmp_path]))
@@ -199,7 +201,7 @@ def test_encoders_of_different_sizes_are_not_shared(text_root: Path, tmp_path: P
     mixed = [plans_of(text_root, tmp_path, options={**SMALL, "input_size": size})[k] for k, size in enumerate((32, 64))]
     with pytest.raises(RunError, match=r"cannot share the encoder of 'spatialnet-vit': positions is 1x5x32 .* 1x17x32"):
         parts_of(mixed)
-    failed = run_family.execute(mixed, lambda e: None)
+    failed = multitask_run.execute(mixed, lambda e: None)
     assert [r["status"] for r in failed] == ["failed", "failed"]
     assert "input_size" in failed[1]["error"]["message"]
 

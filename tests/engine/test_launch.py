@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rsbench import cores
-from rsbench.engine.launch import Launch, run_plans
-from rsbench.engine.outcome import Outcome
+from rsbench.engine.launch.launch import Launch, run_plans
+from rsbench.engine.launch.run_result import Outcome
 from rsbench.errors import UserError
 from rsbench.execution import portable_command
 from rsbench.plan import RunPlan, RunRequest, expand

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from rsbench.engine import distributed_world, launch_devices
-from rsbench.engine.launch_local import LocalPool
+from rsbench.engine.launch import gpus
+from rsbench.engine.launch.local import LocalPool
+from rsbench.engine.parallel import world
 
 TWO = """GPU 0: NVIDIA H200 (UUID: GPU-aaaa-1)
 GPU 1: NVIDIA H200 (UUID: GPU-bbbb-2)
@@ -26,9 +27,9 @@ GPU 1: NVIDIA H200 (UUID: GPU-bbbb-2)
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    launch_devices.installed_gpus.cache_clear()
+    gpus.installed_gpus.cache_clear()
     yield
-    launch_devices.installed_gpus.cache_clear()
+    gpus.installed_gpus.cache_clear()
 
 
 def plan(device: str = "auto", devices: int = 1) -> Any:
@@ -36,13 +37,13 @@ def plan(device: str = "auto", devices: int = 1) -> Any:
 
 
 def seen(given: Any, slot: int) -> str | None:
-    return launch_devices.environment(given, slot).get("CUDA_VISIBLE_DEVICES")
+    return gpus.environment(given, slot).get("CUDA_VISIBLE_DEVICES")
 
 
 def lists(monkeypatch: pytest.MonkeyPatch, listed: str) -> None:
     """Let the driver's tool print this."""
     made = subprocess.CompletedProcess([], 0, stdout=listed)
-    monkeypatch.setattr(launch_devices.subprocess, "run", lambda *_, **__: made)
+    monkeypatch.setattr(gpus.subprocess, "run", lambda *_, **__: made)
 
 
 def test_runs_take_the_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +54,7 @@ def test_runs_take_the_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_instances_stand_for_the_gpu_that_mig_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
     lists(monkeypatch, MIG)
-    assert launch_devices.visible_gpus() == ["GPU-aaaa-1", "MIG-cccc-3", "MIG-dddd-4"]
+    assert gpus.visible_gpus() == ["GPU-aaaa-1", "MIG-cccc-3", "MIG-dddd-4"]
 
 
 def test_only_gpus_that_the_user_shows_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,13 +83,13 @@ def test_without_a_driver_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> N
     def missing(*_: Any, **__: Any) -> Any:
         raise FileNotFoundError
 
-    monkeypatch.setattr(launch_devices.subprocess, "run", missing)
-    assert launch_devices.visible_gpus() == []
+    monkeypatch.setattr(gpus.subprocess, "run", missing)
+    assert gpus.visible_gpus() == []
 
 
 def test_ranks_of_a_launcher_keep_what_it_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    monkeypatch.setattr(distributed_world, "outside", lambda: object())
+    monkeypatch.setattr(world, "outside", lambda: object())
     assert seen(plan(), 1) is None
 
 

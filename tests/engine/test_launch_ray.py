@@ -18,9 +18,9 @@ import pytest
 from test_launch import make_plans, same
 
 from rsbench import __version__
-from rsbench.engine import ray_address, ray_cluster, ray_node
-from rsbench.engine.launch import Launch, run_plans
-from rsbench.engine.ray_node import Needs, lacks
+from rsbench.engine.launch import ray_address, ray_cluster, ray_node
+from rsbench.engine.launch.launch import Launch, run_plans
+from rsbench.engine.launch.ray_node import Needs, lacks
 from rsbench.errors import UserError
 from rsbench.plan import RunPlan
 
@@ -34,8 +34,8 @@ from rsbench import hookimpl
 
 @hookimpl
 def rsbench_run_start(plan):
-    from rsbench.engine import train
-    train.RESUME_SECONDS = 0
+    from rsbench.engine.training import trainer
+    trainer.RESUME_SECONDS = 0
     path = os.path.join(plan.out, "starts.txt")
     with open(path, "a") as stream:
         stream.write(plan.run_id + "\\n")

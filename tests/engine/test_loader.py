@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from rsbench.engine.augment import Augmentation
-from rsbench.engine.images_device import DeviceImages
-from rsbench.engine.images_host import HostImages
-from rsbench.engine.loader import ArrayLoader
-from rsbench.engine.normalisation import Normalisation, band_statistics, normalisation_for
+from rsbench.engine.input.augmentation import Augmentation
+from rsbench.engine.input.cpu_images import HostImages
+from rsbench.engine.input.gpu_images import DeviceImages
+from rsbench.engine.input.loader import ArrayLoader
+from rsbench.engine.input.normalization import Normalisation, band_statistics, normalisation_for
 
 CPU = torch.device("cpu")
 IDENTITY = Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

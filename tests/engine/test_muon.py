@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from rsbench.engine.muon import Muon, orthogonalised
-from rsbench.engine.optim import Schedule, make_optimizer
+from rsbench.engine.training.muon import Muon, orthogonalised
+from rsbench.engine.training.optimizers import Schedule, make_optimizer
 from rsbench.errors import UserError
 from rsbench.specs import RecipeSpec, to_jsonable
 

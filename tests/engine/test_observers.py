@@ -16,7 +16,7 @@ from one_run import one_run
 
 from rsbench import hookimpl
 from rsbench.data.prepare import prepare
-from rsbench.engine.run import execute
+from rsbench.engine.run.run import execute
 from rsbench.errors import UserErrors
 from rsbench.observing import SWITCH, observing
 from rsbench.plan import RunPlan

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from rsbench.engine.optim import Schedule, make_optimizer, parameter_groups
+from rsbench.engine.training.optimizers import Schedule, make_optimizer, parameter_groups
 from rsbench.errors import UserError
 from rsbench.specs import RecipeSpec, to_jsonable
 

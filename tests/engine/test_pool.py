@@ -15,10 +15,10 @@ import pytest
 from filelock import FileLock
 from test_launch import make_plans
 
-from rsbench.engine import pool as pools
-from rsbench.engine.launch import run_plans
-from rsbench.engine.outcome import BUSY, Outcome, all_of
-from rsbench.engine.pool import WAITED_FOR, drive
+from rsbench.engine.launch import pool as pools
+from rsbench.engine.launch.launch import run_plans
+from rsbench.engine.launch.pool import WAITED_FOR, drive
+from rsbench.engine.launch.run_result import BUSY, Outcome, all_of
 from rsbench.plan import RunPlan
 from rsbench.records import store
 
@@ -177,7 +177,7 @@ def test_what_another_process_finishes_meanwhile_is_not_touched(tiny_root: Path,
 
 
 def test_a_thread_that_a_plugin_leaves_running_ends_with_the_run() -> None:
-    code = "import threading, time; from rsbench.engine import process; process.THREAD_GRACE_SECONDS = 0.1\n"
+    code = "import threading, time; from rsbench.engine.launch import process; process.THREAD_GRACE_SECONDS = 0.1\n"
     code += "threading.Thread(target=time.sleep, args=(3600,), name='leaked').start()\n"
     code += "print('done'); process.leave()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from rsbench.engine.images_host import HostImages
-from rsbench.engine.jobs.vqa import EVALUATION_IMAGES, QuestionTargets
-from rsbench.engine.loader import ArrayLoader, Group
-from rsbench.engine.normalisation import Normalisation
+from rsbench.engine.input.cpu_images import HostImages
+from rsbench.engine.input.loader import ArrayLoader, Group
+from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.tasks.vqa import EVALUATION_IMAGES, QuestionTargets
 
 CPU = torch.device("cpu")
 IMAGES, TRAINING_IMAGES, QUESTIONS = 772, 572, 77_232

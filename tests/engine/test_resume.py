@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from one_run import one_run
 
-from rsbench.engine import resume, train
-from rsbench.engine.run import execute
+from rsbench.engine.run.run import execute
+from rsbench.engine.training import resume, trainer
 from rsbench.plan import RunPlan
 
 OLD: dict[str, Any] = {"identity": "run", "steps": 1, "weights": torch.arange(64.0)}
@@ -93,7 +93,7 @@ def test_the_newest_state_is_used_and_torch_reads_it_as_well(saved: Path) -> Non
 def test_a_process_killed_while_it_writes_a_state_leaves_the_one_before_it(saved: Path) -> None:
     folder = copy_of(saved, "killed")
     code = (
-        "import os, pathlib, torch; from rsbench import files; from rsbench.engine import resume\n"
+        "import os, pathlib, torch; from rsbench import files; from rsbench.engine.training import resume\n"
         "files.publish = lambda temporary, path: os.kill(os.getpid(), 9)\n"
         f"resume.save({{'steps': 3}}, pathlib.Path({str(folder)!r}))"
     )
@@ -118,9 +118,9 @@ def test_a_run_whose_state_was_damaged_comes_to_the_same_end(
     whole = execute(plan_of(tiny_root, tmp_path / "whole"), lambda event: None)
     plan = plan_of(tiny_root, tmp_path / "parts")
     folder = tmp_path / "parts" / plan.run_id
-    monkeypatch.setattr(train, "RESUME_SECONDS", -1.0)
+    monkeypatch.setattr(trainer, "RESUME_SECONDS", -1.0)
     epochs: list[int] = []
-    with pytest.raises(train.Interrupted):
+    with pytest.raises(trainer.Interrupted):
         execute(plan, lambda event: epochs.append(0) if event["type"] == "epoch" else None, lambda: len(epochs) == 2)
     for name in (resume.FILE, resume.PREVIOUS)[: 1 + both]:
         (folder / name).write_bytes(damaged((folder / name).read_bytes(), 0.5, "flip"))
@@ -140,7 +140,7 @@ def test_a_disk_that_is_full_costs_the_state_and_not_the_run(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(train, "RESUME_SECONDS", -1.0)
+    monkeypatch.setattr(trainer, "RESUME_SECONDS", -1.0)
     monkeypatch.setattr(resume, "write_atomically", full)
     events: list[dict[str, Any]] = []
     assert execute(plan_of(tiny_root, tmp_path), events.append)["status"] == "ok"

@@ -14,9 +14,10 @@ import torch
 from torch import nn
 
 from rsbench.data.prepare import prepare
-from rsbench.engine import gates, train
-from rsbench.engine.jobs.classification import ClassificationJob
-from rsbench.engine.run import execute
+from rsbench.engine.run.run import execute
+from rsbench.engine.tasks import sanity
+from rsbench.engine.tasks.classification import ClassificationJob
+from rsbench.engine.training import trainer
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.records import store
 from rsbench.records.verify import verify
@@ -99,10 +100,10 @@ def test_interrupted_run_goes_on_to_the_same_weights(
     """Stopped in the middle of an epoch, with dropout, EMA and a moving schedule, and taken up again."""
     options = {"model": "baseline-cnn", "ema": 0.9, "schedule": "cosine", "lr": 1e-4}
     whole = execute(make_plan(root, tmp_path / "whole", **options), lambda e: None)
-    monkeypatch.setattr(train, "PROGRESS_SECONDS", -1.0)
+    monkeypatch.setattr(trainer, "PROGRESS_SECONDS", -1.0)
     calls = iter(range(10**6))
     plan = make_plan(root, tmp_path / "parts", **options)
-    with pytest.raises(train.Interrupted):
+    with pytest.raises(trainer.Interrupted):
         execute(plan, lambda e: None, lambda: next(calls) >= stop_after)
     assert (tmp_path / "parts" / plan.run_id / "resume.pt").exists()
     assert not (tmp_path / "parts" / plan.run_id / "record.json").exists()
@@ -128,22 +129,22 @@ def test_two_phases_train_the_head_first(root: Path, tmp_path: Path) -> None:
     plan = make_plan(root, tmp_path)
     plan = dataclasses.replace(plan, recipe={**plan.recipe, "phases": phases, "epochs": 2})
     seen: list[dict[str, torch.Tensor]] = []
-    original = train.Trainer._finish_epoch
+    original = trainer.Trainer._finish_epoch
 
-    def spy(self: train.Trainer, *args: Any) -> None:
+    def spy(self: trainer.Trainer, *args: Any) -> None:
         seen.append({k: v.clone() for k, v in self.model.state_dict().items()})
         original(self, *args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train.Trainer, "_finish_epoch", spy)
+        patch.setattr(trainer.Trainer, "_finish_epoch", spy)
         record = execute(plan, lambda e: None)
     assert record["status"] == "ok"
     fresh = load_attribute(plan.model["factory"])
     torch.manual_seed(0)
-    from rsbench.engine import setup
-    from rsbench.engine.data import open_data
+    from rsbench.engine.input.run_data import open_data
+    from rsbench.engine.run import build
 
-    start = fresh(setup.make_job(plan, open_data(plan)).model_context()).state_dict()
+    start = fresh(build.make_job(plan, open_data(plan)).model_context()).state_dict()
     assert torch.equal(seen[0]["0.weight"], start["0.weight"])
     assert torch.equal(seen[0]["1.running_mean"], start["1.running_mean"])
     assert not torch.equal(seen[0]["17.weight"], start["17.weight"])
@@ -229,18 +230,18 @@ def test_a_classifier_is_above_chance_from_where_wilsons_interval_is(common: int
 
     fewest = next(k for k in range(n) if low(k) > common / n)
     assert common < fewest < 2 * common
-    assert [gates.above_chance(k, targets)["ok"] for k in (common, fewest - 1, fewest)] == [False, False, True]
+    assert [sanity.above_chance(k, targets)["ok"] for k in (common, fewest - 1, fewest)] == [False, False, True]
 
 
 def test_a_classifier_is_above_the_baseline_and_not_collapsed() -> None:
-    assert [gates.above_baseline(accuracy, 0.5)["ok"] for accuracy in (0.49, 0.5, 0.51)] == [False, False, True]
+    assert [sanity.above_baseline(accuracy, 0.5)["ok"] for accuracy in (0.49, 0.5, 0.51)] == [False, False, True]
     targets = np.arange(100) % 10
     same, spread = np.full((100, 10), 0.1), np.eye(10)[targets]
-    assert gates.not_collapsed(targets, spread)["ok"]
-    assert not gates.not_collapsed(np.zeros(100), spread)["ok"]  # one class, though outputs differ
-    assert not gates.not_collapsed(targets, same)["ok"]  # one output, though ties fall otherwise
-    assert gates.not_collapsed(targets, same + 1e-4 * spread)["ok"]
-    assert not gates.not_collapsed(targets, same + 1e-7 * spread)["ok"]
+    assert sanity.not_collapsed(targets, spread)["ok"]
+    assert not sanity.not_collapsed(np.zeros(100), spread)["ok"]  # one class, though outputs differ
+    assert not sanity.not_collapsed(targets, same)["ok"]  # one output, though ties fall otherwise
+    assert sanity.not_collapsed(targets, same + 1e-4 * spread)["ok"]
+    assert not sanity.not_collapsed(targets, same + 1e-7 * spread)["ok"]
 
 
 def test_data_that_changed_after_planning(root: Path, tmp_path: Path) -> None:

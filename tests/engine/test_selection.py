@@ -10,9 +10,9 @@ import torch
 from one_run import one_run
 from torch import nn
 
-from rsbench.engine.run import execute
-from rsbench.engine.selection import Selection
-from rsbench.engine.train import Trainer
+from rsbench.engine.run.run import execute
+from rsbench.engine.training.checkpoint_selection import Selection
+from rsbench.engine.training.trainer import Trainer
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torchvision.transforms.v2.functional import resize
 
-from rsbench.engine.augment import Augmentation
-from rsbench.engine.loader import ArrayLoader
-from rsbench.engine.normalisation import Normalisation
+from rsbench.engine.input.augmentation import Augmentation
+from rsbench.engine.input.loader import ArrayLoader
+from rsbench.engine.input.normalization import Normalisation
 from rsbench.errors import UserError
 
 SIZES = {"sizes": [[8, 2], [12, 1]]}

@@ -7,7 +7,7 @@ import threading
 import pytest
 import torch
 
-from rsbench.engine.streaming import streamed
+from rsbench.engine.input.gpu_images import streamed
 
 STORE = torch.arange(40).reshape(20, 2)
 

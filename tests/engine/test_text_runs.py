@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from rsbench.engine.data import open_data
-from rsbench.engine.jobs.captioning import SentenceTargets
-from rsbench.engine.jobs.vqa import QuestionTargets
-from rsbench.engine.run import execute
-from rsbench.engine.setup import make_job, normalisation
+from rsbench.engine.input.run_data import open_data
+from rsbench.engine.run.build import make_job, normalisation
+from rsbench.engine.run.run import execute
+from rsbench.engine.tasks.captioning import SentenceTargets
+from rsbench.engine.tasks.vqa import QuestionTargets
 from rsbench.errors import UserErrors
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.records.store import load_all

@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 import torch
 
-from rsbench.engine.report import Machine
+from rsbench.engine.events import Interrupted
+from rsbench.engine.memory import PeakMemory, is_out_of_memory
+from rsbench.engine.run.report import Machine
+from rsbench.engine.step.timing import agree, measure, steps_for, warm_up
 from rsbench.engine.throughput import contention, peak
 from rsbench.engine.throughput.drift import drift, reference_logits
 from rsbench.engine.throughput.execute import execute
 from rsbench.engine.throughput.inputs import batch_of
 from rsbench.engine.throughput.latency import latency
-from rsbench.engine.throughput.memory import PeakMemory, is_out_of_memory
 from rsbench.engine.throughput.subject import Subject
 from rsbench.engine.throughput.sweep import sweep
-from rsbench.engine.throughput.windows import agree, measure, steps_for, warm_up
-from rsbench.engine.train import Interrupted
 from rsbench.records import store
 from rsbench.records.throughput import Spread, content_sha, quantile
 from rsbench.records.verify import verify

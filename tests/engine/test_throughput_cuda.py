@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import torch
 
-from rsbench.engine.report import Machine
+from rsbench.engine.memory import is_out_of_memory
+from rsbench.engine.run.report import Machine
+from rsbench.engine.step.timing import CudaClock, HostClock, clock_of
 from rsbench.engine.throughput import execute as measurement
 from rsbench.engine.throughput import feed
-from rsbench.engine.throughput.clock import CudaClock, HostClock, clock_of
 from rsbench.engine.throughput.drift import reference_logits
-from rsbench.engine.throughput.memory import is_out_of_memory
 from rsbench.engine.throughput.nvml import Nvml
 from rsbench.engine.throughput.subject import Subject
 from rsbench.throughput import ThroughputRequest, expand

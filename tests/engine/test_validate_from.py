@@ -7,7 +7,7 @@ from typing import Any
 
 from one_run import one_run
 
-from rsbench.engine.run import execute
+from rsbench.engine.run.run import execute
 from rsbench.plan import RunPlan
 
 RECIPE = {"epochs": 4, "batch": 8, "schedule": "constant", "schedule_options": {}, "augmentation": {}}

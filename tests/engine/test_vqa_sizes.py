@@ -13,7 +13,7 @@ import pytest
 
 from rsbench.data.prepare import prepare
 from rsbench.data.store import find
-from rsbench.engine.run import execute
+from rsbench.engine.run.run import execute
 from rsbench.plan import RunRequest, expand
 from rsbench.records.store import load_all
 from rsbench.records.verify import verify

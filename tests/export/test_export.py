@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from rsbench.cli.app import build as app
 from rsbench.data.prepare import prepare
-from rsbench.engine.run import execute
+from rsbench.engine.run.run import execute
 from rsbench.errors import UserError
 from rsbench.export import TARGETS, export
 from rsbench.export.torchgeo_bench import COLUMNS

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from rsbench.engine.optim import parameter_groups
+from rsbench.engine.training.optimizers import parameter_groups
 from rsbench.errors import UserError
 from rsbench.registry import registry
 from rsbench.specs import load_attribute

@@ -9,7 +9,7 @@ import torch
 from rsbench_convnets.bmta import STAGES, make_dropblock
 from rsbench_convnets.dropblock import AuthorDropBlock, effective_rate, guard
 
-from rsbench.engine.optim import Schedule, make_optimizer
+from rsbench.engine.training.optimizers import Schedule, make_optimizer
 from rsbench.registry import registry
 from rsbench.specs import to_jsonable
 

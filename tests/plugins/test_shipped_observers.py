@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rsbench.data.prepare import prepare
-from rsbench.engine.run import execute
+from rsbench.engine.run.run import execute
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.registry import registry
 from rsbench.specs import load_attribute

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rsbench.engine.decode import Search, generate, map_state
-from rsbench.engine.features import encodes_once
+from rsbench.engine.run.cached_features import encodes_once
+from rsbench.engine.tasks.beam_search import Search, generate, map_state
 from rsbench.errors import UserError
 from rsbench.registry import registry
 from rsbench.specs import load_attribute

@@ -16,7 +16,7 @@ from rsbench_speedrun.network import (
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from rsbench.engine.augment import apply_turn
+from rsbench.engine.input.augmentation import apply_turn
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
 from rsbench.tasks.context import ModelContext

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from rsbench.engine.train import freeze
+from rsbench.engine.training.trainer import freeze
 from rsbench.errors import UserError
 from rsbench.registry import registry
 from rsbench.specs import load_attribute

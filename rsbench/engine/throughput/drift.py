@@ -8,7 +8,7 @@ from typing import Final
 
 import torch
 
-from rsbench.engine.loader import Batch
+from rsbench.engine.input.loader import Batch
 from rsbench.engine.throughput.subject import Subject
 
 SAMPLES: Final = 16

@@ -8,21 +8,20 @@ from typing import Any
 
 import torch
 
-from rsbench.engine import report
-from rsbench.engine.process import Interrupted
-from rsbench.engine.report import Machine, Stages
-from rsbench.engine.throughput.clock import clock_of
+from rsbench.engine.events import Emit, Interrupted
+from rsbench.engine.memory import release
+from rsbench.engine.run import report
+from rsbench.engine.run.report import Machine, Stages
+from rsbench.engine.step.timing import clock_of
 from rsbench.engine.throughput.contention import Watch, flags
 from rsbench.engine.throughput.drift import SAMPLES, drift, reference_logits
 from rsbench.engine.throughput.feed import data_wait
 from rsbench.engine.throughput.inputs import UNITS
 from rsbench.engine.throughput.latency import latency
-from rsbench.engine.throughput.memory import release
 from rsbench.engine.throughput.nvml import Nvml
 from rsbench.engine.throughput.peak import matrix_peak
 from rsbench.engine.throughput.points import Meter, measured
 from rsbench.engine.throughput.subject import Subject
-from rsbench.engine.train import Emit
 from rsbench.plan import RunPlan
 from rsbench.records import store
 from rsbench.records.blank import blank_record

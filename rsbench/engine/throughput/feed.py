@@ -14,13 +14,13 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from rsbench.engine.augment import Augmentation
-from rsbench.engine.loader import ArrayLoader, Batch
-from rsbench.engine.normalisation import Normalisation
-from rsbench.engine.throughput.memory import is_out_of_memory, release
+from rsbench.engine.input.augmentation import Augmentation
+from rsbench.engine.input.loader import ArrayLoader, Batch
+from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.memory import is_out_of_memory, release
+from rsbench.engine.step.timing import warm_up
 from rsbench.engine.throughput.points import Meter
 from rsbench.engine.throughput.subject import Subject
-from rsbench.engine.throughput.windows import warm_up
 from rsbench.records.throughput import data_wait_share
 
 STORE_BYTES: Final = 1 << 27

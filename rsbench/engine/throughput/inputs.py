@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from rsbench.engine.jobs.base import Job
-from rsbench.engine.jobs.vqa import VqaTargets
-from rsbench.engine.loader import Batch
+from rsbench.engine.input.loader import Batch
+from rsbench.engine.tasks.base import Job
+from rsbench.engine.tasks.vqa import VqaTargets
 from rsbench.tasks.captioning import CaptionTargets
 from rsbench.tasks.text import END, SPECIAL, START
 from rsbench.tasks.vqa import Questions

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rsbench.engine.throughput.clock import Clock, Step
-from rsbench.engine.throughput.windows import warm_up
+from rsbench.engine.step.timing import Clock, Step, warm_up
 from rsbench.records.throughput import quantile
 
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import torch
 
-from rsbench.engine.throughput.clock import Clock, Step
-from rsbench.engine.throughput.memory import PeakMemory, release
+from rsbench.engine.events import Emit
+from rsbench.engine.memory import PeakMemory, release
+from rsbench.engine.step.timing import Clock, Step, measure, warm_up
 from rsbench.engine.throughput.nvml import Nvml
 from rsbench.engine.throughput.subject import Subject
 from rsbench.engine.throughput.sweep import sweep
-from rsbench.engine.throughput.windows import measure, warm_up
-from rsbench.engine.train import Emit
 from rsbench.records.throughput import Spread, rates
 
 

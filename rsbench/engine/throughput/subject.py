@@ -9,19 +9,19 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from rsbench.engine import setup
-from rsbench.engine.compilation import Compiled
-from rsbench.engine.decode import Search, generate
-from rsbench.engine.device import make_fabric, set_up
-from rsbench.engine.jobs.base import Job
-from rsbench.engine.loader import Batch
-from rsbench.engine.macs import count_macs
-from rsbench.engine.optim import make_optimizer
-from rsbench.engine.phases import set_training_mode
-from rsbench.engine.report import Machine
-from rsbench.engine.synthetic import synthetic_data
-from rsbench.engine.throughput.clock import Step
+from rsbench.engine.input.loader import Batch
+from rsbench.engine.input.synthetic import synthetic_data
+from rsbench.engine.run import build as setup
+from rsbench.engine.run.report import Machine
+from rsbench.engine.step.compiled import Compiled
+from rsbench.engine.step.count_macs import count_macs
+from rsbench.engine.step.timing import Step
+from rsbench.engine.tasks.base import Job
+from rsbench.engine.tasks.beam_search import Search, generate
 from rsbench.engine.throughput.inputs import batch_of, smallest
+from rsbench.engine.training.device import make_fabric, set_up
+from rsbench.engine.training.optimizers import make_optimizer
+from rsbench.engine.training.phases import set_training_mode
 from rsbench.plan import RunPlan
 
 METHODS: Final = ("start", "step", "training_loss")  # of a network, beside its forward

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rsbench.engine.throughput.memory import is_out_of_memory
+from rsbench.engine.memory import is_out_of_memory
 
 Measure = Callable[[int], dict[str, Any]]
 

@@ -1,0 +1,1 @@
+"""Images and their transforms, from the store to batches on a device."""

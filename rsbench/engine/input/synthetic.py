@@ -1,0 +1,52 @@
+"""Synthetic data of a plan's shapes, from which a job tells a model what it would learn of a dataset."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from rsbench.data.store import PreparedStore
+from rsbench.engine.input.run_data import RunData, taken
+from rsbench.plan import RunPlan
+from rsbench.tasks.text import SPECIAL
+
+SENTENCE: Final = 10  # words of a training sentence and of a training question
+REFERENCES: Final = 5  # sentences an image
+ROUNDS: Final = 6  # how often each word is said: more than any min_count leaves out
+
+
+def synthetic_data(plan: RunPlan) -> RunData:
+    """Return data whose samples have the plan's classes, words and question types, all of them for training."""
+    store = SyntheticStore(plan)
+    everything = np.arange(len(store.ids))
+    return taken(plan, store, everything, everything[:0], everything)
+
+
+class SyntheticStore(PreparedStore):
+    """A store that is on no disk: images are zeros, words and labels follow one another."""
+
+    def __init__(self, plan: RunPlan) -> None:
+        dataset = plan.dataset
+        words = [f"word{k}" for k in range(dataset.get("words", len(SPECIAL)) - len(SPECIAL))]
+        texts = _texts(words)
+        samples = max(len(texts) // REFERENCES, 2 * len(dataset["classes"]), REFERENCES)
+        ids = [str(k) for k in range(samples)]
+        columns: dict[str, list[Any]] = {"id": ids, "label": [k % len(dataset["classes"]) for k in range(samples)]}
+        if plan.task == "captioning":
+            columns["sentences"] = [
+                [texts[(k + r * samples) % len(texts)] for r in range(REFERENCES)] for k in range(samples)
+            ]
+        if plan.task == "vqa":
+            kinds = dataset["question_types"]
+            columns["question"] = [" ".join(texts[k::samples]) for k in range(samples)]
+            columns["kind"] = [kinds[k % len(kinds)] for k in range(samples)]
+        self._samples = {"columns": columns, "image_ids": ids}
+        self.manifest = {"fingerprint": dataset["fingerprint"]}
+        self.images = np.broadcast_to(np.float32(0), (samples, *dataset["image_shape"]))
+
+
+def _texts(words: list[str]) -> list[str]:
+    """Sentences in which every word is said :data:`ROUNDS` times."""
+    spoken = words * ROUNDS
+    return [" ".join(spoken[k : k + SENTENCE]) for k in range(0, len(spoken), SENTENCE)]

@@ -1,0 +1,1 @@
+"""Processes in which runs happen: pools, workers, ranks."""

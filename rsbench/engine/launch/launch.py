@@ -1,0 +1,41 @@
+"""Runs plans in a pool of workers: processes of this machine, or tasks of a Ray cluster.
+
+This module is imported by the CLI's process and imports neither torch nor NumPy nor Ray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+from rsbench.engine.launch.local import LocalPool
+from rsbench.engine.launch.pool import Launch, OnEvent, Pool, drive
+from rsbench.engine.launch.run_result import Outcome
+from rsbench.family import families
+from rsbench.plan import RunPlan
+
+__all__ = ["Launch", "run_plans"]
+
+
+def run_plans(plans: Sequence[RunPlan], *, on_event: OnEvent, launch: Launch | None = None) -> list[Outcome]:
+    """Run *plans* and return, in their order, an outcome for each that was started.
+
+    Plans of a family that follow each other are run together.  A plan whose finished record exists is not run again,
+    nor is a family all of whose records exist.  After an interrupt no further plan is started.
+    ``on_event`` gets the workers' events; an exception in it ends everything.
+
+    Raises:
+        UserError: the launcher cannot be used: Ray is missing, or its nodes do not see the folders of the plans.
+    """
+    with _pool(launch or Launch(), plans) as pool:
+        outcomes = drive(pool, families(plans), on_event)
+    order = {plan.run_id: i for i, plan in enumerate(plans)}
+    return sorted(outcomes, key=lambda o: order[o.run_id])
+
+
+def _pool(launch: Launch, plans: Sequence[RunPlan]) -> AbstractContextManager[Pool]:
+    if launch.launcher == "local":
+        return LocalPool(launch.parallel or 1)
+    from rsbench.engine.launch.ray_pool import RayPool
+
+    return RayPool(launch, plans)

@@ -1,0 +1,19 @@
+"""What the server that runs are forked from imports once.  It never runs an operation of torch and never touches a
+device, so a fork of it may do both."""
+
+import contextlib
+
+import torch  # noqa: F401
+
+import rsbench.engine.run.multitask_run  # noqa: F401
+from rsbench.engine.input import kernels
+from rsbench.engine.tasks import captioning, classification, vqa  # noqa: F401
+
+with contextlib.suppress(ImportError):
+    import timm  # noqa: F401
+with contextlib.suppress(ImportError):
+    import pyarrow.parquet  # noqa: F401
+    import scipy.stats  # noqa: F401
+
+with contextlib.suppress(Exception):  # a run that needs it says what is wrong
+    kernels.prepare()

@@ -1,0 +1,112 @@
+"""The child process of one run: takes a plan, sends events, writes the record."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+from rsbench.engine.events import Interrupted
+from rsbench.engine.launch.process import StopFlag, leave, redirect_output, stop_with_parent
+from rsbench.engine.launch.run_result import BUSY, Outcome, all_of, cached, folder_of, of_record
+from rsbench.engine.parallel import world
+from rsbench.files import sweep
+from rsbench.plan import RunPlan
+
+LOG: Final = world.LOG
+LOCK: Final = ".lock"  # held by the process that is at the run
+LOCK_SECONDS: Final = 0.2  # between looks whether it is free
+
+
+class Busy(Exception):
+    """Another process is at the run."""
+
+
+def main(
+    connection: Connection, plans_data: list[dict[str, Any]], environment: dict[str, str], patient: bool = False
+) -> None:
+    """Run one plan, or those of a family together.
+
+    What the run prints goes to ``run.log`` in the first plan's folder; events go through *connection*, and at the end
+    one ``result`` with the outcome of each plan.  Another process at the same run is waited for where *patient*; else
+    the outcomes are :data:`rsbench.engine.launch.run_result.BUSY`.  What it has finished by then is not done again.
+    """
+    os.environ.update(environment)
+    stop = StopFlag()
+    if parent := multiprocessing.parent_process():
+        stop_with_parent(stop, parent.join)
+    plans = [RunPlan.from_dict(data) for data in plans_data]
+    folder = folder_of(plans[0])
+    folder.mkdir(parents=True, exist_ok=True)
+    redirect_output(folder / world.log_name())
+
+    def send(event: dict[str, Any]) -> None:
+        with suppress(OSError):  # the parent is gone; the run ends at its next look at the stop flag
+            connection.send(event)
+
+    def emit(event: dict[str, Any]) -> None:
+        send(event | {"run_id": plans[0].run_id})
+
+    send({"type": "result", "outcomes": _outcomes(plans, emit, stop, patient)})
+    connection.close()
+    leave()
+
+
+def _outcomes(
+    plans: list[RunPlan], emit: Callable[[dict[str, Any]], None], stop: StopFlag, patient: bool
+) -> list[Outcome]:
+    try:
+        with _held(folder_of(plans[0]), stop, patient):
+            return cached(plans) or [of_record(record) for record in _execute(plans, emit, stop)]
+    except Busy:
+        return all_of(plans, BUSY)
+    except Interrupted as error:
+        return all_of(plans, "interrupted", signal=stop.signal or next(iter(error.args), None))
+
+
+@contextmanager
+def _held(folder: Path, stop: StopFlag, patient: bool) -> Iterator[None]:
+    """Hold the run in *folder*; a rank other than the first takes part in what the first holds."""
+    if world.follows():
+        yield
+        return
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / LOCK, timeout=0)
+    while True:
+        try:
+            lock.acquire()
+            break
+        except Timeout:
+            if not patient:
+                raise Busy from None
+        if stop():
+            raise Interrupted
+        time.sleep(LOCK_SECONDS)
+    try:
+        sweep(folder)
+        yield
+    finally:
+        lock.release()
+
+
+def _execute(plans: list[RunPlan], emit: Callable[[dict[str, Any]], None], stop: StopFlag) -> list[dict[str, Any]]:
+    from rsbench.engine.launch.supervisor import Supervisor
+    from rsbench.engine.run import multitask_run, run
+    from rsbench.records import throughput
+
+    if plans[0].division == throughput.DIVISION:
+        from rsbench.engine.throughput.execute import execute
+
+        return [execute(plans[0], emit, stop)]
+    places = world.places(plans[0].to_dict())
+    if places:
+        return [Supervisor(plans[0], places, emit, stop).run()]
+    if world.follows():
+        return [run.elsewhere(plan) for plan in plans]
+    return multitask_run.execute(plans, emit, stop) if plans[0].family else [run.execute(plans[0], emit, stop)]

@@ -1,0 +1,1 @@
+"""Several devices as one: ranks, their collectives, batch norm over all of them, sharded networks."""

@@ -1,0 +1,1 @@
+"""One run from plan to record: build, check, train or load, score, report."""

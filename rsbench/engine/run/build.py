@@ -1,0 +1,65 @@
+"""Model, loss and normalisation of a run, built from its plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from rsbench.engine.input.normalization import Normalisation, normalisation_for
+from rsbench.engine.input.run_data import RunData
+from rsbench.engine.tasks.base import Job
+from rsbench.errors import RunError
+from rsbench.plan import RunPlan
+from rsbench.registry import registry
+from rsbench.specs import load_attribute
+from rsbench.tasks.context import LossContext, ModelContext
+
+JOBS = {
+    "classification": "rsbench.engine.tasks.classification:ClassificationJob",
+    "captioning": "rsbench.engine.tasks.captioning:CaptioningJob",
+    "vqa": "rsbench.engine.tasks.vqa:QuestionJob",
+}
+
+
+def make_job(plan: RunPlan, data: RunData) -> Job:
+    """Return the job of the plan's task; a plugin's task brings its own as ``JOB`` beside its ``TASK``."""
+    path = JOBS.get(plan.task) or f"{registry().get('task', plan.task).module}:JOB"
+    return load_attribute(path)(plan, data)
+
+
+def build_model(plan: RunPlan, context: ModelContext) -> Any:
+    """Call the model's factory with the plan's options; an error names the model and its package."""
+    factory = load_attribute(plan.model["factory"])
+    return factory(context, **plan.model["options"])
+
+
+def build_network(job: Job, device: torch.device) -> nn.Module:
+    """Build the run's network from its seed, on *device*.
+
+    Raises:
+        RunError: the factory returned something else.
+    """
+    plan = job.plan
+    torch.manual_seed(plan.seed)
+    np.random.seed(plan.seed % 2**32)
+    model = build_model(plan, job.model_context())
+    if not isinstance(model, nn.Module):
+        raise RunError(f"The factory of '{plan.model['name']}' returned {type(model).__name__}, not a module.", "build")
+    if device.type == "cuda":
+        torch.cuda.manual_seed(plan.seed)  # fork_rng, under which a factory may try things out, is of the CPU alone
+    return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def build_loss(plan: RunPlan, context: LossContext) -> nn.Module:
+    """Build the recipe's loss."""
+    spec = registry().get("loss", plan.recipe["loss"])
+    return load_attribute(spec.factory)(context, **plan.recipe["loss_options"])
+
+
+def normalisation(plan: RunPlan, data: RunData) -> Normalisation:
+    """Normalisation that the model declares, with statistics of the training split's images where it asks for them."""
+    images = np.unique(data.store.image_index[data.train])  # samples may share images: a hundred questions do
+    return normalisation_for(plan.model["accepts"]["normalisation"], data.store.images, images, data.bands)

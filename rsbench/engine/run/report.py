@@ -1,0 +1,245 @@
+"""Parts of a record: predictions and their scores, training, speed, and the machine."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import nn
+
+from rsbench.containment import described, is_the_users
+from rsbench.engine.events import Emit, Interrupted
+from rsbench.engine.memory import peak_memory_bytes
+from rsbench.engine.parallel.world import Place
+from rsbench.engine.run import environment
+from rsbench.engine.run.observers import Observers
+from rsbench.engine.step.count_macs import macs_of_sample
+from rsbench.engine.tasks.base import Evaluated, Job
+from rsbench.engine.training.checkpoint_selection import Selection
+from rsbench.engine.training.device import has_bf16, pin_threads, select_device, select_precision, set_arithmetic
+from rsbench.engine.training.trainer import Progress
+from rsbench.errors import RunError, UserError
+from rsbench.metrics.evaluate import collect, evaluate
+from rsbench.plan import RunPlan
+from rsbench.records import store
+from rsbench.records.blank import blank_record
+from rsbench.registry import registry
+from rsbench.specs import MetricSpec
+from rsbench.tasks.kinds import kind_of, metric_context
+
+PREDICTIONS: Final = "predictions.parquet"
+
+
+class Stages:
+    """Names the stage under way, tells it to the parent and keeps its time."""
+
+    def __init__(self, emit: Emit) -> None:
+        self.emit, self.current, self.seconds = emit, "start", dict[str, float]()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Run a block as stage *name*; a stage that comes again goes on counting."""
+        self.current = name
+        self.emit({"type": "stage", "stage": name})
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run works with, and the clocks at its start."""
+
+    device: torch.device
+    precision: str
+    threads: int
+    wall: float
+    cpu: float
+
+    @classmethod
+    def prepare(cls, plan: RunPlan) -> Machine:
+        """Pin threads, and choose device and precision."""
+        threads = pin_threads(plan.threads)
+        device = select_device(plan.device)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # else each process also takes memory of the first GPU
+        precision = select_precision(plan.recipe["precision"], device)
+        if device.type == "cuda":
+            set_arithmetic(precision)
+        return cls(device, precision, threads, time.perf_counter(), time.process_time())
+
+    def speed(self, result: Evaluated) -> dict[str, Any]:
+        """More of the record's ``perf``: evaluation, memory and load."""
+        wall = time.perf_counter() - self.wall
+        return {
+            "eval_samples_per_s": len(result.index) / max(result.seconds, 1e-9),
+            "peak_memory_bytes": peak_memory_bytes(self.device),
+            "load": os.getloadavg()[0],
+            "cpu_over_wall": (time.process_time() - self.cpu) / wall,
+        }
+
+    def environment(self, training: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The record's ``env``; *training* are flags that training adds to the machine's."""
+        tf32 = bool(torch.backends.cuda.matmul.allow_tf32) if self.device.type == "cuda" else None
+        flags = {
+            "precision": self.precision,
+            "compile": None,
+            "tf32": tf32,
+            "deterministic": torch.are_deterministic_algorithms_enabled(),
+            "threads": self.threads,
+            "bf16_hardware": has_bf16(self.device),
+        } | dict(training or {})
+        extra = registry().gather("rsbench_environment")
+        return environment.describe(self.device, flags) | ({"plugins": extra} if extra else {})
+
+
+def describe_error(error: BaseException, stage: str) -> dict[str, str]:
+    """Return the ``error`` block: stage, type and one line, which names the plugin in whose code it was raised."""
+    if isinstance(error, torch.OutOfMemoryError):
+        message = "The device ran out of memory: use a smaller batch (--set batch=...)."
+    elif isinstance(error, (RunError, UserError)):
+        message = " ".join(str(error).split())
+    else:
+        message = described(error)
+        if owner := registry().blamed(error):
+            message += f" (raised in code of {owner})"
+    return {"stage": getattr(error, "stage", stage), "type": type(error).__name__, "message": message}
+
+
+@contextmanager
+def failures(fail: Callable[[dict[str, str]], object], stages: Stages) -> Iterator[None]:
+    """Hand the ``error`` block of whatever a block raises to *fail*, also of what would end the process: networks,
+    losses and tasks are plugins' code.
+
+    Raises:
+        Interrupted: the run was stopped.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, Interrupted) or is_the_users(error):
+            raise
+        fail(describe_error(error, stages.current))
+        log_traceback()
+
+
+def saved(record: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Write a record and return it; one that cannot be written, for what a plugin has put into it, as a failure.
+
+    Raises:
+        UserError: a finished record is there already.
+    """
+    try:
+        store.save(record, folder)
+    except UserError as error:
+        if store.finished(folder):
+            raise
+        failed = blank_record(record["run_id"], record["plan"])
+        record = failed | {"error": describe_error(error, "save"), "timing": record["timing"]}
+        store.save(record, folder)
+    return record
+
+
+def log_traceback() -> None:
+    """Print the exception being handled, which the worker keeps in the run's log."""
+    import traceback
+
+    traceback.print_exc()
+
+
+def add_scores(parts: dict[str, Any], job: Job, folder: Path, result: Evaluated) -> None:
+    """Write predictions; add metrics, breakdown, gates and the artifact to *parts*."""
+    artifact, reasons = _write_predictions(job, folder / PREDICTIONS, result)
+    parts |= _score(job.plan, folder / PREDICTIONS, reasons)
+    if job.plan.division != "debug" and "control" not in job.plan.model.get("tags", ()):
+        parts["checks"] += job.gates(result.outcome)
+    parts["artifacts"] |= {"predictions": artifact}
+
+
+def _write_predictions(job: Job, path: Path, result: Evaluated) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the artifact's entry, and why metrics could not be computed."""
+    if not np.array_equal(result.index, job.data.test):
+        raise RunError("The evaluation did not return each test sample exactly once.", "score")
+    kind, outcome = kind_of(job.plan.task), result.outcome
+    reasons: dict[str, str] = {}
+    if kind.keeps_statistics:
+        context = metric_context(job.plan.to_dict())
+        rows, reasons = collect(_metrics(job.plan), outcome.predictions, outcome.references, context)
+        outcome = replace(outcome, kept=rows)
+    kind.write(path, outcome)
+    return {"path": path.name, "sha256": store.sha256_file(path), "bytes": path.stat().st_size}, reasons
+
+
+def _metrics(plan: RunPlan) -> list[MetricSpec]:
+    return [registry().get("metric", name) for name in plan.protocol["metrics"]]
+
+
+def _score(plan: RunPlan, path: Path, reasons: dict[str, str]) -> dict[str, Any]:
+    """Compute every metric from the predictions as stored, so that they can be verified later."""
+    kind, context = kind_of(plan.task), metric_context(plan.to_dict())
+    outcome = kind.read(path)
+    metrics = evaluate(
+        _metrics(plan),
+        outcome.predictions,
+        outcome.references,
+        context,
+        primary=plan.protocol["primary"],
+        clusters=outcome.clusters,
+        kept=outcome.kept,
+        reasons=reasons,
+    )
+    return {"metrics": metrics, "by_group": kind.by_group(outcome, context)}
+
+
+def train_block(progress: Progress, selection: Selection | None, initial: float | None) -> dict[str, Any]:
+    """The record's ``train``."""
+    return {
+        "epochs": progress.epoch,
+        "steps": progress.steps,
+        "samples": progress.samples,
+        "seconds": progress.seconds,
+        "selected_epoch": (selection and selection.best_epoch) or None,
+        "initial_loss": initial,
+        "curve": progress.curve,
+        "time_to": selection.time_to if selection else {},
+    }
+
+
+def perf_block(job: Job, model: nn.Module, progress: Progress) -> dict[str, Any]:
+    """The record's ``perf``, as far as training gives it."""
+    return {
+        "train_samples_per_s": progress.samples / max(progress.seconds, 1e-9),
+        "data_wait_fraction": progress.data_seconds / max(progress.seconds, 1e-9),
+        "params": sum(p.numel() for p in model.parameters()),
+        "macs": macs_of_sample(job, model),
+    }
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Where a run leaves its files, what it runs on, and whom it tells.
+
+    Attributes:
+        folder: of its record.
+        stages: names and times its parts.
+        emit: receives progress.
+        interrupted: asked now and then; true ends the run, with a state to resume from.
+        place: of this rank among those that share the run; ``None`` for a single process.
+    """
+
+    folder: Path
+    machine: Machine
+    stages: Stages
+    emit: Emit
+    interrupted: Callable[[], bool]
+    observers: Observers
+    place: Place | None = None

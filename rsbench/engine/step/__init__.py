@@ -1,0 +1,1 @@
+"""One step of training that fits into memory: micro-batches, recomputation, compilation, work counted."""

@@ -1,0 +1,116 @@
+"""The work of a network whose run is over, counted anew from the plan in its record."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from rsbench.data.location import data_root
+from rsbench.data.manifest import store_path
+from rsbench.engine.input.run_data import open_data
+from rsbench.engine.input.synthetic import synthetic_data
+from rsbench.engine.run.build import build_network, make_job
+from rsbench.engine.step.count_macs import macs_of_sample
+from rsbench.engine.tasks.base import Job
+from rsbench.engine.throughput.subject import Subject
+from rsbench.engine.training.device import make_fabric
+from rsbench.plan import RunPlan
+from rsbench.records.throughput import DIVISION
+from rsbench.registry import registry
+from rsbench.tasks.text import SPECIAL
+
+CPU: Final = torch.device("cpu")
+SHAPED: Final = ("classification", "captioning")  # tasks whose plans say all shapes but the number of words
+FEW, MORE = len(SPECIAL) + 100, len(SPECIAL) + 200  # words
+
+
+def count_macs_of_plan(plan: Mapping[str, Any], params: int | None = None, root: Path | None = None) -> int | None:
+    """Return the multiply-accumulates of one sample, as a run of *plan* counts them today.
+
+    The network is built with random weights: work does not depend on them.  Where the dataset is not prepared, shapes
+    come from the plan, and how many words there are, which no plan holds, from the number of parameters.
+
+    Args:
+        plan: the ``plan`` of a run's record.
+        params: parameters of the network, ``perf.params`` of the record; a network of another number is not counted.
+        root: folder of the prepared data; default: where commands look for them.
+
+    Returns:
+        ``None`` where that network cannot be built here: an estimator or another kind of plan, a plugin or data that
+        are missing, a model that has changed.
+    """
+    if plan["division"] == DIVISION or plan["model"].get("kind") != "network":
+        return None
+    try:
+        job, network = _built(_unweighted(plan), params, data_root(root))
+    except Exception:  # whatever a plugin's factory raises
+        return None
+    same = params in (None, _parameters(network))
+    return macs_of_sample(job, network) if same else None
+
+
+def count_macs_of_throughput(plan: Mapping[str, Any], params: int | None = None) -> dict[str, int] | None:
+    """Return the multiply-accumulates a sample of each mode, as a measurement of *plan* counts them today.
+
+    Args:
+        plan: the ``plan`` of its record.
+        params: as for :func:`count_macs_of_plan`.
+
+    Returns:
+        ``None`` where that network cannot be built here.
+    """
+    try:
+        run = _unweighted(plan)
+        job = make_job(run, synthetic_data(run))
+        network = build_network(job, CPU).eval()
+        same = params in (None, _parameters(network))
+        return Subject(job, network, make_fabric(CPU, "fp32"), CPU).macs(run.protocol["modes"]) if same else None
+    except Exception:  # whatever a plugin's factory raises
+        return None
+
+
+def _unweighted(plan: Mapping[str, Any]) -> RunPlan:
+    known = {field.name for field in dataclasses.fields(RunPlan)}
+    run = RunPlan.from_dict({key: value for key, value in plan.items() if key in known})
+    options = dict(run.model["options"])
+    if "weights" in options:
+        options["weights"] = "none"
+    return dataclasses.replace(run, model={**run.model, "options": options})
+
+
+def _built(plan: RunPlan, params: int | None, root: Path) -> tuple[Job, nn.Module]:
+    store = store_path(root, registry().get("dataset", plan.dataset["name"]))
+    here = dataclasses.replace(plan, dataset={**plan.dataset, "store": str(store)})
+    try:
+        job = make_job(here, open_data(here))
+    except Exception:  # not prepared, or of another version
+        return _of_shapes(plan, params)
+    return job, build_network(job, CPU)
+
+
+def _of_shapes(plan: RunPlan, params: int | None) -> tuple[Job, nn.Module]:
+    """Build from the plan alone; each further word adds as many parameters as the last."""
+    if plan.task not in SHAPED:
+        raise ValueError(f"A plan of {plan.task} does not say all shapes.")
+    few, more = (_with_words(plan, words) for words in (FEW, MORE))
+    first, growth = _parameters(few[1]), _parameters(more[1]) - _parameters(few[1])
+    if growth == 0:
+        return few
+    if params is None:
+        raise ValueError("How many words there are is not in the plan.")
+    return _with_words(plan, FEW + (params - first) * (MORE - FEW) // growth)
+
+
+def _with_words(plan: RunPlan, words: int) -> tuple[Job, nn.Module]:
+    shaped = dataclasses.replace(plan, dataset={**plan.dataset, "words": words})
+    job = make_job(shaped, synthetic_data(shaped))
+    return job, build_network(job, CPU)
+
+
+def _parameters(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())

@@ -1,0 +1,1 @@
+"""Training: optimizer, schedule, phases, choice of the checkpoint, states to resume from."""
