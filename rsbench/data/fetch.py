@@ -19,14 +19,15 @@ from typing import Any, Final
 from rsbench import reading
 from rsbench.data.extract import extract
 from rsbench.data.location import raw_folder
-from rsbench.data.transfer import Broken, OnProgress, Refused, transfer
+from rsbench.data.transfer import CHUNK, WAIT, Broken, OnProgress, Refused, transfer
 from rsbench.data.tree import is_hidden
 from rsbench.errors import UserError
 from rsbench.files import publish, write_atomically
 from rsbench.specs import DatasetSpec, RemoteFile
 
-ATTEMPTS: Final = 3
+ATTEMPTS: Final = 3  # of a mirror, one after the other, that bring nothing new
 PAUSE: Final = 1.0
+SILENCE: Final = 27.0  # seconds that a mirror may give nothing new
 MOST_OF_A_RECORD: Final = 16 << 20  # bytes
 MOST_OF_A_FILE: Final = 1 << 50
 _MD5: Final = re.compile("md5:([0-9a-f]{32})")
@@ -146,25 +147,44 @@ def download(file: RemoteFile, path: Path, on_progress: OnProgress) -> None:
     """
     reasons = []
     for url in file.urls:
-        for attempt in range(ATTEMPTS):
-            try:
-                _download_once(url, file, path, on_progress)
-                return
-            except Refused as error:
-                reasons.append(f"{url or 'an empty address'}: {error}")
-                break
-            except Broken as error:
-                if attempt == ATTEMPTS - 1:
-                    reasons.append(f"{url}: {error}")
-                else:
-                    time.sleep(PAUSE * 2**attempt)
+        try:
+            _from_mirror(url, file, path, on_progress)
+            return
+        except (Refused, Broken) as error:
+            reasons.append(f"{url or 'an empty address'}: {error}")
     raise UserError(f"{file.name} cannot be downloaded: {'; '.join(reasons) or 'it has no address'}.")
 
 
-def _download_once(url: str, file: RemoteFile, path: Path, on_progress: OnProgress) -> None:
+def _from_mirror(url: str, file: RemoteFile, path: Path, on_progress: OnProgress) -> None:
+    """Ask one mirror, and again where the connection breaks, for as long as something new comes.
+
+    Raises:
+        Refused: it does not give the file.
+        Broken: it did not in the end.
+    """
+    most, attempt, last = 0, 0, time.monotonic()
+
+    def seen(done: int, total: int) -> None:
+        nonlocal most, attempt, last
+        if done >= most + CHUNK:
+            most, attempt, last = done, 0, time.monotonic()
+        on_progress(done, total)
+
+    while True:
+        try:
+            return _download_once(url, file, path, seen, min(WAIT, SILENCE - (time.monotonic() - last)))
+        except Broken:
+            pause = PAUSE * 2**attempt
+            attempt += 1
+            if attempt == ATTEMPTS or time.monotonic() + pause >= last + SILENCE:
+                raise
+            time.sleep(pause)
+
+
+def _download_once(url: str, file: RemoteFile, path: Path, on_progress: OnProgress, wait: float) -> None:
     """One request; only with a checksum it is safe to go on from the bytes of an earlier one."""
     part = path.with_name(f"{path.name}.part")
-    resumed = transfer(url, part, file.bytes, on_progress, resume=bool(file.sha256 or file.md5))
+    resumed = transfer(url, part, file.bytes, on_progress, resume=bool(file.sha256 or file.md5), wait=wait)
     if not _digest_matches(part, file):
         size = part.stat().st_size
         part.unlink()

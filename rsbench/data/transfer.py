@@ -17,18 +17,17 @@ import urllib3
 from rsbench.data.extract import MAX_RATIO, SMALL
 
 CHUNK: Final = 64 << 10  # what a broken connection can cost
-TIMEOUT: Final = (10, 20)  # seconds to connect, and between two bytes
-SLOWEST, PATIENCE = 1024, 30.0  # bytes a second, on average, once this many seconds have gone by
+CONNECT, WAIT = 10.0, 15.0  # seconds to connect, and between two bytes
+SLOWEST, PATIENCE = 1024, 25.0  # bytes a second, on average, once this many seconds have gone by
 SPARE_BYTES: Final = 1 << 30  # that a file of unknown size leaves on the disk
 
 OnProgress = Callable[[int, int], None]
 
+_SILENT: Final = (requests.Timeout, urllib3.exceptions.TimeoutError)
 _BROKEN: Final = (
     requests.ConnectionError,
-    requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
     urllib3.exceptions.ProtocolError,
-    urllib3.exceptions.TimeoutError,
     http.client.HTTPException,
 )
 
@@ -41,13 +40,16 @@ class Broken(Exception):
     """The connection broke; trying again may help."""
 
 
-def transfer(url: str, part: Path, size: int | None, on_progress: OnProgress, *, resume: bool) -> bool:
+def transfer(
+    url: str, part: Path, size: int | None, on_progress: OnProgress, *, resume: bool, wait: float = WAIT
+) -> bool:
     """Download *url* to *part*; return whether that went on from the bytes that were there.
 
     Args:
         size: bytes of the file, if known: more are not written.  Of unknown size, it may fill the disk but for a GB.
         on_progress: called with bytes there and in all (0: not known).
         resume: go on from the bytes in *part*, where the server can.
+        wait: seconds that may pass before the answer, and between two bytes.
 
     Raises:
         Refused: it gives another file, or none.  Nothing is left of it.
@@ -60,7 +62,7 @@ def transfer(url: str, part: Path, size: int | None, on_progress: OnProgress, *,
         return True
     # Decoded content has no known size, and cannot be gone on from.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with _answer(url, headers) as response:
+    with _answer(url, headers, wait) as response:
         if response.status_code == 416 and have:
             return True  # the part may be all of it: its checksum will tell
         resumed = _is_resumed(response, have, part)
@@ -86,11 +88,13 @@ def transfer(url: str, part: Path, size: int | None, on_progress: OnProgress, *,
 
 
 @contextmanager
-def _answer(url: str, headers: dict[str, str]) -> Iterator[requests.Response]:
+def _answer(url: str, headers: dict[str, str], wait: float) -> Iterator[requests.Response]:
     """Ask for *url*; whatever goes wrong until the last byte is one of the two errors."""
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        with requests.get(url, headers=headers, stream=True, timeout=(min(CONNECT, wait), wait)) as response:
             yield response
+    except _SILENT:
+        raise Broken(f"nothing came for {wait:.0f} s") from None
     except _BROKEN as error:
         raise Broken(type(error).__name__) from None
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
@@ -134,5 +138,5 @@ def _blocks(response: requests.Response) -> Iterator[bytes]:
         came += len(block)
         seconds = time.monotonic() - begin
         if seconds > PATIENCE and came < SLOWEST * seconds:
-            raise Broken(f"only {came} bytes came in {seconds:.0f} s")
+            raise Refused(f"only {came} bytes came in {seconds:.0f} s")
         yield block

@@ -36,6 +36,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     asked: Counter[str] = Counter()
+    end = threading.Event()
 
     def do_GET(self) -> None:
         name = self.path.strip("/")
@@ -78,6 +79,27 @@ def drip(handler: Handler, start: int, time_asked: int) -> None:
         time.sleep(0.01)
 
 
+def hang(begin: int) -> Answer:
+    """Send so many bytes, and then nothing."""
+
+    def answer(handler: Handler, start: int, time_asked: int) -> None:
+        del start, time_asked
+        if begin:
+            handler.say(200, DATA[:begin], len(DATA))
+        Handler.end.wait(20)
+
+    return answer
+
+
+def slowly(handler: Handler, start: int, time_asked: int) -> None:
+    """Take in all much longer than a server may be silent."""
+    del start, time_asked
+    handler.say(200, b"", len(DATA))
+    for at in range(0, len(DATA), 50_000):
+        time.sleep(0.1)
+        handler.wfile.write(DATA[at : at + 50_000])
+
+
 def move(to: str) -> Answer:
     return lambda h, start, n: h.say(302, Location=to)
 
@@ -106,6 +128,10 @@ GIVEN: dict[str, Answer] = {
         if start
         else h.say(200, DATA)
     ),
+    "cut-often": lambda h, start, n: (
+        h.say(200, DATA[:99_000], len(DATA)) if n == 1 else h.part(DATA[start:][:99_000], start, len(DATA) - start)
+    ),
+    "slow": slowly,
     "wrong-range-once": lambda h, start, n: (
         h.say(200, DATA[:HALF], len(DATA)) if n == 1 else h.part(DATA[5:], 5) if start else h.say(200, DATA)
     ),
@@ -134,6 +160,8 @@ REFUSED: dict[str, tuple[Answer, str]] = {
     "gone": (lambda h, start, n: h.connection.shutdown(socket.SHUT_RDWR), "ConnectionError|ProtocolError"),
     "large-header": (lambda h, start, n: h.say(200, DATA, X="a" * 200_000), "ConnectionError|LineTooLong"),
     "drip": (drip, "bytes came in"),
+    "hang": (hang(0), "nothing came for"),
+    "hang-midway": (hang(70_000), "nothing came for"),
 }
 RECORDS: dict[str, tuple[bytes, str]] = {
     "list": (b"[]", "TypeError"),
@@ -157,11 +185,14 @@ ANSWERS: dict[str, Answer] = {
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(fetching, "PAUSE", 0.001)
     monkeypatch.setattr(transferring, "PATIENCE", 0.2)
-    monkeypatch.setattr(transferring, "TIMEOUT", (2, 2))
+    monkeypatch.setattr(fetching, "WAIT", 0.5)
+    monkeypatch.setattr(fetching, "SILENCE", 0.8)
     Handler.asked.clear()
+    Handler.end.clear()
     running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{running.server_port}"
+    Handler.end.set()
     running.shutdown()
     running.server_close()
 
@@ -194,6 +225,13 @@ def test_another_answer_is_a_sentence(server: str, tmp_path: Path, name: str) ->
     refuse(asking(f"{server}/{name}"), tmp_path, REFUSED[name][1])
     folder = fetch(asking(f"{server}/{name}", f"{server}/ok"), tmp_path)  # a mirror mends it
     assert (folder / "f").read_bytes() == DATA
+
+
+def test_a_server_that_hangs_is_asked_no_more_than_twice(server: str, tmp_path: Path) -> None:
+    """Half of what it may be silent in all has gone by then; see SILENCE and WAIT."""
+    for name in ("hang", "hang-midway"):
+        refuse(asking(f"{server}/{name}"), tmp_path / name, "nothing came for")
+        assert Handler.asked[name] == 2
 
 
 @pytest.mark.parametrize("url", ["", "file:///etc/passwd", "ftp://127.0.0.1/x", "http://[::1", "http://127.0.0.1:1/x"])
