@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,9 @@ LEVEL: Final = 0.05
 LETTERED: Final = 1_000  # systems; more have no letters, which nobody would read
 BLOCK: Final = 500_000  # pairs, or numbers, that are worked on at once
 CANCELLED: Final = 1e-4  # of the systems' variances; a smaller one of their difference is not taken from products
+
+
+Place = TypeVar("Place", int, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def standings(systems: Sequence[System], pool: Pool) -> list[Standing]:
         ValueError: a system has one seed, and the pool is too small to borrow from.
     """
     n = len(systems)
-    p = pairwise(systems, pool)
+    p = pairwise(systems, pool, deciding=True)
     ordered, steps = holm_steps(p)
     rejected = int(np.searchsorted(steps, LEVEL))
     apart = np.zeros((n, n), dtype=bool)
@@ -61,8 +64,12 @@ def standings(systems: Sequence[System], pool: Pool) -> list[Standing]:
     return found
 
 
-def pairwise(systems: Sequence[System], pool: Pool) -> np.ndarray:
+def pairwise(systems: Sequence[System], pool: Pool, *, deciding: bool = False) -> np.ndarray:
     """Return the p-values of all pairs, float64 [S (S - 1) / 2], in the order of ``numpy.triu_indices(S, 1)``.
+
+    Args:
+        deciding: only where a p-value may decide something; it is 0 where it is surely so small that whatever it is,
+            Holm rejects it, and it is too small to matter to an adjusted one of two neighbours.
 
     Raises:
         ValueError: a system has one seed, and the pool is too small to borrow from.
@@ -75,21 +82,25 @@ def pairwise(systems: Sequence[System], pool: Pool) -> np.ndarray:
         raise ValueError("a system of one seed has no pool to borrow from")
     variance = np.array([t.variance for t in terms if t is not None])
     spread = np.array([t.spread for t in terms if t is not None])
-    effects = np.stack([s.effects for s in systems])
-    own = np.einsum("ij,ij->i", effects, effects)
     means = np.array([s.mean for s in systems])
 
-    found: list[np.ndarray] = []
-    step = max(1, BLOCK // n)
+    def test(i: np.ndarray, j: np.ndarray, v: np.ndarray) -> Result:
+        return t_test(means[i] - means[j], v, systems[0].units, variance[i] + variance[j], spread[i] + spread[j])
+
+    p = _variances(np.stack([s.effects for s in systems]))  # they become p-values block by block
+    above = np.arange(n - 1)
+    neighbours = test(above, above + 1, p[_place(above, above + 1, n)]).p
+    least = min(LEVEL, neighbours.min()) / len(p) if deciding else 0.0
     with ThreadPoolExecutor(usable_cores()) as threads:
-        for start in range(0, n, step):
-            v = _variances(effects, own, start, step)
-            pairs = [(i, slice(i + 1, None)) for i in range(start, start + len(v))]
-            value = np.concatenate([means[i] - means[others] for i, others in pairs])
-            flat = np.concatenate([row[k + 1 :] for k, row in enumerate(v)])
-            sums = (np.concatenate([each[i] + each[others] for i, others in pairs]) for each in (variance, spread))
-            found += threads.map(_p, _parts(t_test(value, flat, systems[0].units, *sums)))
-    return np.concatenate(found)
+        for start, stop in _blocks(n):
+            i = np.repeat(np.arange(start, stop), np.arange(n - 1 - start, n - 1 - stop, -1))
+            j = np.concatenate([np.arange(k + 1, n) for k in range(start, stop)])
+            part = p[_place(start, start + 1, n) : _place(stop, stop + 1, n)]
+            found = test(i, j, part)
+            wanted = ~found.below(least)
+            part[:] = 0
+            part[wanted] = np.concatenate([*threads.map(_p, _parts(found, wanted))])
+    return p
 
 
 def _p(part: Result) -> np.ndarray:
@@ -97,28 +108,39 @@ def _p(part: Result) -> np.ndarray:
     return part.p
 
 
-def _parts(whole: Result) -> Iterator[Result]:
-    """Yield the results of about as many pairs for each core."""
-    return map(Result, *(np.array_split(each, usable_cores()) for each in (whole.value, whole.se, whole.df)))
+def _parts(whole: Result, wanted: np.ndarray) -> Iterator[Result]:
+    """Yield the *wanted* results of about as many pairs for each core."""
+    return map(Result, *(np.array_split(each[wanted], usable_cores()) for each in (whole.value, whole.se, whole.df)))
 
 
-def _variances(effects: np.ndarray, own: np.ndarray, start: int, step: int) -> np.ndarray:
-    """Variance over samples of the differences between the systems of a block and those from *start* on.
+def _blocks(n: int) -> Iterator[tuple[int, int]]:
+    """Yield the first row, and that after the last, of blocks of the pairs of n."""
+    step = max(1, BLOCK // n)
+    return ((start, min(start + step, n)) for start in range(0, n, step))
+
+
+def _variances(effects: np.ndarray) -> np.ndarray:
+    """Variance over samples of the differences of all pairs.
 
     By one product; where that would cancel, from the differences themselves.
     """
-    rows = slice(start, start + step)
-    sums = own[rows, None] + own[start:]
-    v = sums - 2 * effects[rows] @ effects[start:].T
-    near = np.argwhere(v < CANCELLED * sums)
-    near = near[near[:, 0] < near[:, 1]]
-    for part in np.array_split(near, 1 + near.size * effects.shape[1] // BLOCK):
-        a, b = start + part.T
-        v[part[:, 0], part[:, 1]] = ((effects[a] - effects[b]) ** 2).sum(axis=1)
-    return v
+    n = len(effects)
+    own = np.einsum("ij,ij->i", effects, effects)
+    found = np.empty(n * (n - 1) // 2)
+    for start, stop in _blocks(n):
+        sums = own[start:stop, None] + own[start:]
+        v = sums - 2 * effects[start:stop] @ effects[start:].T
+        near = np.argwhere(v < CANCELLED * sums)
+        near = near[near[:, 0] < near[:, 1]]
+        for part in np.array_split(near, 1 + near.size * effects.shape[1] // BLOCK):
+            a, b = start + part.T
+            v[part[:, 0], part[:, 1]] = ((effects[a] - effects[b]) ** 2).sum(axis=1)
+        for k, row in enumerate(v, start):
+            found[_place(k, k + 1, n) : _place(k, n, n)] = row[k + 1 - start :]
+    return found
 
 
-def _place(i: int, j: int, n: int) -> int:
+def _place(i: Place, j: Place, n: int) -> Place:
     """Where the pair i < j of n stands."""
     return i * (2 * n - i - 1) // 2 + j - i - 1
 

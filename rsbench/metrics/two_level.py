@@ -18,6 +18,7 @@ NU_MAX: Final = 3.0  # degrees of freedom that the pool is worth at most
 POOL_SHARE: Final = 4.0  # degrees of freedom of the pool for each that it is worth
 CAP: Final = 10.0  # times the median; one collapsed run must not hide all differences
 LEAST_POOL: Final = 6.0  # degrees of freedom from which on a system of one seed may borrow
+ROUNDING: Final = 1e-9  # relative, of a bound
 SAME: Final = 1e-9  # relative, of seeds that are one deterministic run
 
 
@@ -90,6 +91,13 @@ class Result:
         with np.errstate(divide="ignore", invalid="ignore"):
             tails = 2 * special.stdtr(self.df, -np.abs(self.value) / self.se)
         return np.where(self.se > 0, tails, self.value == 0)
+
+    def below(self, least: float) -> np.ndarray:
+        """Return where the p-value is surely below *least*, by a bound that costs little (Wallace 1959, Bounds on
+        Normal Approximations to Student's and the Chi-Square Distributions): its normal deviate is at least this."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            squared = (self.df - 0.5) * np.log1p((self.value / self.se) ** 2 / self.df)
+        return squared > special.ndtri(least / 2) ** 2 * (1 + ROUNDING)
 
     @property
     def interval(self) -> tuple[np.ndarray, np.ndarray]:

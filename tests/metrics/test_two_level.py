@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import combinations
 from itertools import pairwise as neighbours
 from pathlib import Path
@@ -121,6 +122,31 @@ def test_all_pairs_by_products_are_the_pairs_one_by_one(monkeypatch: pytest.Monk
     assert pairwise(found, common) == pytest.approx(np.array(expected), rel=1e-9)
     monkeypatch.setattr("rsbench.metrics.ranking.BLOCK", 30)
     assert pairwise(found, common) == pytest.approx(np.array(expected), rel=1e-9)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.floats(0.01, 200), st.floats(0.2, 1e7), st.floats(1e-280, 1))
+def test_a_bound_never_calls_a_p_value_smaller_than_it_is(t: float, df: float, least: float) -> None:
+    found = Result(*map(np.array, (t, 1.0, df)))
+    assert found.p < least or not found.below(least)
+    assert Result(*map(np.array, (40.0, 1.0, df + 20.0))).below(1e-6), "it is of no use"
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.15, 0.4])
+def test_p_values_that_decide_nothing_change_nothing(gap: float) -> None:
+    """Two groups of systems, of which the neighbors between the groups lie nearer or farther apart than others."""
+    found = [*random_systems(8, 3, 900), *random_systems(13, 3, 900)]
+    found = [replace(s, scores=tuple(np.array(s.scores) - gap * (k % 2))) for k, s in enumerate(found)]
+    found.sort(key=lambda s: -s.mean)
+    common = pool(found)
+    whole, few = pairwise(found, common), pairwise(found, common, deciding=True)
+    assert 20 < (few == 0).sum() < len(few) - 20
+    assert (few[few > 0] == whole[few > 0]).all()
+    adjusted = dict(zip(combinations(range(21), 2), holm(whole), strict=True))
+    made = standings(found, common)
+    assert [s.low for s in made] == [1 + sum(adjusted[i, k] <= LEVEL for i in range(k)) for k in range(21)]
+    assert [s.high for s in made] == [21 - sum(adjusted[k, j] <= LEVEL for j in range(k + 1, 21)) for k in range(21)]
+    assert [s.adjusted for s in made[1:]] == [adjusted[k, k + 1] for k in range(20)]
 
 
 def test_a_run_under_several_seeds_is_deterministic() -> None:
