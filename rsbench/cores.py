@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from rsbench.errors import UserError
+
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing.connection import Connection
@@ -94,8 +96,12 @@ class Processes:
                     self._pool.submit(_nothing)
 
     def map(self, function: Callable[[A], B], items: Sequence[A], chunk: int = 1) -> Iterator[B]:
-        """Yield what *function* returns for each item, in their order; *chunk* of them are handed over at once."""
-        return map(function, items) if self._pool is None else self._pool.map(function, items, chunksize=chunk)
+        """Yield what *function* returns for each item, in their order; *chunk* of them are handed over at once.
+
+        Raises:
+            UserError: a process was killed.
+        """
+        return map(function, items) if self._pool is None else _whole(self._pool.map(function, items, chunksize=chunk))
 
     def __enter__(self) -> Self:
         return self
@@ -108,3 +114,14 @@ class Processes:
 
 def _nothing() -> None:
     """Make a pool start a process."""
+
+
+def _whole(results: Iterator[B]) -> Iterator[B]:
+    from concurrent.futures.process import BrokenProcessPool
+
+    try:
+        yield from results
+    except BrokenProcessPool:
+        raise UserError(
+            f"A process that shares the work was ended (the system ran out of memory?); {ALLOTTED}=1 does it in one."
+        ) from None

@@ -31,7 +31,7 @@ def write_atomically(path: Path, content: str | bytes | Callable[[IO[bytes]], ob
         content: text (UTF-8), bytes, or a function that writes to the stream it is called with.
 
     Raises:
-        OSError: the disk is full, or the folder cannot be written to.  No temporary file stays behind.
+        OSError: the disk is full, or the folder cannot be written to; it names *path*.  No temporary file stays behind.
     """
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
@@ -45,8 +45,10 @@ def write_atomically(path: Path, content: str | bytes | Callable[[IO[bytes]], ob
         with temporary.open("wb") as stream:
             _write(stream, content)
         publish(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno:  # a full disk tells no name
+            error.filename, error.filename2 = str(path), None
         raise
 
 

@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 
 LONGEST: Final = 160  # letters of a path in a sentence
 STORAGE_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+LIMITS: Final = {errno.EMFILE: "-n", errno.EFBIG: "-f"}
 
 
 def main() -> NoReturn:
@@ -67,8 +68,8 @@ def _sentence(error: OSError | UnicodeEncodeError) -> str:
     said = error.strerror or str(error)
     if error.errno in STORAGE_ERRORS:
         return f"cannot write{where}: {said}; make room or choose another --out."
-    if error.errno == errno.EMFILE:
-        return f"cannot open{where}: {said}; allow more by ulimit -n."
+    if error.errno in LIMITS:
+        return f"cannot use{where}: {said}; allow more by ulimit {LIMITS[error.errno]}."
     return f"cannot use{where}: {said}."
 
 

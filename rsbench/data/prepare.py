@@ -154,9 +154,9 @@ class _Preparation:
         """Begin anew: reserve the whole array on disk, so that a full disk shows now and not as a crash later."""
         shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir(parents=True)
-        need = int(np.prod(self.shape)) * np.dtype(self.source.dtype).itemsize
+        need = int(np.prod(self.shape)) * np.dtype(self.source.dtype).itemsize + SPARE_BYTES
         free = shutil.disk_usage(self.partial).free
-        if free < need + SPARE_BYTES:
+        if free < need:
             shutil.rmtree(self.partial)
             raise UserError(
                 f"Preparing '{self.spec.name}' needs {need / 1e9:.2f} GB, but {self.target.parent} has "

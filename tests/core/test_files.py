@@ -56,7 +56,7 @@ def test_a_disk_that_is_full_when_the_file_is_synced_leaves_nothing(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match=r"No space left on device: '.*/record\.json'"):
         write_atomically(tmp_path / "record.json", "{}")
     assert list(tmp_path.iterdir()) == []
 

@@ -21,8 +21,8 @@ FILES = {
 }
 # Parts of rsbench, each importing only from above its own line.
 LEVELS = (
-    {"cores", "errors", "files", "foreign", "specs"},
-    {"containment", "reading", "spec_check"},
+    {"errors", "files", "foreign", "specs"},
+    {"containment", "cores", "reading", "spec_check"},
     {"data", "execution", "hookspecs", "scale", "suites"},
     {"registry"},
     {"metrics"},

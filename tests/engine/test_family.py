@@ -174,6 +174,8 @@ def test_an_interrupted_family_goes_on_to_the_same_predictions(
     for one, other in zip(whole, rest, strict=True):
         assert one["artifacts"]["predictions"]["sha256"] == other["artifacts"]["predictions"]["sha256"]
         assert one["train"]["steps"] == other["train"]["steps"]
+        for before, after in zip(one["train"]["curve"], other["train"]["curve"], strict=True):
+            assert before | {"seconds": 0} == after | {"seconds": 0}
 
 
 def test_a_finished_member_is_not_touched(text_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

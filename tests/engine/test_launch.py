@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from rsbench import cores
 from rsbench.engine.launch.launch import Launch, run_plans
+from rsbench.engine.launch.process import ending
 from rsbench.engine.launch.run_result import Outcome
 from rsbench.errors import UserError
 from rsbench.execution import portable_command
@@ -84,3 +87,45 @@ def test_mistakes(launch: dict[str, Any], message: str) -> None:
 def test_a_record_does_not_say_where_it_was_made() -> None:
     command = "rsbench run --suite s.yaml --launcher ray --ray-address=10.0.0.1:6379 --parallel 4 --cpus-per-run 2 -q"
     assert portable_command(command) == "rsbench run --suite s.yaml"
+
+
+def build_dying(context: Any, how: str) -> Any:
+    """Build no network: a plugin's code ends the worker."""
+    {"exits": lambda: os._exit(0), "is killed": lambda: os.kill(os.getpid(), 9), "crashes": os.abort}[how]()
+
+
+def test_how_a_worker_died_is_named_and_costs_its_own_run(tiny_root: Path, tmp_path: Path) -> None:
+    network, control = make_plans(tiny_root, tmp_path, (0,))
+    plans = [control]
+    for how in ("exits", "is killed", "crashes"):
+        model = {"factory": f"{__name__}:build_dying", "distribution": "rsbench-theirs", "options": {"how": how}}
+        plans.insert(0, replace(network, model=network.model | model, run_id=how.replace(" ", "-")))
+    crashes, killed, exits, other = run_plans(plans, on_event=lambda _: None)
+    begin = "The worker process of model 'tiny-cnn' (distribution 'rsbench-theirs')"
+    assert crashes.error == f"{begin} was ended by SIGABRT; see run.log in the folder of the run."
+    assert killed.error == f"{begin} was ended by SIGKILL (the system ran out of memory?)."
+    assert exits.error == f"{begin} ended with exit code 0; see run.log in the folder of the run."
+    assert "in build_dying" in (tmp_path / "crashes" / "run.log").read_text()
+    assert other.status == "ok"
+
+
+def test_every_end_of_a_process_can_be_told() -> None:
+    assert [ending(-number, "a.log").partition(";")[0] for number in (15, 34, 35, 64)] == [
+        "was ended by SIGTERM",
+        "was ended by SIGRTMIN",
+        "was ended by signal 35",
+        "was ended by SIGRTMAX",
+    ]
+
+
+def end_at_three(number: int) -> int:
+    if number == 3:
+        os.kill(os.getpid(), 9)
+    return number
+
+
+def test_a_process_that_shares_work_and_is_killed_is_a_sentence() -> None:
+    with cores.Processes(int) as processes:
+        processes.open(2)
+        with pytest.raises(UserError, match=r"A process that shares the work was ended .*; RSBENCH_CORES=1 does"):
+            list(processes.map(end_at_three, range(9)))

@@ -21,6 +21,7 @@ from typing import Any, Final, Self
 
 from rsbench.cores import ALLOTTED, usable_cores, without_main
 from rsbench.engine.launch import gpus, worker
+from rsbench.engine.launch.process import ending
 from rsbench.engine.launch.run_result import Outcome, all_of, record_death
 from rsbench.errors import UserError
 from rsbench.plan import RunPlan
@@ -188,12 +189,8 @@ class LocalPool:
 
 def death_message(exitcode: int | None, first: RunPlan) -> str:
     """Say how a worker ended, and whose network it ran; its log is in the *first* plan's folder."""
-    whose = f"The worker process of model '{first.model['name']}' (distribution '{first.model.get('distribution')}')"
-    if exitcode is not None and exitcode < 0:
-        name = signal.Signals(-exitcode).name
-        reason = " (the system ran out of memory?)" if name == "SIGKILL" else ""
-        return f"{whose} was ended by {name}{reason}."
-    return f"{whose} ended with exit code {exitcode}; see {first.out}/{first.run_id}/{worker.LOG}."
+    whose = f"model '{first.model['name']}' (distribution '{first.model.get('distribution')}')"
+    return f"The worker process of {whose} {ending(exitcode, worker.LOG)}."
 
 
 @contextmanager

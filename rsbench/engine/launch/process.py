@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import signal
@@ -56,13 +57,32 @@ def stop_with_parent(stop: StopFlag, wait_for_its_end: Callable[[], object]) -> 
 
 
 def redirect_output(path: Path) -> None:
-    """Send stdout and stderr, those of C libraries too, to a file."""
+    """Send stdout and stderr, those of C libraries too, to a file, and there the place in the code of a crash."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+    faulthandler.enable(2)
+
+
+def ending(exitcode: int | None, log: str) -> str:
+    """Say how a process of a run ended that sent no result.
+
+    Args:
+        exitcode: as :mod:`multiprocessing` has it: below zero the number of a signal.
+        log: name of the file to which it printed.
+    """
+    if exitcode == -signal.SIGKILL:
+        return "was ended by SIGKILL (the system ran out of memory?)"
+    if exitcode is None or exitcode >= 0:
+        return f"ended with exit code {exitcode}; see {log} in the folder of the run"
+    try:
+        name = signal.Signals(-exitcode).name
+    except ValueError:  # not all that are for real time have one
+        name = f"signal {-exitcode}"
+    return f"was ended by {name}; see {log} in the folder of the run"
 
 
 def leave() -> NoReturn:

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from rsbench.engine.events import Interrupted
 from rsbench.engine.launch import rank_process
+from rsbench.engine.launch.process import ending
 from rsbench.engine.launch.rank_process import Rank
 from rsbench.engine.parallel import world as distributed_world
 from rsbench.engine.parallel.world import Place
@@ -219,7 +220,7 @@ class Supervisor:
                 self.emit(event)
         elif rank.result is None:
             log = distributed_world.log_name(rank.place.rank)
-            self._note(rank.place.rank, _ending(rank.process.exitcode, log))
+            self._note(rank.place.rank, ending(rank.process.exitcode, log))
         elif error := rank.result.get("record", {}).get("error"):
             self._take(rank.place.rank, error)
 
@@ -307,11 +308,3 @@ class Supervisor:
         if rank == 0 or error["type"] in (LOST, *EXPECTED):
             return error
         return error | {"message": f"Rank {rank}: {error['message']}"}
-
-
-def _ending(exitcode: int | None, log: str) -> str:
-    """Say how a process ended that prints to *log*."""
-    if exitcode is not None and exitcode < 0:
-        name = signal.Signals(-exitcode).name
-        return f"was ended by {name}" + (" (the system ran out of memory?)" if name == "SIGKILL" else "")
-    return f"ended with exit code {exitcode}; see {log} in the folder of the run"

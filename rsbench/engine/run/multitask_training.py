@@ -139,10 +139,18 @@ class FamilyJob:
         return torch.stack([w * value for w, value in zip(self.weights, each, strict=True)]).sum()
 
     def logs(self) -> dict[str, float]:
-        """Mean training loss of each member, since the last call or since the run was resumed."""
+        """Mean training loss of each member since the last call."""
         means = {f"{n}/train_loss": float(s) / self._rounds for n, s in zip(self.names, self._sums, strict=False)}
         self._sums, self._rounds = [], 0
         return means
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the losses of the epoch under way."""
+        return {"sums": self._sums, "rounds": self._rounds}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with the losses of an epoch."""
+        self._sums, self._rounds = list(state.get("sums", [])), state.get("rounds", 0)
 
     def validate(self, model: Any, loader: Sequence[ArrayLoader | None], fabric: Any) -> dict[str, float]:
         """Return each member's losses and scores, under its name; members without a validation split have none."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -96,6 +96,14 @@ class Job(ABC):
     def logs(self) -> dict[str, float]:
         """Return what was noted of the training epoch just finished; nothing."""
         return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what has been noted of the epoch under way, for :meth:`logs` of a run that is resumed; nothing."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with what was noted; nothing."""
+        del state
 
     @abstractmethod
     def expected_shape(self, batch: Batch) -> tuple[int, ...]:

@@ -57,6 +57,12 @@ class Work(Protocol):
     def logs(self) -> dict[str, float]:
         """Return what was noted of the training epoch just finished."""
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what has been noted of the epoch under way; a run that is resumed goes on with it."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with what was noted."""
+
     def validate(self, model: Any, loader: Any, fabric: Any) -> dict[str, float]:
         """Return losses and scores of the validation split."""
 
@@ -317,6 +323,7 @@ class Trainer:
             "ema": None if self.ema is None else self.ema.state_dict(),
             "selections": [s.state_dict() for s in self.selections],
             "gradients": self.gradients.state_dict(),
+            "job": self.job.state_dict(),
             "optimizer": optimizer.state_dict(),
             "schedule": schedule.state_dict(),
             "scaling": self.scaling and self.scaling.state_dict(),
@@ -343,6 +350,7 @@ class Trainer:
         if self.ema is not None and state["ema"] is not None:
             self.ema.load_state_dict(state["ema"])
         self.gradients.load_state_dict(state.get("gradients", {}))
+        self.job.load_state_dict(state.get("job", {}))
         for selection, kept in zip(self.selections, state["selections"], strict=True):
             selection.load_state_dict(kept, self.train.device)
         if self.progress.step == 0 and self.progress.epoch in self._boundaries():
