@@ -14,6 +14,7 @@ from rsbench.errors import UserError, UserErrors
 from rsbench.plan import RunPlan, RunRequest, expand, file_sha256, run_id
 from rsbench.registry import registry
 from rsbench.specs import NORMALISATIONS
+from rsbench.tasks.task import get_task
 from rsbench.tasks.weights import read_metadata
 
 # What of a recipe has a say in a test; how the weights were trained is not known.
@@ -156,7 +157,10 @@ def _check(made_for: Mapping[str, Any], plan: RunPlan, request: EvaluationReques
     if made_for.get("bands", bands) != bands:
         made = ", ".join(made_for["bands"])
         problems.append(f"{request.checkpoint} is for the bands {made}; the protocol has {', '.join(bands)}.")
-    if plan.task != "captioning" and made_for.get("classes", plan.dataset["classes"]) != plan.dataset["classes"]:
+    if (
+        not get_task(plan.task).generative
+        and made_for.get("classes", plan.dataset["classes"]) != plan.dataset["classes"]
+    ):
         problems.append(f"{request.checkpoint} tells other classes apart than those of '{request.dataset}'.")
     if request.normalisation is None and len(made_for.get("normalisation", {}).get("mean", bands)) != len(bands):
         problems.append(f"{request.checkpoint} has a normalisation for another number of bands; give --normalisation.")

@@ -15,7 +15,6 @@ from rsbench.errors import UserErrors, did_you_mean
 from rsbench.plan import RunPlan, RunRequest, digest, expand, run_id
 from rsbench.recipes import attempt
 from rsbench.registry import registry
-from rsbench.tasks.options import TASK_OPTIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +101,7 @@ def _check(request: FamilyRequest, names: list[str], problems: list[str]) -> Non
         problems.append(f"Model '{model.name}' does not say what its tasks would share; train its tasks one by one.")
     if request.recipe is None and not model.recipes:
         problems.append(f"Model '{model.name}' ships no recipe; choose one with --recipe.")
-    known = {option for options in TASK_OPTIONS.values() for option in options}
+    known = {option for task in registry().specs("task").values() for option in task.options}
     for key in request.changes:
         first, _, option = key.partition(".")
         if first == "task_options" and option not in known:

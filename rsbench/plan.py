@@ -295,7 +295,7 @@ def _too_wide(request: RunRequest, setting: _Setting, recipe: Mapping[str, Any])
         nodes=request.nodes,
         strategy=request.strategy,
         device=request.device,
-        task=setting.protocol.task,
+        task=registry().get("task", setting.protocol.task),
         recipe=recipe,
         samples=setting.block["split_sizes"]["train"],
     )

@@ -9,7 +9,6 @@ from typing import Any, Final
 from rsbench.errors import UserError, UserErrors, did_you_mean
 from rsbench.registry import registry
 from rsbench.specs import PRECISIONS, RECIPE_DESCRIPTION, ModelSpec, Option, ProtocolSpec, to_jsonable
-from rsbench.tasks.options import TASK_OPTIONS
 
 
 def resolve_recipe(
@@ -52,10 +51,8 @@ def resolve_recipe(
 
 
 def _check_task_options(recipe: dict[str, Any], task: str, problems: list[str], tolerant: bool) -> None:
-    """Note task options that the task does not know, or leave them out; a plugin's task checks its own."""
-    known = TASK_OPTIONS.get(task)
-    if known is None:
-        return
+    """Note task options that the task does not know, or leave them out."""
+    known = registry().get("task", task).options
     given = recipe["task_options"]
     if tolerant:
         recipe["task_options"] = {k: v for k, v in given.items() if k in known}

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rsbench.specs import TASKS
+from rsbench.specs import TaskSpec
 
 STRATEGIES: Final = ("auto", "ddp", "fsdp")  # auto is ddp
 SLICED_STEPS: Final = ("sgd", "adam", "adamw")  # optimizers that look at each number of a parameter by itself
 
 
 def problems(
-    *, devices: int, nodes: int, strategy: str, device: str, task: str, recipe: Mapping[str, Any], samples: int
+    *, devices: int, nodes: int, strategy: str, device: str, task: TaskSpec, recipe: Mapping[str, Any], samples: int
 ) -> list[str]:
     """Return what stands against a run of *task* on *nodes* times *devices*, trained on *samples* samples."""
     found = []
@@ -21,8 +21,6 @@ def problems(
     world = devices * nodes
     if world == 1:
         return found
-    if task not in TASKS:
-        found.append(f"A run of {task} takes one device: leave --devices and --nodes out; --parallel runs several.")
     if ":" in device:
         found.append(f"--device {device} names one device; for {world} give --device {device.partition(':')[0]}.")
     batch = min(int(recipe.get("batch", world)), samples)
@@ -31,11 +29,11 @@ def problems(
     return found + (_unsliceable(task, recipe) if strategy == "fsdp" else [])
 
 
-def _unsliceable(task: str, recipe: Mapping[str, Any]) -> list[str]:
+def _unsliceable(task: TaskSpec, recipe: Mapping[str, Any]) -> list[str]:
     """Return what stands against a run whose network is in slices, one a device."""
     found = []
-    if task != "classification":
-        found.append(f"--strategy fsdp is for classification; share a run of {task} by --strategy ddp.")
+    if "fsdp" not in task.strategies:
+        found.append(f"--strategy fsdp is not for {task.name}; share a run of it by --strategy ddp.")
     if recipe.get("ema"):
         found.append("--strategy fsdp keeps no moving average of weights: use --set ema=null or --strategy ddp.")
     if recipe.get("precision") == "fp16":

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-TASKS: Final = ("classification", "captioning", "vqa")  # the core's own
 UNITS: Final = ("uint8", "s2_dn", "reflectance", "float")
 NORMALISATIONS: Final = ("dataset", "imagenet", "unit", "none")  # see Accepts
 PRECISIONS: Final = ("auto", "fp32", "bf16", "fp16")
@@ -189,7 +188,10 @@ class ModelSpec(Spec):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSpec(Spec):
     """A dataset.  ``source(root, spec)`` returns a ``rsbench.data.source.Source`` over raw files below *root*;
-    ``fake(root, spec, **sizes)`` writes a small fake set there in the true on-disk format."""
+    ``fake(root, spec, **sizes)`` writes a small fake set there in the true on-disk format.
+
+    complete: every class has samples; where one has none, files are missing.
+    """
 
     source: str
     tasks: tuple[str, ...] = ("classification",)
@@ -198,6 +200,7 @@ class DatasetSpec(Spec):
     image_size: int = 64
     samples: int | None = None
     class_counts: tuple[int, ...] = ()
+    complete: bool = True
     files: tuple[RemoteFile, ...] = ()
     generated: bool = False  # True: `source` needs no raw files
     cluster_key: str | None = None
@@ -329,9 +332,25 @@ class ProtocolSpec(Spec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSpec(Spec):
-    """A task.  ``module`` names the module in which its batch, model contract and predictions are defined."""
+    """A task.
 
-    module: str
+    definition: names a :class:`rsbench.tasks.task.Task`, which needs no torch.
+    training: names a subclass of :class:`rsbench.engine.tasks.base.TrainingTask`.
+    trial: names a :class:`rsbench.testing.trials.TaskTrial`, with which the conformance kit makes up inputs.
+    primary: the metric by which predictions from files are ranked; without it the first that is installed.
+    options: what a recipe may say of the task (``task_options``), with defaults.
+    sample: of the made-up dataset on which speed is measured: ``size`` (pixels), ``classes`` (their number or names)
+        and more entries of a plan's ``dataset``, such as ``words`` (of a vocabulary) and ``question_types``.
+    strategies: how several devices may share a run, besides one process each with the whole network (``ddp``).
+    """
+
+    definition: str
+    training: str
+    trial: str | None = None
+    primary: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    sample: Mapping[str, Any] = field(default_factory=lambda: {"size": 64, "classes": 10})
+    strategies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

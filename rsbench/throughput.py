@@ -21,15 +21,9 @@ from rsbench.plan import RunPlan, digest, model_block
 from rsbench.recipes import attempt, resolve_options
 from rsbench.records.throughput import DIVISION, MODES, content_sha
 from rsbench.registry import registry
-from rsbench.specs import PRECISIONS, ModelSpec
-from rsbench.tasks.answers import ANSWERS_LR, TYPES_LR
-from rsbench.tasks.options import TASK_OPTIONS
+from rsbench.specs import PRECISIONS, ModelSpec, TaskSpec, to_jsonable
 
-# Sides and classes of the shipped datasets: EuroSAT; UCM-captions; RSVQA-LR.
-SIZES: Final = {"classification": 64, "captioning": 256, "vqa": 256}
-CLASSES: Final = {"classification": 10, "captioning": 21, "vqa": len(ANSWERS_LR)}
 CHANNELS: Final = 3
-WORDS: Final = 300  # of a vocabulary, special tokens included
 
 # windows: timed at each batch size, of at least window_s seconds.  agree, tolerance: warm-up ends when so many
 # successive windows lie within that share of the largest, or after warmup_windows or warmup_s.  gain: two doublings
@@ -160,46 +154,45 @@ def _random(spec: ModelSpec) -> ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What a synthetic sample looks like."""
+    """What a synthetic sample looks like; ``classes`` are names."""
 
-    task: str
+    task: TaskSpec
     channels: int
     size: int
-    classes: int
+    classes: tuple[str, ...]
 
 
 def _shape(spec: ModelSpec, request: ThroughputRequest, problems: list[str]) -> _Shape:
     """Return the shape of the samples, noting what the model cannot take."""
-    task, accepts = request.task or spec.tasks[0], spec.accepts
-    if task not in spec.tasks:
-        problems.append(f"Model '{spec.name}' is for {', '.join(spec.tasks)}, not for {task}.")
-    elif task not in SIZES:
-        problems.append(f"Throughput knows synthetic samples of {', '.join(SIZES)}, not of {task}.")
+    name, accepts = request.task or spec.tasks[0], spec.accepts
+    if name not in spec.tasks:
+        problems.append(f"Model '{spec.name}' is for {', '.join(spec.tasks)}, not for {name}.")
+    task: TaskSpec = registry().get("task", name)
     if spec.kind == "estimator":
         problems.append(f"Model '{spec.name}' is an estimator, fitted in one go; throughput measures networks.")
     channels = request.channels or accepts.channels or CHANNELS
     if accepts.channels not in (None, channels):
         problems.append(f"Model '{spec.name}' takes {accepts.channels} channels, not {channels}.")
-    size = request.size or accepts.size or max(SIZES.get(task, 0), accepts.min_size)
+    size = request.size or accepts.size or max(task.sample.get("size", 0), accepts.min_size)
     if accepts.size not in (None, size) or size < accepts.min_size:
         wanted = accepts.size or f"at least {accepts.min_size}"
         problems.append(f"Model '{spec.name}' takes images of {wanted} pixels, not {size}.")
-    return _Shape(task, channels, size, request.classes or CLASSES.get(task, 0))
+    return _Shape(task, channels, size, _classes(task, request.classes))
 
 
 def _plan(request: ThroughputRequest, spec: ModelSpec, options: dict[str, Any], shape: _Shape) -> RunPlan:
     parts: dict[str, Any] = {
         "model": model_block(spec, options),
         "dataset": _dataset(shape),
-        "protocol": _protocol(request, shape.task),
+        "protocol": _protocol(request, shape.task.name),
         "recipe": _recipe(request, shape.task),
     }
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")  # a measurement is repeated, never taken from the last one
     name = re.sub(r"[^A-Za-z0-9._+-]+", "-", spec.name)
     sha = content_sha(parts, request.device, request.threads)
     return RunPlan(
-        run_id=f"throughput-{name}-{shape.task}-{now}-{sha}",
-        task=shape.task,
+        run_id=f"throughput-{name}-{shape.task.name}-{now}-{sha}",
+        task=shape.task.name,
         seed=0,
         division=DIVISION,
         command=request.command,
@@ -219,21 +212,21 @@ def _dataset(shape: _Shape) -> dict[str, Any]:
         "version": "1",
         "image_shape": [shape.channels, shape.size, shape.size],
         "dtype": "float32",
-        "classes": _classes(shape),
+        "classes": [*shape.classes],
         "bands": bands,
         "units": ["float"] * len(bands),
     }
-    if shape.task != "classification":
-        facts["words"] = WORDS
-    if shape.task == "vqa":
-        facts["question_types"] = list(TYPES_LR)
+    facts |= to_jsonable({k: v for k, v in shape.task.sample.items() if k not in ("size", "classes")})
     return {**facts, "fingerprint": digest(facts), "store": ""}
 
 
-def _classes(shape: _Shape) -> list[str]:
-    """Return names; those of questions begin with RSVQA-LR's answers, to which models give a meaning."""
-    known = ANSWERS_LR[: shape.classes] if shape.task == "vqa" else ()
-    return [*known, *(f"class {k}" for k in range(len(known), shape.classes))]
+def _classes(task: TaskSpec, count: int | None) -> tuple[str, ...]:
+    """Return *count* names, by default as many as the task's sample has; they begin with its own, to which models may
+    give a meaning."""
+    own = task.sample.get("classes", 0)
+    known = () if isinstance(own, int) else tuple(own)
+    wanted = count or (own if isinstance(own, int) else len(known))
+    return (*known[:wanted], *(f"class {k}" for k in range(len(known), wanted)))
 
 
 def _protocol(request: ThroughputRequest, task: str) -> dict[str, Any]:
@@ -242,7 +235,7 @@ def _protocol(request: ThroughputRequest, task: str) -> dict[str, Any]:
     return {"name": "throughput", "version": "1", "fingerprint": digest(facts), **facts, "modes": list(request.modes)}
 
 
-def _recipe(request: ThroughputRequest, task: str) -> dict[str, Any]:
+def _recipe(request: ThroughputRequest, task: TaskSpec) -> dict[str, Any]:
     """Return a plan's ``recipe``: how the network is run, and what a training step is."""
     return {
         "name": "throughput",
@@ -256,5 +249,5 @@ def _recipe(request: ThroughputRequest, task: str) -> dict[str, Any]:
         "no_decay": ["norm_and_bias"],
         "loss": "cross-entropy",
         "loss_options": {},
-        "task_options": dict(TASK_OPTIONS[task]),
+        "task_options": dict(task.options),
     }

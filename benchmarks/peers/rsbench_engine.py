@@ -17,17 +17,17 @@ from rsbench.data import store
 from rsbench.engine.input.augmentation import Augmentation
 from rsbench.engine.input.loader import ArrayLoader
 from rsbench.engine.input.normalization import Normalisation
-from rsbench.engine.tasks.classification import ClassificationJob
+from rsbench.engine.tasks.classification import ClassificationTraining
 from rsbench.engine.training.device import make_fabric, select_precision
 from rsbench.engine.training.trainer import Trainer
 from rsbench.registry import registry
 from rsbench.specs import RecipeSpec, to_jsonable
 
 CPU = torch.device("cpu")
-EVALUATION_BATCH = 128  # as in ClassificationJob.make_loader on a CPU
+EVALUATION_BATCH = 128  # as in ClassificationTraining.make_loader on a CPU
 
 
-class Job(ClassificationJob):
+class TrainingTask(ClassificationTraining):
     """Losses and scores of classification, without a plan."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Engine(Peer):
         stopped = Stop(after_epoch)
         with tempfile.TemporaryDirectory() as folder:
             trainer = Trainer(
-                Job(),
+                TrainingTask(),
                 networks.build(network, self.setting.seed, self.setting.layout),
                 to_jsonable(self._recipe(epochs)),
                 nn.CrossEntropyLoss(),

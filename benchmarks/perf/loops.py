@@ -13,7 +13,7 @@ from rsbench.engine.input.loader import ArrayLoader
 from rsbench.engine.input.normalization import normalisation_for
 from rsbench.engine.step.compiled import Compiled
 from rsbench.engine.step.oom_recovery import Gradients
-from rsbench.engine.tasks.classification import ClassificationJob
+from rsbench.engine.tasks.classification import ClassificationTraining
 from rsbench.engine.training.checkpoint_selection import Selection
 from rsbench.engine.training.device import make_fabric
 from rsbench.engine.training.trainer import Progress, Trainer
@@ -23,7 +23,7 @@ from rsbench.specs import RecipeSpec, to_jsonable
 CLASSES = 10
 
 
-class Job(ClassificationJob):
+class TrainingTask(ClassificationTraining):
     """Batches, logits and losses of classification, without a plan."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Loops:
 
     def engine(self) -> Progress:
         """Train for an epoch as ``rsbench run`` does."""
-        job, loss = Job(), nn.CrossEntropyLoss()
+        job, loss = TrainingTask(), nn.CrossEntropyLoss()
         gradients = Gradients(job, loss, self.fabric, self.model, self.device)
         gradients.compiled = self.compiled
         recipe = RecipeSpec(name="bench", summary="one constant epoch", schedule="constant", epochs=1)

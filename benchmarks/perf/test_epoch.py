@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.peers import networks
 from benchmarks.peers.dataset import prepare_store, select
-from benchmarks.peers.measure import Job
+from benchmarks.peers.measure import TrainingTask
 from benchmarks.peers.peer import PEERS
 from benchmarks.peers.run import in_process
 from rsbench.engine.training.device import has_bf16
@@ -38,7 +38,7 @@ def test_against_torchgeo(
         pytest.skip(f"torchgeo needs {', '.join(PEERS['torchgeo'].missing)}")
     prepare_store(real_data / "eurosat", cache)
     selection = select(real_data / "eurosat", cache, *images)
-    job = Job("epoch", "torchgeo", str(selection.root), str(cache), network, epochs=epochs)
+    job = TrainingTask("epoch", "torchgeo", str(selection.root), str(cache), network, epochs=epochs)
     theirs, ours = [], []
     for seed in range(ROUNDS):
         theirs.append(in_process(replace(job, seed=seed, layout="contiguous")))

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from loops import Job
+from loops import TrainingTask
 from torch import nn
 from torch.nn import functional
 
@@ -103,7 +103,7 @@ def fabric(data: Fixed) -> None:
 def engine(data: Fixed, folder: Path) -> None:
     recipe = RecipeSpec(name="overhead", summary="Constant rate.", schedule="constant", epochs=EPOCHS, no_decay=())
     trainer = Trainer(
-        Job(),
+        TrainingTask(),
         network(),
         to_jsonable(recipe),
         nn.CrossEntropyLoss(),

@@ -18,8 +18,8 @@ from rsbench.engine.input.cpu_images import HostImages
 from rsbench.engine.input.loader import ArrayLoader, Group
 from rsbench.engine.input.normalization import Normalisation
 from rsbench.engine.input.run_data import open_data
-from rsbench.engine.run.build import build_model, make_job, normalisation
-from rsbench.engine.tasks.vqa import QuestionJob
+from rsbench.engine.run.build import build_model, make_task, normalisation
+from rsbench.engine.tasks.vqa import VQATraining
 from rsbench.plan import RunRequest, expand
 from rsbench.registry import registry
 from rsbench.tasks.text import Vocabulary
@@ -31,14 +31,14 @@ SMALL = {"dim": 32, "depth": 1, "heads": 2, "mlp": 64, "text_layers": 1}
 
 
 @pytest.fixture(scope="module")
-def job(tmp_path_factory: pytest.TempPathFactory) -> QuestionJob:
+def job(tmp_path_factory: pytest.TempPathFactory) -> VQATraining:
     """Training on all generated questions, 512 at a time, by the standard recipe."""
     root = tmp_path_factory.mktemp("root")
     prepare(registry().get("dataset", "scenes-vqa"), None, root, workers=1)
     request = RunRequest(models=(("spatialnet-vit", SMALL),), dataset="scenes-vqa", data_root=root, device="cpu")
     (plan,) = expand(request)
-    made = make_job(plan, open_data(plan))
-    assert isinstance(made, QuestionJob)
+    made = make_task(plan, open_data(plan))
+    assert isinstance(made, VQATraining)
     assert (len(made.data.store.ids), len(made.data.store.images)) == (QUESTIONS, IMAGES)
     return made
 
@@ -46,7 +46,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> QuestionJob:
 class Store:
     """Images of a side in pixels, uint8 [772, 3, side, side]; those of 256 are the generated ones with larger pixels."""
 
-    def __init__(self, job: QuestionJob, side: int) -> None:
+    def __init__(self, job: VQATraining, side: int) -> None:
         times = side // 64
         self.images = np.ascontiguousarray(job.data.store.images.repeat(times, 2).repeat(times, 3))
         self.norm = normalisation(job.plan, job.data)
@@ -64,7 +64,7 @@ class Counting(ArrayLoader):
         return rows
 
 
-def engine_loader(job: QuestionJob, store: Store, targets: Any = None) -> Counting:
+def engine_loader(job: VQATraining, store: Store, targets: Any = None) -> Counting:
     """The engine's loader over the training questions, with the images of *store* and, if given, other *targets*."""
     made = job.make_loader(job.data.train, CPU, store.norm, training=True)
     return Counting(
@@ -82,7 +82,7 @@ def engine_loader(job: QuestionJob, store: Store, targets: Any = None) -> Counti
 class Pairs(Dataset):
     """One image and one question for each index."""
 
-    def __init__(self, job: QuestionJob, images: np.ndarray) -> None:
+    def __init__(self, job: VQATraining, images: np.ndarray) -> None:
         self.images, self.image_index = torch.from_numpy(images), job.data.store.image_index
         self.tokens, self.answers = torch.from_numpy(job.tokens), torch.from_numpy(job.data.store.labels)
         self.moved = 0
@@ -105,7 +105,7 @@ def pairs_of(pairs: Pairs, samples: np.ndarray, batch: int, norm: Normalisation)
 
 
 @pytest.mark.parametrize("side", [64, 256])
-def test_questions_a_second_and_bytes(benchmark, job: QuestionJob, side: int) -> None:
+def test_questions_a_second_and_bytes(benchmark, job: VQATraining, side: int) -> None:
     """A whole training epoch of ours; of pairs, as many as take about as long."""
     store = Store(job, side)
     ours, pairs = engine_loader(job, store), Pairs(job, store.images)
@@ -146,7 +146,7 @@ def text_epoch(loader: ArrayLoader, epoch: int) -> None:
 
 
 @pytest.mark.parametrize("side", [64, 256])
-def test_text_against_images(benchmark, job: QuestionJob, side: int) -> None:
+def test_text_against_images(benchmark, job: VQATraining, side: int) -> None:
     """Questions of an epoch against gathering and normalising its images; 256 is the side of RSVQA-LR.
 
     At 64, images take no longer than their questions; what both are beside training, the next test shows.
@@ -161,7 +161,7 @@ def test_text_against_images(benchmark, job: QuestionJob, side: int) -> None:
     assert result["ratio"] <= (0.2 if side == 256 else 2.0)
 
 
-def test_text_against_training(benchmark, job: QuestionJob) -> None:
+def test_text_against_training(benchmark, job: VQATraining) -> None:
     """Questions of an epoch, and a run's vocabulary and tokens, against the steps of an epoch of a tiny network.
 
     Of networks and images of practical size both are a smaller share.

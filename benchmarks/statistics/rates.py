@@ -35,7 +35,7 @@ from rsbench.leaderboard.rank import interval
 from rsbench.metrics.two_level import difference
 from rsbench.records import store
 from rsbench.tasks.classification import Predictions, breakdown
-from rsbench.tasks.kinds import Outcome, kind_of
+from rsbench.tasks.task import Outcome, get_task
 
 SYSTEMS = 6
 ACCURACY, POINT, CLASSES = 0.83, 0.01, 10
@@ -60,7 +60,7 @@ def write(folder: Path, system: str, seed: int, right: np.ndarray) -> None:
     truth = np.arange(len(right)) % CLASSES
     made = Predictions([f"{i:05d}" for i in range(len(right))], np.where(right, truth, (truth + 1) % CLASSES))
     path = place / "predictions.parquet"
-    kind_of("classification").write(path, Outcome(made, truth))
+    get_task("classification").write(path, Outcome(made, truth))
     record = copy.deepcopy(TEMPLATE)
     entry = record["metrics"]["overall_accuracy"] | {"value": float(right.mean()), "ci95": None, "n": len(right)}
     record["plan"]["model"] |= {"name": system, "label": system}

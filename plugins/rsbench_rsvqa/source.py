@@ -19,7 +19,7 @@ from rsbench.data.tree import TIFF, FileTree, stem
 from rsbench.errors import UserError
 from rsbench.specs import DatasetSpec
 from rsbench.tasks.answers import TYPES_LR
-from rsbench.tasks.rsvqa import columns
+from rsbench_rsvqa.schema import columns
 
 PARTS: Final = ("train", "val", "test")
 SIZE: Final = 256

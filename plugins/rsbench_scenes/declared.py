@@ -61,6 +61,7 @@ QUESTIONS: Final = DatasetSpec(
     summary="77,232 questions about 772 generated scenes in the types of RSVQA-LR, nine answers.",
     source="rsbench_scenes.text_sources:questions_source",
     tasks=("vqa",),
+    complete=False,
     classes=ANSWERS_LR,
     bands=SCENES.bands,
     image_size=64,

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from rsbench_rsvqa import schema as rsvqa
 
 from rsbench.specs import DatasetSpec
-from rsbench.tasks import rsvqa
 from rsbench.tasks.answers import ANSWERS_LR, TYPES_LR
 from rsbench_scenes.questions import questions, scene_number
 from rsbench_scenes.sentences import captions

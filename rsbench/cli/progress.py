@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rsbench.family import families
 from rsbench.metrics.display import factor, shown
+from rsbench.records.curve import score_name
 
 if TYPE_CHECKING:
     from rsbench.plan import RunPlan
@@ -83,14 +84,15 @@ class _Lines:
 
 def _logs(logs: dict[str, Any]) -> str:
     text = f"loss {logs['train_loss']:.4f}"
-    if "val_accuracy" in logs:
-        text += f", val {100 * logs['val_accuracy']:.2f} %"
-    elif "val_score" in logs:
-        text += f", val {logs['val_score']:.4f}"
+    name = score_name([logs])
+    if name == "val_accuracy":
+        text += f", val {100 * logs[name]:.2f} %"
+    elif name:
+        text += f", val {logs[name]:.4f}"
     for key, value in logs.items():  # of a family's members
-        name, _, what = key.rpartition("/")
-        if name and what in ("val_accuracy", "val_score"):
-            text += f", {name} {value:.4f}"
+        member, _, what = key.rpartition("/")
+        if member and score_name([{what: value}]):
+            text += f", {member} {value:.4f}"
     return f"{text}, {logs['seconds']:.1f} s"
 
 

@@ -11,7 +11,6 @@ import typer
 from rsbench.cli import complete, lazy
 from rsbench.errors import UserError
 from rsbench.registry import registry
-from rsbench.specs import TASKS
 
 
 def register(app: typer.Typer, chosen: str | None = None) -> None:
@@ -37,7 +36,7 @@ def score(
         typer.Option(help="The same of the truth: id and label; id and captions; id, image, type and answer."),
     ] = None,
     task: Annotated[
-        str, typer.Option(help="Task of --references: " + ", ".join(TASKS) + ".", autocompletion=complete.among(TASKS))
+        str, typer.Option(help="Task of --references (rsbench list tasks).", autocompletion=complete.names("task"))
     ] = "classification",
     protocol: Annotated[
         str | None,
@@ -69,7 +68,8 @@ def score(
 
       rsbench score eurosat --protocol in-domain-60-20-20 --predictions P.json --save results --system my-net --seed 1
     """
-    _check(task, of_classes=False)
+    if dataset is None:
+        registry().get("task", task)
     if predictions is None or (dataset is None) == (references is None):
         raise UserError("Give --predictions, and either --references FILE or the name of a prepared dataset.")
     if dataset is not None:
@@ -81,7 +81,6 @@ def score(
             raise UserError("--save needs a prepared dataset to score against, not a file of references.")
         from rsbench.tasks.scoring import score_files
 
-        _check(task, logits or classes is not None)
         assert references is not None
         names = None if classes is None else classes.split(",")
         result = score_files(task, predictions, references, names, logits=logits)
@@ -104,30 +103,24 @@ def _against_dataset(
     from rsbench.records import external
     from rsbench.tasks.entries import predictions_in
     from rsbench.tasks.scoring import outcome_against, score_outcome
+    from rsbench.tasks.task import get_task
 
     if save is not None and not system:
         raise UserError("--save needs --system NAME, the name of what predicted.")
     spec = registry().get("dataset", name)
     chosen = choose_protocol(spec, protocol)
-    _check(chosen.task, logits)
     stored = find(location.data_root(data_root), spec)
     test = splits.resolve(stored, chosen).test
     specs = [registry().get("metric", metric) for metric in chosen.metrics]
-    entries = predictions_in(predictions, chosen.task)
-    outcome = outcome_against(chosen.task, entries, stored, test, specs, logits=logits)
-    result = score_outcome(chosen.task, outcome, stored.manifest, specs, chosen.primary)
+    task = get_task(chosen.task)
+    entries = predictions_in(predictions, task)
+    outcome = outcome_against(task, entries, stored, test, specs, logits=logits)
+    result = score_outcome(task, outcome, specs, task.context(stored.manifest), chosen.primary)
     if save is not None:
         assert system is not None
         path = external.save(system, outcome, result, stored.path, stored.manifest, chosen, save, seed)
         typer.echo(f"rsbench: kept as {path}", err=True)
     return result
-
-
-def _check(task: str, of_classes: bool) -> None:
-    if task not in TASKS:
-        raise UserError(f"Task '{task}' cannot be scored; this version scores {', '.join(TASKS)}.")
-    if of_classes and task != "classification":
-        raise UserError(f"--classes and --logits are for classification, and this is {task}.")
 
 
 def _print(result: dict[str, Any], as_json: bool) -> None:

@@ -14,7 +14,7 @@ import typer
 from rsbench.cli import complete, lazy, options
 from rsbench.execution import COMPILE_FIXED
 from rsbench.records import throughput as records
-from rsbench.specs import PRECISIONS, TASKS
+from rsbench.specs import PRECISIONS
 
 if TYPE_CHECKING:
     from rsbench.cli.progress import OnEvent
@@ -32,7 +32,7 @@ def register(app: typer.Typer, chosen: str | None = None) -> None:
 def throughput(
     models: Annotated[list[str], typer.Argument(help="Models.", autocompletion=complete.names("model"))],
     task: Annotated[
-        str | None, typer.Option(help="Default: the model's first.", autocompletion=complete.among(TASKS))
+        str | None, typer.Option(help="Default: the model's first.", autocompletion=complete.names("task"))
     ] = None,
     classes: Annotated[int | None, typer.Option(min=1, help="Default: those of EuroSAT, UCM or RSVQA-LR.")] = None,
     size: Annotated[

@@ -94,7 +94,7 @@ def open_source(spec: DatasetSpec, raw: Path | None, root: Path) -> Source:
         raise UserError(f"There are no files of '{spec.name}' at {folder}: {hint} --source PATH.")
     with contained(code_of(spec.source), f"the source of '{spec.name}'", limit=False, passing=(OSError,)):
         source: Source = load_attribute(spec.source)(folder, spec)
-        check_columns(source, spec.name, complete="classification" in spec.tasks)
+        check_columns(source, spec.name, complete=spec.complete)
     return source
 
 
@@ -112,7 +112,7 @@ def check_columns(source: Source, name: str, *, complete: bool = True) -> None:
     for column, values in source.columns.items():
         if len(values) != len(ids):
             raise UserError(f"Column '{column}' of '{name}' has {len(values)} values for {len(ids)} samples.")
-    if source.classes:
+    if source.classes and "label" in source.columns:
         counts = np.bincount(np.asarray(source.columns["label"]), minlength=len(source.classes))
         if len(counts) > len(source.classes):
             raise UserError(f"'{name}' has label {len(counts) - 1}, but only {len(source.classes)} classes.")

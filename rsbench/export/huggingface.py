@@ -10,16 +10,12 @@ from rsbench.metrics.display import factor, shown
 from rsbench.recipes import attempt
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
+from rsbench.tasks.task import get_task
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
 CARD: Final = "README.md"
-TASKS: Final = {
-    "classification": "image-classification",
-    "captioning": "image-to-text",
-    "vqa": "visual-question-answering",
-}
 # Metrics that the Hub knows by another name, with its configuration.
 METRICS: Final = {
     "overall_accuracy": ("accuracy", None),
@@ -49,7 +45,7 @@ def card(record: dict[str, Any]) -> str:
         eval_results=results(record),
         library_name="pytorch",
         license=spec.license.lower() if spec else None,
-        pipeline_tag=TASKS.get(plan["task"]),
+        pipeline_tag=get_task(plan["task"]).hub,
         tags=["remote-sensing", "rsbench", plan["dataset"]["name"], *plan["model"].get("tags", ())],
     )
     return f"---\n{data.to_yaml()}\n---\n\n{body(record)}"
@@ -68,7 +64,7 @@ def results(record: dict[str, Any]) -> list[EvalResult]:
         kind, configuration = METRICS.get(name, (name.lower(), None))
         found.append(
             EvalResult(
-                task_type=TASKS.get(plan["task"], plan["task"]),
+                task_type=get_task(plan["task"]).hub or plan["task"],
                 dataset_type=plan["dataset"]["name"],
                 dataset_name=plan["dataset"]["name"],
                 dataset_config=protocol["name"],

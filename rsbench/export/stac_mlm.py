@@ -13,11 +13,11 @@ from typing import Any, Final
 from rsbench.errors import UserError
 from rsbench.records.store import LoadedRecord
 from rsbench.specs import RECIPE_DESCRIPTION
+from rsbench.tasks.task import get_task
 from rsbench.tasks.weights import read_metadata
 
 MLM: Final = "https://stac-extensions.github.io/mlm/v1.5.0/schema.json"
 FILE: Final = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
-TASKS: Final = {"classification": "scene-classification", "captioning": "image-captioning", "vqa": "classification"}
 MULTIHASH_SHA256: Final = "1220"  # code of SHA-256 and its length in bytes
 SEMANTIC_VERSION: Final = re.compile(r"\d+\.\d+\.\d+(\+[0-9A-Za-z.-]+)?")
 
@@ -78,9 +78,7 @@ def properties(loaded: LoadedRecord) -> dict[str, Any]:
 
 
 def _task(plan: dict[str, Any]) -> str:
-    if plan["task"] not in TASKS:
-        raise UserError(f"STAC's model extension has no name for the task '{plan['task']}'.")
-    return TASKS[plan["task"]]
+    return get_task(plan["task"]).stac
 
 
 def assets(record: dict[str, Any]) -> dict[str, Any]:
@@ -150,7 +148,7 @@ def _scaling(loaded: LoadedRecord) -> list[dict[str, Any]] | None:
 
 
 def _output(plan: dict[str, Any]) -> dict[str, Any]:
-    captions = plan["task"] == "captioning"
+    captions = get_task(plan["task"]).generative
     classes = plan["dataset"]["classes"]
     return {
         "name": "tokens" if captions else "logits",

@@ -30,7 +30,7 @@ from rsbench.plan import digest, source_sha256
 from rsbench.records.sources import OUT
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
-from rsbench.tasks.kinds import kind_of
+from rsbench.tasks.task import get_task
 
 FOLDER: Final = ".rsbench-board"
 SUFFIX: Final = ".measured"
@@ -38,7 +38,7 @@ FEW: Final = 200  # records, of which a board is made at once
 PARTS: Final = 8  # files, each with what one board has read; more become one
 ALIGNMENT: Final = 64  # bytes
 SHORT: Final = 16  # digits of the code's digest
-CODE: Final = ("rsbench.leaderboard.rows", "rsbench.metrics.two_level", "rsbench.records.schema", "rsbench.tasks.kinds")
+CODE: Final = ("rsbench.leaderboard.rows", "rsbench.metrics.two_level", "rsbench.records.schema", "rsbench.tasks.task")
 FIELDS: Final = tuple(f.name for f in fields(Member) if f.name not in ("loaded", "doubts"))
 
 State = list[int] | None  # as :func:`rsbench.files.state_of` returns it
@@ -115,7 +115,7 @@ class Cache:
 
     def _source(self, name: str, task: str) -> str:
         if (name, task) not in self._sources:
-            sources = registry().get("metric", name).factory, type(kind_of(task)).__module__
+            sources = registry().get("metric", name).factory, type(get_task(task)).__module__
             self._sources[name, task] = digest([name, *map(source_sha256, sources)])
         return self._sources[name, task]
 

@@ -16,6 +16,7 @@ from rsbench.leaderboard.reasons import reasons
 from rsbench.metrics.intervals import wilson
 from rsbench.records.store import LoadedRecord
 from rsbench.specs import Claim, ClaimSet
+from rsbench.tasks.task import get_task
 
 Interval = tuple[float, float] | None
 
@@ -143,7 +144,8 @@ def _measure(claim: Claim, table: Table, i: int, measures: Measures) -> tuple[fl
     row = table.rows[i]
     if claim.metric == "params":
         return None if row.params is None else (float(row.params), None)
-    name = f"accuracy_{claim.part}" if claim.part and table.task == "vqa" else claim.metric
+    parts = get_task(table.task).parts
+    name = f"{parts.each}{claim.part}" if claim.part and parts and parts.each else claim.metric
     if claim.part and name == claim.metric:
         return _of_class(claim, row, i, measures)
     value = row.metrics.get(name)

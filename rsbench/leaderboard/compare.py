@@ -20,7 +20,7 @@ from rsbench.metrics.two_level import Pool
 from rsbench.records.store import LoadedRecord, load_all
 from rsbench.records.throughput import is_throughput
 from rsbench.registry import registry
-from rsbench.tasks.kinds import kind_of
+from rsbench.tasks.task import get_task
 
 POWER: Final = 0.8
 
@@ -176,6 +176,6 @@ def _right(task: str, record: LoadedRecord) -> np.ndarray | None:
     """Whether each sample is right, bool [N], in the order of the ids; ``None`` where that is a matter of degree."""
     path = record.artifact("predictions")
     assert path is not None  # the rows have been read from it
-    outcome = kind_of(task).read(path)
-    right = kind_of(task).correct(outcome)
+    outcome = get_task(task).read(path)
+    right = get_task(task).correct(outcome)
     return None if right is None else right[np.argsort(np.array(outcome.predictions.ids))]

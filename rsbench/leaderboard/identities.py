@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from rsbench.leaderboard.installed import metric_spec, parts_of
-from rsbench.tasks.kinds import Parts
+from rsbench.tasks.task import Parts
 
 TOLERANCE: Final = 1e-9
 # Each is at most the next: the more guesses count, the more are right.

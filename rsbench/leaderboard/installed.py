@@ -10,7 +10,7 @@ from rsbench.records.external import EXTERNAL
 from rsbench.records.installed import absent, advice, is_known, to_install
 from rsbench.registry import registry
 from rsbench.specs import MetricSpec
-from rsbench.tasks.kinds import Parts, kind_of
+from rsbench.tasks.task import Parts, get_task
 
 
 def is_reported(record: Mapping[str, Any]) -> bool:
@@ -33,7 +33,7 @@ def check_installed(record: Mapping[str, Any]) -> None:
 
 def parts_of(record: Mapping[str, Any]) -> Parts | None:
     """Return what groups of samples a record's task keeps; ``None`` where it keeps none, or is not known here."""
-    return None if is_reported(record) else kind_of(record["plan"]["task"]).parts
+    return None if is_reported(record) else get_task(record["plan"]["task"]).parts
 
 
 def metric_spec(name: str, record: Mapping[str, Any]) -> MetricSpec:

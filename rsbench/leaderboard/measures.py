@@ -14,7 +14,7 @@ from rsbench.leaderboard.rows import Measured, measure, metric_of, rows_of, summ
 from rsbench.metrics.two_level import Pool, Result, difference, over_samples
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
-from rsbench.tasks.kinds import kind_of, metric_context
+from rsbench.tasks.task import get_task, metric_context
 
 Runs = Sequence[LoadedRecord]
 
@@ -47,7 +47,7 @@ class Measures:
         the order of the ids; none where the task has no such parts, or the first that is asked for no predictions."""
         first = self.groups[asked[0]][0]
         plan = first.record["plan"]
-        kept, path = kind_of(plan["task"]).parts, first.artifact("predictions")
+        kept, path = get_task(plan["task"]).parts, first.artifact("predictions")
         if kept is None or path is None:
             return "", {}
         name, metric, parts = kept.overall, metric_of(kept.overall, plan), _parts(plan, path)
@@ -114,7 +114,7 @@ class Measures:
 
 def _parts(plan: Mapping[str, Any], path: Path) -> dict[str, np.ndarray]:
     """The samples of each class or type of question that occurs, in the order of the ids."""
-    kind = kind_of(plan["task"])
+    kind = get_task(plan["task"])
     outcome = kind.read(path)
     found = kind.grouped(outcome, metric_context(plan))
     if found is None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rsbench.records.facts import VALIDATION_SCORES
+from rsbench.records import curve
 
 SHORT: Final = 0.01  # share of the training time that may be missing from the epochs of a curve
 AFTER_SETUP: Final = ("train", "fit", "evaluate", "score")  # stages; all others come before the first step
@@ -42,9 +42,8 @@ class Arrival:
 
 
 def score_name(record: Mapping[str, Any]) -> str | None:
-    """Return which of the validation scores the record's curve has, ``None`` where it was never validated."""
-    curve = (record["train"] or {}).get("curve") or ()
-    return next((name for name in VALIDATION_SCORES if any(_known(entry.get(name)) for entry in curve)), None)
+    """Return which validation score the record's curve has, ``None`` where it was never validated."""
+    return curve.score_name((record["train"] or {}).get("curve") or ())
 
 
 def marks(record: Mapping[str, Any]) -> list[Mark]:

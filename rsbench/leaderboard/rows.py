@@ -17,8 +17,8 @@ from rsbench.metrics.two_level import System, summarize
 from rsbench.records.store import LoadedRecord
 from rsbench.records.verify import TOLERANCE, check_content
 from rsbench.registry import registry
-from rsbench.tasks.kinds import Statistics, kind_of, metric_context
 from rsbench.tasks.tables import Columns
+from rsbench.tasks.task import Statistics, get_task, metric_context
 
 NOT_AT_HAND: Final = "no predictions at hand"
 
@@ -106,7 +106,7 @@ def _read(loaded: LoadedRecord, names: Sequence[str], doubts: list[str]) -> dict
     for name in names:
         metric = metric_of(name, record["plan"])
         try:
-            statistics = kind_of(record["plan"]["task"]).statistics(columns, registry().get("metric", name), metric)
+            statistics = get_task(record["plan"]["task"]).statistics(columns, registry().get("metric", name), metric)
             order, samples = _ORDERS.of(statistics)
             shared = None if statistics.clusters is None else statistics.clusters[order]
             rows[name] = Rows(read_only(statistics.rows[order]), shared, samples)

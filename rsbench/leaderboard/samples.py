@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -14,9 +13,7 @@ from rsbench.data.store import PreparedStore, find
 from rsbench.errors import UserError
 from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.registry import registry
-from rsbench.tasks.kinds import Outcome, kind_of
-
-QUESTIONS: Final = 4  # of one image
+from rsbench.tasks.task import Outcome, Task, get_task
 
 
 @dataclass(frozen=True)
@@ -49,10 +46,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class _Answers:
-    """A row's outcome by sample id: number of the row in the file."""
+    """A row's outcome, whether each sample is right, and by sample id the number of its row in the file."""
 
     row: Row
     outcome: Outcome
+    correct: np.ndarray | None
     place: Mapping[str, int]
 
 
@@ -69,19 +67,36 @@ def collect(table: Table, root: Path, count: int) -> list[Sample]:
     if any(row.plan["dataset"].get("fingerprint") != store.manifest["fingerprint"] for row in table.rows):
         raise UserError(f"The prepared data of '{table.dataset}' below {root} are not those of the records.")
     spoken = [a for row in table.rows if (a := _answers(row, table.task)) is not None]
-    items = _ITEMS.get(table.task)
-    if items is None or not spoken:
+    if not spoken:
         return []
     number = {name: k for k, name in enumerate(store.ids)}
     shared = set.intersection(*(set(a.place) for a in spoken))
-    images: dict[int, list[str]] = {}
+    images: dict[int, list[int]] = {}
     for name in sorted(shared, key=_drawn):
-        images.setdefault(int(store.image_index[number[name]]), []).append(name)
+        images.setdefault(int(store.image_index[number[name]]), []).append(number[name])
+    drawn = sorted(images, key=lambda k: _drawn(store.image_ids[k]))[:count]
     bands = tuple(b["name"] for b in store.manifest["bands"])
+    items = [tuple(_items(table.task, store, images[k], spoken)) for k in drawn]
     return [
-        Sample(store.image_ids[k], np.array(store.images[k]), bands, tuple(items(store, number, names, spoken)))
-        for k, names in sorted(images.items(), key=lambda i: _drawn(store.image_ids[i[0]]))[:count]
+        Sample(store.image_ids[k], np.array(store.images[k]), bands, found)
+        for k, found in zip(drawn, items, strict=True)
+        if found
     ]
+
+
+def _items(task: str, store: PreparedStore, samples: Sequence[int], spoken: Sequence[_Answers]) -> Iterator[Item]:
+    """What is shown of an image; nothing where the task does not say what is true of a sample."""
+    kind = get_task(task)
+    for sample in kind.shown(store, samples):
+        if truth := kind.truth(store, sample):
+            said = tuple(_said(kind, store, a, store.ids[sample]) for a in spoken)
+            yield Item(kind.question(store, sample), truth, said)
+
+
+def _said(task: Task, store: PreparedStore, answers: _Answers, name: str) -> Said:
+    row = answers.place[name]
+    right = None if answers.correct is None else bool(answers.correct[row])
+    return Said(answers.row, task.said(answers.outcome, row, store.manifest["classes"]), right)
 
 
 def _drawn(name: str) -> str:
@@ -92,53 +107,6 @@ def _answers(row: Row, task: str) -> _Answers | None:
     path = row.records[0].artifact("predictions")
     if path is None:
         return None
-    outcome = kind_of(task).read(path)
-    return _Answers(row, outcome, {name: k for k, name in enumerate(outcome.predictions.ids)})
-
-
-def _labels(
-    store: PreparedStore, number: Mapping[str, int], names: Sequence[str], spoken: Sequence[_Answers]
-) -> Iterable[Item]:
-    """The class of an image, and predicted classes with their probability in percent."""
-    classes, name = store.manifest["classes"], names[0]
-    true = int(store.labels[number[name]])
-    said = []
-    for answers in spoken:
-        made, at = answers.outcome.predictions, answers.place[name]
-        label = int(made.labels[at])
-        sure = "" if made.probabilities is None else f" {100 * made.probabilities[at, label]:.0f} %"
-        said.append(Said(answers.row, classes[label] + sure, label == true))
-    yield Item("", (classes[true],), tuple(said))
-
-
-def _captions(
-    store: PreparedStore, number: Mapping[str, int], names: Sequence[str], spoken: Sequence[_Answers]
-) -> Iterable[Item]:
-    """The reference sentences of an image, each once, and the captions."""
-    name = names[0]
-    references = dict.fromkeys(store.columns["sentences"][number[name]])
-    said = tuple(Said(a.row, a.outcome.predictions.captions[a.place[name]]) for a in spoken)
-    yield Item("", tuple(references), said)
-
-
-def _questions(
-    store: PreparedStore, number: Mapping[str, int], names: Sequence[str], spoken: Sequence[_Answers]
-) -> Iterable[Item]:
-    """A question of each type about an image, and the answers."""
-    classes, columns = store.manifest["classes"], store.columns
-    of_type = {columns["kind"][number[name]]: name for name in reversed(names)}
-    for _, name in sorted(of_type.items())[:QUESTIONS]:
-        true = int(store.labels[number[name]])
-        said = []
-        for answers in spoken:
-            answer = int(answers.outcome.predictions.answers[answers.place[name]])
-            text = classes[answer] if answer >= 0 else "none of the answers"
-            said.append(Said(answers.row, text, answer == true))
-        yield Item(columns["question"][number[name]], (classes[true],), tuple(said))
-
-
-_ITEMS: Final[dict[str, Callable[..., Iterable[Item]]]] = {
-    "classification": _labels,
-    "captioning": _captions,
-    "vqa": _questions,
-}
+    kind = get_task(task)
+    outcome = kind.read(path)
+    return _Answers(row, outcome, kind.correct(outcome), {name: k for k, name in enumerate(outcome.predictions.ids)})

@@ -12,6 +12,7 @@ from rsbench.leaderboard.machines import machine
 from rsbench.leaderboard.members import in_time
 from rsbench.records.store import LoadedRecord
 from rsbench.records.throughput import DIVISION, MODES, chosen, is_throughput
+from rsbench.tasks.task import get_task
 
 
 @dataclass(frozen=True)
@@ -147,13 +148,7 @@ def workload(plan: dict[str, Any]) -> str:
     dataset, options = plan["dataset"], plan["recipe"]["task_options"]
     channels, height, width = dataset["image_shape"]
     parts = [f"{channels} x {height} x {width}"]
-    if plan["task"] == "captioning":
-        beam = f"beam {options['beam']}" if options["beam"] > 1 else "greedy"
-        parts += [f"{dataset['words']} words known", f"up to {options['max_words']} a caption", beam]
-    else:
-        parts.append(f"{len(dataset['classes'])} {'answers' if plan['task'] == 'vqa' else 'classes'}")
-    if plan["task"] == "vqa":
-        parts.append(f"{options['questions_per_image']} questions an image")
+    parts += get_task(plan["task"]).workload(dataset, options)
     return f"{plan['task']}, {', '.join(parts)}"
 
 

@@ -20,7 +20,7 @@ from rsbench.leaderboard.members import Filters, configuration, finished_run, in
 from rsbench.leaderboard.namesakes import recipe_labels
 from rsbench.leaderboard.pace import Arrival, arrival, marks, score_name
 from rsbench.leaderboard.summary import GATE
-from rsbench.records.facts import VALIDATION_SCORES
+from rsbench.records.curve import heading
 from rsbench.records.store import LoadedRecord
 
 # Task, dataset, protocol, fingerprint, score and machine: what the rows of a table have in common.
@@ -83,7 +83,7 @@ class PaceTable:
     @property
     def title(self) -> str:
         """Heading."""
-        return f"{self.dataset} / {self.protocol}: time to {VALIDATION_SCORES[self.score]}; {self.machine}"
+        return f"{self.dataset} / {self.protocol}: time to {heading(self.score)}; {self.machine}"
 
 
 @dataclass(frozen=True)

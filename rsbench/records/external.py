@@ -12,7 +12,7 @@ from rsbench.plan import dataset_block, digest, protocol_block
 from rsbench.records import store
 from rsbench.records.blank import blank_record
 from rsbench.specs import ProtocolSpec
-from rsbench.tasks.kinds import Outcome, kind_of
+from rsbench.tasks.task import Outcome, get_task
 
 EXTERNAL: Final = "external"  # division of what was made elsewhere; kind of a model known by its predictions alone
 LONGEST: Final = 60  # bytes of a word in a run id; a file system takes 255 in all
@@ -44,7 +44,7 @@ def save(
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out, prefix=".external-") as temporary:
         written = Path(temporary) / "predictions.parquet"
-        kind_of(protocol.task).write(written, outcome)
+        get_task(protocol.task).write(written, outcome)
         name = run_id(system, seed, dataset, block, store.sha256_file(written))
         folder = out / name
         if store.finished(folder):

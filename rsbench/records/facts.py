@@ -11,11 +11,10 @@ from typing import Any, Final
 from rsbench.plan import COMPARABLE, IDENTITY, fingerprint, run_id
 from rsbench.records import external, throughput
 from rsbench.records.audit import AGREED, RECOMPUTED, Audit, Place, close
+from rsbench.records.curve import score_name
 from rsbench.records.seal import digest_of, was_unsealed
 from rsbench.records.upgrade import PREFIX
 
-# By which epochs are compared (a curve has one of them), higher is better, with their print.
-VALIDATION_SCORES: Final = {"val_accuracy": "validation accuracy (%)", "val_score": "validation score (x100)"}
 UNSEALED: Final = f"sealed by nothing: written before {PREFIX}2"
 PLAN: Final = "plan"
 
@@ -153,7 +152,7 @@ def training(audit: Audit) -> None:
 
 def _selection(audit: Audit, curve: Sequence[Mapping[str, Any]], passed: Sequence[float] | None) -> None:
     block = audit.record["plan"]["protocol"]
-    key = next((name for name in VALIDATION_SCORES if name in curve[-1]), None)
+    key = score_name(curve[-1:])
     if key is None:
         return
     scores = [epoch.get(key) for epoch in curve]

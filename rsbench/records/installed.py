@@ -8,7 +8,7 @@ from typing import Any
 from rsbench.errors import UserError
 from rsbench.registry import registry
 from rsbench.specs import MetricSpec
-from rsbench.tasks.kinds import kind_of
+from rsbench.tasks.task import get_task
 
 
 def is_known(kind: str, name: str) -> bool:
@@ -16,7 +16,7 @@ def is_known(kind: str, name: str) -> bool:
     if kind != "task":
         return registry().find(kind, name) is not None
     try:
-        kind_of(name)
+        get_task(name)
     except UserError:
         return False
     return True

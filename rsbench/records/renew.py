@@ -16,7 +16,7 @@ from rsbench.records.results import OLD_INTERVAL, computed
 from rsbench.records.seal import digest_of, was_unsealed
 from rsbench.records.throughput import MODES, peak_share
 from rsbench.records.verify import Evidence, audit
-from rsbench.tasks.kinds import Outcome
+from rsbench.tasks.task import Outcome
 
 INTERVAL: Final = "computed by the current method"
 GROUPS: Final = "its form has changed"

@@ -10,7 +10,7 @@ from rsbench.records.audit import AGREED, RECOMPUTED, Audit
 from rsbench.records.installed import absent, advice, metric_specs
 from rsbench.records.seal import was_unsealed
 from rsbench.tasks.gates import same_detail
-from rsbench.tasks.kinds import Outcome, kind_of, metric_context
+from rsbench.tasks.task import Outcome, get_task, metric_context
 
 OLD_INTERVAL: Final = "bootstrap-percentile"  # of schema 1: drawn in an order that depended on the processor
 FROM_PREDICTIONS: Final = ("value", "ci95", "method", "n", "clusters", "note")
@@ -31,7 +31,7 @@ def computed(record: Mapping[str, Any], outcome: Outcome) -> tuple[dict[str, dic
         kept=outcome.kept,
         reasons=_reasons(record, outcome),
     )
-    return metrics, kind_of(plan["task"]).by_group(outcome, context)
+    return metrics, get_task(plan["task"]).by_group(outcome, context)
 
 
 def recompute(audit: Audit, outcome: Outcome) -> None:
@@ -44,7 +44,7 @@ def recompute(audit: Audit, outcome: Outcome) -> None:
     for name, entry in metrics.items():
         _metric(audit, name, entry)
     audit.hold(RECOMPUTED, ("by_group",), groups)
-    for gate in kind_of(plan["task"]).gates(outcome, record["metrics"], record["checks"]):
+    for gate in get_task(plan["task"]).gates(outcome, record["metrics"], record["checks"]):
         _gate(audit, gate)
 
 

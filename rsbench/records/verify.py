@@ -21,7 +21,7 @@ from rsbench.records.installed import absent, advice, is_known
 from rsbench.records.results import recompute
 from rsbench.records.store import LoadedRecord, load, sha256_file
 from rsbench.registry import registry
-from rsbench.tasks.kinds import Outcome, kind_of
+from rsbench.tasks.task import Outcome, get_task
 
 __all__ = [
     "TOLERANCE",
@@ -102,7 +102,7 @@ def gather(loaded: LoadedRecord) -> Evidence:
     if path is None or files[PREDICTIONS] != _entry(entry) or not is_known("task", loaded.record["plan"]["task"]):
         return Evidence(files)
     try:
-        return Evidence(files, kind_of(loaded.record["plan"]["task"]).read(path))
+        return Evidence(files, get_task(loaded.record["plan"]["task"]).read(path))
     except Exception as error:
         return Evidence(files, None, str(error) or type(error).__name__)
 

@@ -12,7 +12,7 @@ class ModelContext:
     """What a model's factory is told.
 
     Attributes:
-        task: ``classification``, ``captioning`` or ``vqa``.
+        task: its name.
         channels, size: shape of the images it will get, [channels, size, size].
         classes: class names in label order (VQA: the answers); ``len(classes)`` logits are expected, except in
             captioning, where they are the labels that come with the captions, if any.
@@ -22,6 +22,8 @@ class ModelContext:
         vocabulary: words of captions or questions by token number; the first four are padding, start, end, unknown.
         max_length: tokens in the longest text, start and end included.
         question_types: names of the kinds of questions, by number.
+        bands, units: names of the channels and the units of their stored values, in order.
+        outputs: numbers expected of a network for an image, a word or a question; 0 where the task does not say.
         extra: more that a task has to tell; see its module.
     """
 
@@ -35,6 +37,9 @@ class ModelContext:
     vocabulary: tuple[str, ...] = ()
     max_length: int = 0
     question_types: tuple[str, ...] = ()
+    bands: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    outputs: int = 0
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property

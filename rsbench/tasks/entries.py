@@ -10,23 +10,18 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rsbench import reading
 from rsbench.errors import UserError
 from rsbench.tasks.tables import batches
 
-# What an entry is of: the first of these that it has.
-KEYS: Final = {
-    "classification": ("id", "image_id"),
-    "captioning": ("image_id", "id"),
-    "vqa": ("question_id", "id"),
-}
-VALUE: Final = {"classification": "label", "captioning": "caption", "vqa": "answer"}
+if TYPE_CHECKING:
+    from rsbench.tasks.task import Task
+
 LISTS: Final = ("probabilities", "logits", "captions")
-FIELDS: Final = frozenset((*VALUE.values(), *LISTS))
 MOST_CELLS: Final = 1 << 26
 _INTEGRAL: Final = re.compile(r"([+-]?[0-9]+)\.0+")
 
@@ -45,7 +40,7 @@ def identity(value: Any) -> str | None:
     return whole[1] if whole else text
 
 
-def predictions_in(path: Path, task: str) -> list[dict[str, Any]]:
+def predictions_in(path: Path, task: Task) -> list[dict[str, Any]]:
     """Return the entries of a file of predictions; each id is there once.
 
     Raises:
@@ -54,24 +49,19 @@ def predictions_in(path: Path, task: str) -> list[dict[str, Any]]:
     return _once(_entries(path, "predictions", task), "predictions")
 
 
-def references_in(path: Path, task: str) -> list[dict[str, Any]]:
+def references_in(path: Path, task: Task) -> list[dict[str, Any]]:
     """Return the entries of a file of references; each id is there once.
 
-    Sentences of one image that are entries of their own, as COCO has them, become its ``captions``.
+    Entries of one sample may become one (:meth:`rsbench.tasks.task.Task.merged`).
 
     Raises:
         UserError: the file cannot be read, or an id is missing or occurs twice; the sentence says where.
     """
     entries = _entries(path, "references", task)
-    if task == "captioning" and all("caption" in entry and "captions" not in entry for entry in entries):
-        sentences: dict[str, list[Any]] = {}
-        for entry in entries:
-            sentences.setdefault(entry["id"], []).append(entry["caption"])
-        entries = [{"id": name, "captions": captions} for name, captions in sentences.items()]
-    return _once(entries, "references")
+    return _once(task.merged(entries), "references")
 
 
-def _entries(path: Path, what: str, task: str) -> list[dict[str, Any]]:
+def _entries(path: Path, what: str, task: Task) -> list[dict[str, Any]]:
     where = f"The {what} {path}"
     content = reading.content_of(path, where)
     kind, rows = _parquet(content, where) if content.startswith(b"PAR1") else _text(content, where, task)
@@ -106,7 +96,7 @@ def _parquet(content: bytes, where: str) -> tuple[str, list[Any]]:
         raise UserError(f"{where} cannot be read as parquet: {said}.") from None
 
 
-def _text(content: bytes, where: str, task: str) -> tuple[str, list[Any]]:
+def _text(content: bytes, where: str, task: Task) -> tuple[str, list[Any]]:
     text = reading.decoded(content, where)
     if not text.lstrip().startswith(("[", "{")):
         return "row", [_cells(row, where) for row in reading.csv_rows(text, where)]
@@ -125,38 +115,35 @@ def _cells(row: Mapping[str, str], where: str) -> dict[str, Any]:
     return found
 
 
-def _listed(value: Any, task: str) -> list[Any]:
+def _listed(value: Any, task: Task) -> list[Any]:
     """Return the entries of a JSON document."""
     if not isinstance(value, dict):
         return value if isinstance(value, list) else []
     if isinstance(value.get("annotations"), list):
         return value["annotations"]
-    if not FIELDS.isdisjoint(value) and any(key in value for key in KEYS[task]):
+    if not {task.value_field, *LISTS}.isdisjoint(value) and any(key in value for key in task.id_fields):
         return [value]
     return [_named(name, inner, task) for name, inner in value.items()]
 
 
-def _named(name: str, value: Any, task: str) -> dict[str, Any]:
+def _named(name: str, value: Any, task: Task) -> dict[str, Any]:
     """Return the entry of one pair of an object by id."""
     if isinstance(value, dict):
-        return {**{k: v for k, v in value.items() if k not in KEYS[task]}, "id": name}
-    if not isinstance(value, list):
-        return {"id": name, VALUE[task]: value}
-    if task != "captioning":
-        return {"id": name, "probabilities": value}
-    return {"id": name, "captions": [v.get("caption") if isinstance(v, dict) else v for v in value]}
+        return {**{k: v for k, v in value.items() if k not in task.id_fields}, "id": name}
+    fields = task.listed(value) if isinstance(value, list) else {task.value_field: value}
+    return {"id": name, **fields}
 
 
-def _entry(row: Mapping[str, Any], task: str) -> dict[str, Any]:
+def _entry(row: Mapping[str, Any], task: Task) -> dict[str, Any]:
     """Return an entry under its id; what is null is not there, and columns p0, p1, .. are its probabilities.
 
     Raises:
         ValueError: it has no id.
     """
     entry = {name: value for name, value in row.items() if value is not None}
-    key = next((key for key in KEYS[task] if key in entry), None)
+    key = next((key for key in task.id_fields if key in entry), None)
     if key is None:
-        wanted = " or ".join(f"'{key}'" for key in sorted(KEYS[task], reverse=True))
+        wanted = " or ".join(f"'{key}'" for key in sorted(task.id_fields, reverse=True))
         raise ValueError(f"no {wanted}")
     name = identity(entry[key])
     if not name:
@@ -184,3 +171,21 @@ def _once(entries: Sequence[dict[str, Any]], what: str) -> list[dict[str, Any]]:
 def and_more(names: Sequence[str]) -> str:
     """Return how many names there are beside the first, in brackets."""
     return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+
+
+def matched(entries: Sequence[Mapping[str, Any]], references: Collection[str]) -> dict[str, Mapping[str, Any]]:
+    """Return id -> prediction, in the order of the references.
+
+    Raises:
+        UserError: a reference has no prediction, or a prediction no reference.
+    """
+    by_id = {e["id"]: e for e in entries}
+    found = {name: by_id[key] for name in references if (key := identity(name)) in by_id}
+    used = {identity(name) for name in found}
+    unknown = [name for name in by_id if name not in used]
+    if missing := [name for name in references if name not in found]:
+        others = f", while '{unknown[0]}'{and_more(unknown)} has no reference" if unknown else ""
+        raise UserError(f"There is no prediction for '{missing[0]}'{and_more(missing)}{others}.")
+    if unknown:
+        raise UserError(f"Prediction '{unknown[0]}'{and_more(unknown)} has no reference.")
+    return found

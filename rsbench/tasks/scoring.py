@@ -1,8 +1,8 @@
-"""Scoring by task: files against files, or a file against the test split of a prepared dataset."""
+"""Scores of predictions made elsewhere: of files against files, or of a file against the test split of a dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from rsbench.data.store import PreparedStore
+from rsbench.errors import UserError
+from rsbench.metrics.contract import MetricContext
+from rsbench.metrics.evaluate import collect, evaluate
+from rsbench.registry import registry
 from rsbench.specs import MetricSpec
-from rsbench.tasks import score, score_answers, score_captions
-from rsbench.tasks.kinds import Outcome
-from rsbench.tasks.predictions import as_stored
+from rsbench.tasks.entries import predictions_in, references_in
+from rsbench.tasks.task import Entry, Outcome, Task, get_task
 
 
 def score_files(
@@ -22,24 +25,27 @@ def score_files(
     """Score a predictions file against a references file by every installed metric of the task.
 
     Args:
-        task: ``classification``, ``captioning`` or ``vqa``.
+        task: its name.
         predictions, references: files as :mod:`rsbench.tasks.entries` reads them.
         classes: names in the order of the probabilities.
-        logits: classification's predictions are logits.
+        logits: predictions are logits.
 
     Raises:
         UserError: a file, an id or a value is wrong, or the task cannot be scored from files.
     """
-    if task == "captioning":
-        return score_captions.score_files(predictions, references)
-    if task == "vqa":
-        return score_answers.score_files(predictions, references)
-    return score.score_files(predictions, references, classes, logits=logits)
+    kind = get_task(task)
+    _check_options(kind, logits or classes is not None)
+    entries = predictions_in(predictions, kind)
+    found, context = kind.references_of(references_in(references, kind), classes, entries)
+    specs = metrics_of(task)
+    outcome = _with_statistics(kind, kind.outcome_of(entries, found, context, logits=logits), specs, context)
+    primary = registry().get("task", task).primary or specs[0].name
+    return score_outcome(kind, outcome, specs, context, primary)
 
 
 def outcome_against(
-    task: str,
-    entries: Sequence[Mapping[str, Any]],
+    task: Task,
+    entries: Sequence[Entry],
     store: PreparedStore,
     test: np.ndarray,
     specs: Sequence[MetricSpec],
@@ -48,48 +54,71 @@ def outcome_against(
 ) -> Outcome:
     """Match predictions with the samples *test* of a prepared dataset.
 
+    Numbers are as they would be kept: scores are the same whether they are saved or not, and can be verified.
+
     Args:
-        task: ``classification``, ``captioning`` or ``vqa``.
+        task: of the protocol.
         entries: predictions, as :func:`rsbench.tasks.entries.predictions_in` reads them.
         store: the dataset.
         test: int64 [N], the samples to be scored.
         specs: metrics, for tasks that keep statistics.
-        logits: classification's predictions are logits.
+        logits: predictions are logits.
 
     Raises:
         UserError: an id is missing or unknown, or a prediction is not valid.
     """
-    ids = [store.ids[i] for i in test]
-    columns = store.columns
-    if task == "captioning":
-        sentences = {store.ids[i]: columns["sentences"][i] for i in test}
-        return score_captions.outcome_of(score_captions.predictions_of(entries, sentences), sentences, specs)
-    classes, types = store.manifest["classes"], store.manifest.get("question_types", ())
-    if task == "vqa":
-        references = [
-            {
-                "id": store.ids[i],
-                "image": store.image_ids[store.image_index[i]],
-                "type": columns["kind"][i],
-                "answer": classes[store.labels[i]] if columns["count"][i] is None else columns["count"][i],
-            }
-            for i in test
-        ]
-        return score_answers.outcome_of(entries, references, classes, types)
-    labels = dict(zip(ids, store.labels[test].tolist(), strict=True))
-    # As they would be kept: the numbers are the same with --save and without, and can be verified.
-    found = score.outcome_of(entries, labels, classes, logits=logits)
-    return replace(found, predictions=as_stored(found.predictions))
+    _check_options(task, logits)
+    context = task.context(store.manifest)
+    outcome = task.outcome_of(entries, task.references_in(store, test), context, logits=logits)
+    return task.as_kept(_with_statistics(task, outcome, specs, context))
 
 
 def score_outcome(
-    task: str, outcome: Outcome, manifest: Mapping[str, Any], specs: Sequence[MetricSpec], primary: str
+    task: Task, outcome: Outcome, specs: Sequence[MetricSpec], context: MetricContext, primary: str
 ) -> dict[str, Any]:
-    """Return what ``rsbench score`` prints of an outcome on the dataset with this *manifest*."""
-    classes = manifest["classes"]
-    if task == "captioning":
-        return score_captions.score(outcome, specs, primary)
-    if task == "vqa":
-        return score_answers.score(outcome, specs, primary, classes, manifest["question_types"])
-    names = [s.name for s in specs]
-    return score.score(outcome.predictions, outcome.references, classes, names, primary, outcome.notes)
+    """Return ``{"task", "n", "classes", "metrics", "by_group", "warnings"}`` and what the task says beside; metrics
+    that need what predictions lack are null, with a note.
+
+    Args:
+        task, outcome: the task and what was predicted.
+        specs: metrics to be computed.
+        context: what they are told.
+        primary: the name of that by which systems are ranked.
+    """
+    metrics = evaluate(
+        specs,
+        outcome.predictions,
+        outcome.references,
+        context,
+        primary=primary,
+        clusters=outcome.clusters,
+        kept=outcome.kept,
+        reasons=outcome.reasons,
+    )
+    return {
+        "task": task.name,
+        "n": len(outcome.predictions),
+        "classes": [*context.classes],
+        "metrics": metrics,
+        "by_group": task.by_group(outcome, context),
+        **task.details(outcome, specs),
+        "warnings": [*outcome.notes],
+    }
+
+
+def metrics_of(task: str) -> list[MetricSpec]:
+    """Every installed metric of a task."""
+    return [spec for spec in registry().specs("metric").values() if task in spec.tasks]
+
+
+def _check_options(task: Task, of_classes: bool) -> None:
+    if of_classes and not task.probabilistic:
+        raise UserError(f"--classes and --logits are for probabilities of classes, and this is {task.name}.")
+
+
+def _with_statistics(task: Task, outcome: Outcome, specs: Sequence[MetricSpec], context: MetricContext) -> Outcome:
+    """Return an outcome with the statistics of each metric that can be computed here, where the task keeps them."""
+    if not task.keeps_statistics:
+        return outcome
+    kept, reasons = collect(specs, outcome.predictions, outcome.references, context)
+    return replace(outcome, kept=kept, reasons=reasons)

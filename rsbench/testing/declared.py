@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from rsbench.errors import UserError
 from rsbench.registry import registry
-from rsbench.specs import TASKS, Spec, SpecError, load_attribute, to_jsonable
+from rsbench.specs import Spec, SpecError, load_attribute, to_jsonable
 from rsbench.testing.contract import Checks, Fault, Inapplicable, require
 
 CHECKS: Final = Checks()
@@ -85,11 +85,7 @@ def code(spec: Spec) -> None:
 )
 def names(spec: Spec) -> None:
     """All that the spec refers to by name is installed."""
-    known = {*TASKS, *registry().names("task")}
     for kind, name in _references(spec):
-        if kind == "task":
-            require(name in known, f"there is no task '{name}'")
-            continue
         try:
             registry().get(kind, name)
         except UserError as error:

@@ -7,14 +7,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from rsbench.tasks.vqa import Questions
-from rsbench.testing.contract import Checks, Inapplicable, require
+from rsbench.testing.contract import Checks, require
 from rsbench.testing.model_trial import ModelTrial
-from rsbench.testing.trials import CLASSES, SENTENCES
+from rsbench.testing.trials import CLASSES
 
 CHECKS: Final = Checks()
 IMAGES: Final = 24
-Answering = Callable[[np.ndarray], Any]
 
 
 @CHECKS(
@@ -26,7 +24,7 @@ def predictions(trial: ModelTrial) -> None:
     """There is one prediction a sample; probabilities sum to 1, answers are numbers of the list."""
     images = _images(trial)
     found = _fitted(trial)(images)
-    _well_formed(trial, found, len(images))
+    trial.made_up.well_formed(found, len(images))
 
 
 @CHECKS(
@@ -74,54 +72,9 @@ def _images(trial: ModelTrial) -> np.ndarray:
     return (level + noise).astype(np.uint8)
 
 
-def _fitted(trial: ModelTrial, images: np.ndarray | None = None) -> Answering:
+def _fitted(trial: ModelTrial, images: np.ndarray | None = None) -> Callable[[np.ndarray], Any]:
     """Fit an estimator and return how it predicts."""
-    images = _images(trial) if images is None else images
-    estimator, labels = trial.make(), np.arange(len(images)) % len(CLASSES)
-    if trial.task == "classification":
-        estimator.fit(_blocks(images), labels)
-        return estimator.predict
-    if trial.task == "captioning":
-        sentences = [[SENTENCES[k % len(SENTENCES)], SENTENCES[(k + 1) % len(SENTENCES)]] for k in labels]
-        estimator.fit(_blocks(images), sentences, labels)
-        return estimator.caption
-    if trial.task == "vqa":
-        questions = _questions(trial, len(images))
-        estimator.fit(
-            _blocks(images), questions, np.arange(len(questions)) % len(trial.made_up.metric_context().classes)
-        )
-        return lambda part: estimator.answer(part, _questions(trial, len(part)))
-    raise Inapplicable(f"the kit knows no estimators of task '{trial.task}'")
-
-
-def _blocks(images: np.ndarray) -> list[np.ndarray]:
-    return [images[:10], images[10:]]
-
-
-def _questions(trial: ModelTrial, images: int) -> Questions:
-    import torch
-
-    asked = trial.made_up.arguments(torch.zeros(images, 1, 1, 1))[1]
-    return Questions(asked.tokens.numpy(), asked.image.numpy(), asked.kind.numpy())
-
-
-def _well_formed(trial: ModelTrial, found: Any, images: int) -> None:
-    if trial.task == "captioning":
-        require(len(found) == images, f"{len(found)} captions for {images} images")
-        require(all(isinstance(text, str) for text in found), "a caption is not text")
-        return
-    values = np.asarray(found)
-    if trial.task == "vqa":
-        asked, answers = len(_questions(trial, images)), len(trial.made_up.metric_context().classes)
-        require(values.shape == (asked,), f"answers have shape {list(values.shape)}, not [{asked}]")
-        require(
-            values.dtype.kind == "i" and (values >= 0).all() and (values < answers).all(),
-            "an answer is no number of the list",
-        )
-        return
-    require(values.shape == (images, len(CLASSES)), f"shape {list(values.shape)}, not [{images}, {len(CLASSES)}]")
-    require(np.isfinite(values).all() and (values >= 0).all(), "a probability is negative or not finite")
-    require(np.allclose(values.sum(1), 1, atol=1e-6), "the probabilities of an image do not sum to 1")
+    return trial.made_up.fitted(trial.make(), _images(trial) if images is None else images)
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import torch
 
-from rsbench.specs import TASKS, LossSpec, load_attribute
+from rsbench.specs import LossSpec, load_attribute
 from rsbench.tasks.context import LossContext
 from rsbench.testing.contract import Checks, Fault, Group, Inapplicable, require
 
@@ -20,7 +20,7 @@ WEIGHTS: Final = ("class_weights", "weights", "weight")
 
 def groups(spec: LossSpec) -> Iterator[Group]:
     """Yield the checks of a loss over logits; those of other inputs are only looked at as declared."""
-    if "logits" in spec.needs and set(spec.tasks) & set(TASKS):
+    if "logits" in spec.needs:
         yield Group(spec.name, CHECKS, lambda: LossTrial(spec))
 
 

@@ -14,7 +14,7 @@ from rsbench.metrics.contract import Metric, SumMetric, Unavailable
 from rsbench.metrics.evaluate import build
 from rsbench.metrics.influence import has_influence, influence
 from rsbench.specs import MetricSpec, load_attribute
-from rsbench.tasks.kinds import Outcome
+from rsbench.tasks.task import Outcome
 from rsbench.testing.contract import Checks, Fault, Group, Inapplicable, require
 from rsbench.testing.trials import TaskTrial, trial_of
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rsbench.specs import ModelSpec
-from rsbench.testing import captioners, estimators, network_modes, networks
+from rsbench.specs import ModelSpec, load_attribute
+from rsbench.testing import estimators, network_modes, networks
 from rsbench.testing.contract import Group
 from rsbench.testing.model_trial import ModelTrial
+from rsbench.testing.trials import trial_of
 
 
 def groups(spec: ModelSpec) -> Iterator[Group]:
@@ -18,5 +19,6 @@ def groups(spec: ModelSpec) -> Iterator[Group]:
         if spec.kind == "estimator":
             yield Group(name, estimators.CHECKS, lambda trial=trial: trial)  # type: ignore[misc]
             continue
-        checks = [*networks.CHECKS, *network_modes.CHECKS, *(captioners.CHECKS if task == "captioning" else ())]
+        more = trial_of(task).checks
+        checks = [*networks.CHECKS, *network_modes.CHECKS, *(load_attribute(more) if more else ())]
         yield Group(name, checks, lambda trial=trial: trial)  # type: ignore[misc]

@@ -1,11 +1,9 @@
-"""Made-up inputs and outcomes of each task, on which models and metrics are tried.
-
-A plugin's task brings its own as ``TRIAL`` beside its ``TASK`` and ``JOB``.
-"""
+"""Made-up inputs and outcomes of each task, on which models and metrics are tried; a task's spec names its own."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -16,13 +14,14 @@ from rsbench.metrics.contract import MetricContext
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
 from rsbench.tasks.answers import ANSWERS_LR
+from rsbench.tasks.arrays import Arrays
 from rsbench.tasks.captioning import Captions, CaptionTargets, token_loss
 from rsbench.tasks.classification import Predictions
 from rsbench.tasks.context import ModelContext
-from rsbench.tasks.kinds import Outcome
+from rsbench.tasks.task import Outcome
 from rsbench.tasks.text import PAD, Vocabulary
 from rsbench.tasks.vqa import AnswerReferences, Answers, Questions
-from rsbench.testing.contract import Inapplicable
+from rsbench.testing.contract import Inapplicable, require
 
 CLASSES: Final = tuple(f"class {k}" for k in range(10))
 TYPES: Final = ("rural_urban", "presence", "count", "comp")
@@ -36,7 +35,13 @@ SENTENCES: Final = (
 
 
 class TaskTrial(ABC):
-    """What the kit has to know of a task to try its models and metrics."""
+    """What the kit has to know of a task to try its models and metrics.
+
+    Attributes:
+        checks: names :class:`rsbench.testing.contract.Checks` of networks beyond those of all tasks.
+    """
+
+    checks: str | None = None
 
     @abstractmethod
     def context(self, channels: int, size: int, seed: int) -> ModelContext:
@@ -69,6 +74,18 @@ class TaskTrial(ABC):
     @abstractmethod
     def take(self, outcome: Outcome, index: np.ndarray) -> Outcome:
         """Return the samples *index* int64 [n] of an outcome, repeats included, under ids of their own."""
+
+    def fitted(self, estimator: Any, images: np.ndarray) -> Callable[[np.ndarray], Any]:
+        """Fit an estimator to stored images [N, C, S, S], and return what predicts for others.
+
+        Raises:
+            Inapplicable: the task does not say how its estimators are called.
+        """
+        raise Inapplicable("the trial of the task does not fit estimators")
+
+    def well_formed(self, found: Any, images: int) -> None:
+        """Require that an estimator's predictions for so many images have the form that the task asks for."""
+        raise Inapplicable("the trial of the task does not say what its estimators predict")
 
 
 class ClassificationTrial(TaskTrial):
@@ -116,9 +133,23 @@ class ClassificationTrial(TaskTrial):
             Predictions(_ids(len(index)), made.labels[index], made.probabilities[index]), outcome.references[index]
         )
 
+    def fitted(self, estimator: Any, images: np.ndarray) -> Callable[[np.ndarray], Any]:
+        """Fit to labels."""
+        estimator.fit(_blocks(images), np.arange(len(images)) % len(CLASSES))
+        return estimator.predict
+
+    def well_formed(self, found: Any, images: int) -> None:
+        """Probabilities."""
+        values, shape = np.asarray(found), (images, len(CLASSES))
+        require(values.shape == shape, f"shape {list(values.shape)}, not {list(shape)}")
+        require(np.isfinite(values).all() and (values >= 0).all(), "a probability is negative or not finite")
+        require(np.allclose(values.sum(1), 1, atol=1e-6), "the probabilities of an image do not sum to 1")
+
 
 class CaptioningTrial(TaskTrial):
     """Two sentences an image, in a vocabulary of some thirty words."""
+
+    checks = "rsbench.testing.captioners:CHECKS"
 
     def __init__(self) -> None:
         self.vocabulary = Vocabulary.of(SENTENCES, 1)
@@ -174,6 +205,18 @@ class CaptioningTrial(TaskTrial):
         """Captions and references."""
         said = [outcome.predictions.captions[i] for i in index]
         return Outcome(Captions(_ids(len(index)), said), [outcome.references[i] for i in index])
+
+    def fitted(self, estimator: Any, images: np.ndarray) -> Callable[[np.ndarray], Any]:
+        """Fit to two sentences of each image, and labels."""
+        labels = np.arange(len(images)) % len(CLASSES)
+        sentences = [[SENTENCES[k % len(SENTENCES)], SENTENCES[(k + 1) % len(SENTENCES)]] for k in labels]
+        estimator.fit(_blocks(images), sentences, labels)
+        return estimator.caption
+
+    def well_formed(self, found: Any, images: int) -> None:
+        """Texts."""
+        require(len(found) == images, f"{len(found)} captions for {images} images")
+        require(all(isinstance(text, str) for text in found), "a caption is not text")
 
 
 class QuestionTrial(TaskTrial):
@@ -244,6 +287,82 @@ class QuestionTrial(TaskTrial):
         answers = Answers(_ids(len(index)), made.answers[index], made.kinds[index], images, made.counts[index])
         return Outcome(answers, AnswerReferences(true.answers[index], true.counts[index]))
 
+    def fitted(self, estimator: Any, images: np.ndarray) -> Callable[[np.ndarray], Any]:
+        """Fit to questions and their answers."""
+        asked = self._questions(len(images))
+        estimator.fit(_blocks(images), asked, np.arange(len(asked)) % len(ANSWERS_LR))
+        return lambda part: estimator.answer(part, self._questions(len(part)))
+
+    def well_formed(self, found: Any, images: int) -> None:
+        """Numbers of answers."""
+        values, asked = np.asarray(found), images * len(TYPES)
+        require(values.shape == (asked,), f"answers have shape {list(values.shape)}, not [{asked}]")
+        listed = values.dtype.kind == "i" and (values >= 0).all() and (values < len(ANSWERS_LR)).all()
+        require(listed, "an answer is no number of the list")
+
+    def _questions(self, images: int) -> Questions:
+        asked = self.arguments(torch.zeros(images, 1, 1, 1))[1]
+        return Questions(asked.tokens.numpy(), asked.image.numpy(), asked.kind.numpy())
+
+
+class ArrayTrial(TaskTrial):
+    """Numbers, as many an image as *width* says; without one, a number alone.
+
+    Args:
+        task: its name.
+        width: numbers an image.
+    """
+
+    def __init__(self, task: str, width: int | None = None) -> None:
+        self.task, self.width = task, width
+
+    def context(self, channels: int, size: int, seed: int) -> ModelContext:
+        """Bands and size."""
+        return ModelContext(self.task, channels, size, (), seed=seed, outputs=self.width or 1)
+
+    def arguments(self, images: torch.Tensor) -> tuple[Any, ...]:
+        """The images alone."""
+        return (images,)
+
+    def shape(self, arguments: tuple[Any, ...]) -> tuple[int, ...]:
+        """[B, K]."""
+        return len(arguments[0]), self.width or 1
+
+    def loss(self, model: Any, arguments: tuple[Any, ...]) -> torch.Tensor:
+        """Squared error against 1."""
+        return ((model(*arguments).float() - 1) ** 2).mean()
+
+    def outcome(self, samples: int, seed: int, *, right: bool = False) -> Outcome:
+        """Normal references, and predictions that are off by normal numbers unless *right*."""
+        rng = np.random.default_rng(seed)
+        shape = (samples,) if self.width is None else (samples, self.width)
+        references = rng.normal(size=shape)
+        values = references if right else references + rng.normal(size=shape)
+        return Outcome(Arrays(_ids(samples), values), references)
+
+    def metric_context(self) -> MetricContext:
+        """Nothing more than the task."""
+        return MetricContext(self.task)
+
+    def take(self, outcome: Outcome, index: np.ndarray) -> Outcome:
+        """Predictions and references."""
+        return Outcome(Arrays(_ids(len(index)), outcome.predictions.values[index]), outcome.references[index])
+
+    def fitted(self, estimator: Any, images: np.ndarray) -> Callable[[np.ndarray], Any]:
+        """Fit to numbers."""
+        estimator.fit(_blocks(images), self.outcome(len(images), 0).references)
+        return estimator.predict
+
+    def well_formed(self, found: Any, images: int) -> None:
+        """Finite numbers."""
+        values, shape = np.asarray(found), (images, self.width or 1)
+        require(values.shape == shape, f"shape {list(values.shape)}, not {list(shape)}")
+        require(np.isfinite(values).all(), "a prediction is not finite")
+
+
+def _blocks(images: np.ndarray) -> list[np.ndarray]:
+    return [images[:10], images[10:]]
+
 
 def _tokens(vocabulary: Vocabulary, rows: int, length: int, *, marks: bool) -> torch.Tensor:
     """Return int64 [rows, length]: the sentences in turn, padded."""
@@ -256,23 +375,19 @@ def _ids(samples: int) -> list[str]:
     return [f"sample {i}" for i in range(samples)]
 
 
-CORE: Final[dict[str, type[TaskTrial]]] = {
-    "classification": ClassificationTrial,
-    "captioning": CaptioningTrial,
-    "vqa": QuestionTrial,
-}
+CLASSIFICATION: Final = ClassificationTrial()
+CAPTIONING: Final = CaptioningTrial()
+VQA: Final = QuestionTrial()
 
 
 def trial_of(task: str) -> TaskTrial:
     """Return the trial of a task.
 
     Raises:
-        Inapplicable: a plugin's task brings none.
+        Inapplicable: its spec names none.
     """
-    if task in CORE:
-        return CORE[task]()
-    module = registry().get("task", task).module
-    try:
-        return load_attribute(f"{module}:TRIAL")
-    except ValueError:
-        raise Inapplicable(f"task '{task}' has no TRIAL beside its TASK, so nothing can be made up for it") from None
+    path = registry().get("task", task).trial
+    if path is None:
+        raise Inapplicable(f"the spec of task '{task}' names no trial, so nothing can be made up for it")
+    trial: TaskTrial = load_attribute(path)
+    return trial

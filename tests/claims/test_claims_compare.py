@@ -17,8 +17,8 @@ from rsbench.metrics.intervals import wilson
 from rsbench.records import store
 from rsbench.registry import registry
 from rsbench.specs import Claim, ClaimSet, to_jsonable
-from rsbench.tasks import predictions as prediction_files
 from rsbench.tasks.classification import breakdown
+from rsbench.tasks.classification import files as prediction_files
 
 FIXTURE = json.loads((Path(__file__).parent.parent / "data" / "record-1.json").read_text())
 N = 1000

@@ -246,13 +246,13 @@ def test_score_files(within: Callable[..., Result], tmp_path: Path) -> None:
 )
 def test_bad_predictions_name_the_id(tmp_path: Path, predictions: list, message: str) -> None:
     from rsbench.errors import UserError
-    from rsbench.tasks.score import score_files
+    from rsbench.tasks.scoring import score_files
 
     references = [{"id": 0, "label": "a"}, {"id": 1, "label": "b"}]
     write(tmp_path / "p.json", predictions)
     write(tmp_path / "r.json", references)
     with pytest.raises(UserError, match=message):
-        score_files(tmp_path / "p.json", tmp_path / "r.json")
+        score_files("classification", tmp_path / "p.json", tmp_path / "r.json")
 
 
 def test_score_against_a_dataset_and_keep_it(root: Path, within: Callable[..., Result], tmp_path: Path) -> None:

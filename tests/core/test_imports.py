@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from rsbench.registry import registry
+
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = [ROOT / "rsbench", *sorted(p.parent for p in (ROOT / "plugins").glob("*/__init__.py"))]
 FILES = {
@@ -105,6 +107,34 @@ def test_no_file_imports_itself_by_way_of_others() -> None:
     }
     assert sum(map(len, graph.values())) > len(FILES)
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, with the files of a circle
+
+
+# Where the core says a name that a plugin gives, and why.
+NAMED = {
+    "tasks/": "the three tasks of the core",
+    "engine/tasks/": "their training side",
+    "testing/": "made-up inputs of these tasks, and short runs of the kit",
+    "specs.py": "defaults of fields",
+    "cli/score.py": "the task of files that say none",
+    "throughput.py": "the loss of a measured step",
+    "export/": "names that others have for metrics",
+    "claims/": "which printed numbers are means of others",
+    "leaderboard/identities.py": "which metrics bound each other",
+}
+
+
+def test_the_core_names_nothing_that_plugins_give() -> None:
+    """No task, model, dataset, loss, metric, recipe or protocol; a word of the language is not meant by its name."""
+    kinds = ("task", "model", "dataset", "loss", "metric", "recipe", "protocol")
+    names = {name for kind in kinds for name in registry().names(kind)} - {"confusion", "focal"}
+    found = {
+        f"{module}: {node.value}"
+        for module, path in FILES.items()
+        if module.startswith("rsbench.") and not path.relative_to(ROOT / "rsbench").as_posix().startswith(tuple(NAMED))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in names
+    }
+    assert found == set()
 
 
 def test_plugins_import_public_contracts_only() -> None:

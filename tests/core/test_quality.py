@@ -58,4 +58,4 @@ def test_wheel_holds_every_package(tmp_path: Path) -> None:
     assert templates
     assert templates <= set(names)
     points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["rsbench"]
-    assert sorted({point.partition(".")[0] for point in points.values()}) == PACKAGES
+    assert sorted({point.partition(".")[0] for point in points.values()}) == ["rsbench", *PACKAGES]

@@ -16,8 +16,9 @@ from pyarrow import parquet
 
 from rsbench import reading
 from rsbench.errors import UserError
+from rsbench.tasks.classification.score import outcome_of, references_of
 from rsbench.tasks.entries import predictions_in
-from rsbench.tasks.score import outcome_of, references_of
+from rsbench.tasks.task import get_task
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]))
 PLAIN = st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False) | TEXT
@@ -59,7 +60,7 @@ def test_any_bytes_are_predictions_or_a_sentence(tmp_path_factory: pytest.TempPa
     for head in (b"", b"[", b'[{"id": ', b'[{"id": "a", "label": ', b"id,label\n", b"PAR1"):
         path.write_bytes(head + content)
         try:
-            found = predictions_in(path, "classification")
+            found = predictions_in(path, get_task("classification"))
             outcome_of(found, *references_of(found, None, found))
         except UserError as error:
             assert "\n" not in str(error)  # noqa: PT017
@@ -93,7 +94,7 @@ def test_every_form_of_predictions_gives_the_same_score(
         )
     parquet.write_table(pa.Table.from_pylist(rows), folder / "parquet")
     for path in sorted(folder.iterdir()):
-        found = predictions_in(path, "classification")
+        found = predictions_in(path, get_task("classification"))
         truth, names = references_of(as_text, None, found)
         outcome = outcome_of(found, truth, names)
         assert names == [str(k) for k in range(classes)]

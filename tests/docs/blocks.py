@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from rsbench.registry import registry
+from rsbench.scaffold import write
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
@@ -40,3 +45,31 @@ def command_lines(page: str) -> Iterator[str]:
                     yield found[1]
     content = FENCE.sub("", (DOCS / page).read_text(encoding="utf-8"))
     yield from INLINE.findall(content)
+
+
+def install(page: str, place: Path) -> str | None:
+    """Write the plugin of a page, put it where pip would, and return its name."""
+    folder = place / "plugin"
+    for line in command_lines(page):
+        words = line.split()
+        if words[1:3] == ["plugins", "new"] and page != "plugins/index.md":
+            write(words[3], words[5], folder)
+    for block in blocks(page):
+        if block.title:
+            target = folder / block.title
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(block.text)
+    if not folder.exists():
+        return None
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    ((name, module),) = project["entry-points"]["rsbench"].items()
+    if (folder / module).is_dir():
+        shutil.copytree(folder / module, place / "site" / module)
+    else:
+        shutil.copy(folder / f"{module}.py", place / "site")
+    info = place / "site" / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    (info / "entry_points.txt").write_text(f"[rsbench]\n{name} = {module}\n")
+    registry.cache_clear()
+    return name

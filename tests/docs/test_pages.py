@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import ast
-import os
 import shlex
-import shutil
 import tomllib
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
-from blocks import DOCS, WRITTEN, blocks, command_lines
+from blocks import DOCS, WRITTEN, blocks, command_lines, install
 
 from docs.generator.commands import Command, commands
 from rsbench.registry import registry
-from rsbench.scaffold import write
 from rsbench.scaffold.names import package_of
 from rsbench.suites.document import parse
 from rsbench.suites.schema import check
@@ -37,48 +33,6 @@ KIT = {
     "plugins/more.md": "plugin/*",
 }
 RUN = [page for page in WRITTEN if any(b.language == "python" for b in blocks(page))]
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder to work in, whose ``site`` is looked through for plugins."""
-    (tmp_path / "site").mkdir()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    known = filter(None, [str(tmp_path / "site"), os.environ.get("PYTHONPATH")])
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(known))
-    monkeypatch.setenv("RSBENCH_DATA", str(tmp_path / "data"))
-    registry.cache_clear()
-    yield tmp_path
-    registry.cache_clear()
-
-
-def install(page: str, place: Path) -> str | None:
-    """Write the plugin of a page, put it where pip would, and return its name."""
-    folder = place / "plugin"
-    for line in command_lines(page):
-        words = line.split()
-        if words[1:3] == ["plugins", "new"] and page != "plugins/index.md":
-            write(words[3], words[5], folder)
-    for block in blocks(page):
-        if block.title:
-            target = folder / block.title
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(block.text)
-    if not folder.exists():
-        return None
-    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    ((name, module),) = project["entry-points"]["rsbench"].items()
-    if (folder / module).is_dir():
-        shutil.copytree(folder / module, place / "site" / module)
-    else:
-        shutil.copy(folder / f"{module}.py", place / "site")
-    info = place / "site" / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
-    (info / "entry_points.txt").write_text(f"[rsbench]\n{name} = {module}\n")
-    registry.cache_clear()
-    return name
 
 
 def execute(page: str) -> None:

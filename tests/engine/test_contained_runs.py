@@ -123,7 +123,7 @@ def test_what_a_plugin_changes_and_gives_costs_itself(plan: RunPlan, monkeypatch
 
 def test_a_record_that_cannot_be_written_is_a_failure(plan: RunPlan, monkeypatch: pytest.MonkeyPatch) -> None:
     """A task of a plugin may find groups that JSON cannot hold."""
-    kind = "rsbench.tasks.kinds.Classification.by_group"
+    kind = "rsbench.tasks.classification.task.Classification.by_group"
     monkeypatch.setattr(kind, lambda *_: {"class": {"Forest": object()}})
     record = run(plan, monkeypatch, "")
     assert record["status"] == "failed"

@@ -93,7 +93,7 @@ def test_a_factory_does_not_seed_the_gpu(tiny_root: Path, tmp_path: Path, monkey
     monkeypatch.setattr(torch.cuda, "manual_seed", seeds.append)
     monkeypatch.setattr(torch.nn.Module, "to", lambda self, **_: self)
     plan = dataclasses.replace(one_run(tiny_root, tmp_path, {}, model="bmta"), seed=3)
-    build.build_network(build.make_job(plan, open_data(plan)), torch.device("cuda"))
+    build.build_network(build.make_task(plan, open_data(plan)), torch.device("cuda"))
     assert 0 in seeds
     assert seeds[-1] == 3
 

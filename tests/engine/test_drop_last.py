@@ -197,7 +197,7 @@ def test_plans_without_it_are_what_they_were(tiny_root: Path, tmp_path: Path) ->
 
 def test_the_last_batch_is_a_shape_to_compile_for(tiny_root: Path, tmp_path: Path) -> None:
     plan = plan_of(tiny_root, tmp_path, augmentation={"sizes": [[32, 1]]})
-    assert (shapes_of(plan, False), shapes_of(plan, True)) == (2, 4)
+    assert (shapes_of(plan, True, False), shapes_of(plan, True, True)) == (2, 4)
 
 
 def test_what_the_author_of_bmta_keeps() -> None:

@@ -49,7 +49,7 @@ def plans_of(root: Path, out: Path, **changes: Any) -> list[RunPlan]:
 
 
 def parts_of(plans: list[RunPlan]) -> tuple[Family, list[Any], list[Any]]:
-    jobs = [setup.make_job(plan, open_data(plan)) for plan in plans]
+    jobs = [setup.make_task(plan, open_data(plan)) for plan in plans]
     loaders = [
         job.make_loader(job.data.train, CPU, setup.normalisation(plan, job.data), training=True)
         for job, plan in zip(jobs, plans, strict=True)

@@ -16,7 +16,7 @@ from torch import nn
 from rsbench.data.prepare import prepare
 from rsbench.engine.run.run import execute
 from rsbench.engine.tasks import sanity
-from rsbench.engine.tasks.classification import ClassificationJob
+from rsbench.engine.tasks.classification import ClassificationTraining
 from rsbench.engine.training import trainer
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.records import store
@@ -144,7 +144,7 @@ def test_two_phases_train_the_head_first(root: Path, tmp_path: Path) -> None:
     from rsbench.engine.input.run_data import open_data
     from rsbench.engine.run import build
 
-    start = fresh(build.make_job(plan, open_data(plan)).model_context()).state_dict()
+    start = fresh(build.make_task(plan, open_data(plan)).model_context()).state_dict()
     assert torch.equal(seen[0]["0.weight"], start["0.weight"])
     assert torch.equal(seen[0]["1.running_mean"], start["1.running_mean"])
     assert not torch.equal(seen[0]["17.weight"], start["17.weight"])
@@ -251,11 +251,11 @@ def test_data_that_changed_after_planning(root: Path, tmp_path: Path) -> None:
 
 
 def test_predictions_in_another_order_are_refused(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = ClassificationJob.evaluate
+    original = ClassificationTraining.evaluate
 
     def twice(job: Any, model: nn.Module, loader: Any, fabric: Any) -> Any:
         result = original(job, model, loader, fabric)
         return dataclasses.replace(result, index=np.concatenate([result.index[:-1], result.index[:1]]))
 
-    monkeypatch.setattr(ClassificationJob, "evaluate", twice)
+    monkeypatch.setattr(ClassificationTraining, "evaluate", twice)
     assert "exactly once" in execute(make_plan(root, tmp_path), lambda e: None)["error"]["message"]

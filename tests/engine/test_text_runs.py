@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from rsbench.engine.input.run_data import open_data
-from rsbench.engine.run.build import make_job, normalisation
+from rsbench.engine.run.build import make_task, normalisation
 from rsbench.engine.run.run import execute
 from rsbench.engine.tasks.captioning import SentenceTargets
 from rsbench.engine.tasks.vqa import QuestionTargets
@@ -139,7 +139,7 @@ def test_a_vqa_network_learns_what_colours_answer(root: Path, tmp_path: Path) ->
 def test_vocabulary_comes_from_training_alone(root: Path, tmp_path: Path) -> None:
     """A word that only test sentences have is unknown, at any minimum count."""
     plan = make_plan(root, tmp_path, "spatialnet-vit", "ucm-captions", options=SMALL)
-    job = make_job(plan, open_data(plan))
+    job = make_task(plan, open_data(plan))
     store = job.data.store
     test = int(job.data.test[0])
     store.columns["sentences"][test][0] = "unheard words"

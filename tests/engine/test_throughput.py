@@ -19,7 +19,6 @@ from rsbench.engine.step.timing import agree, measure, steps_for, warm_up
 from rsbench.engine.throughput import contention, peak
 from rsbench.engine.throughput.drift import drift, reference_logits
 from rsbench.engine.throughput.execute import execute
-from rsbench.engine.throughput.inputs import batch_of
 from rsbench.engine.throughput.latency import latency
 from rsbench.engine.throughput.subject import Subject
 from rsbench.engine.throughput.sweep import sweep
@@ -253,7 +252,7 @@ def test_drift_of_eager_fp32_is_zero_and_that_of_bf16_is_not(subject: Callable[.
 
 def test_batches_are_the_same_each_time_and_of_the_declared_shape(subject: Callable[..., Subject]) -> None:
     asked = subject("spatialnet-vit", task="vqa", size=32, classes=9, options={"depth": 1, "dim": 32, "mlp": 32})
-    one, two = (batch_of(asked.job, 40, asked.device) for _ in range(2))
+    one, two = (asked.batch(40) for _ in range(2))
     assert torch.equal(one.images, two.images)
     assert one.images.shape == (3, 3, 32, 32)  # 16 questions about each image
     assert len(one) == 40

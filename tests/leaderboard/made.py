@@ -15,7 +15,7 @@ from rsbench.leaderboard.board import Board, build
 from rsbench.metrics.intervals import wilson
 from rsbench.records import store
 from rsbench.tasks.classification import Predictions, breakdown
-from rsbench.tasks.kinds import Outcome, kind_of
+from rsbench.tasks.task import Outcome, get_task
 
 FIXTURE = json.loads((Path(__file__).parent.parent / "data" / "record-1.json").read_text())
 SCRIPT = '<script>alert(1)</script>"><img src=x onerror=alert(2)>'
@@ -92,7 +92,7 @@ def board(folder: Path, *records: dict[str, Any], **filters: Any) -> Board:
         if isinstance(made, Made):
             path = place / "predictions.parquet"
             place.mkdir(parents=True)
-            kind_of("classification").write(path, made.outcome)
+            get_task("classification").write(path, made.outcome)
             kept = {"path": path.name, "sha256": store.sha256_file(path), "bytes": path.stat().st_size}
             made = made | {"artifacts": {"predictions": kept}}
         store.save(made, place)

@@ -21,8 +21,8 @@ from rsbench.metrics.two_level import Pool, difference, summarize
 from rsbench.records import store
 from rsbench.records.verify import verify
 from rsbench.registry import registry
-from rsbench.tasks import predictions as prediction_files
 from rsbench.tasks.classification import breakdown
+from rsbench.tasks.classification import files as prediction_files
 
 FIXTURE = json.loads((Path(__file__).parent.parent / "data" / "record-1.json").read_text())
 N = 1000

@@ -27,7 +27,7 @@ from rsbench.leaderboard.render import time_to as time_to_render
 from rsbench.leaderboard.render.cells import body, columns
 from rsbench.leaderboard.result import FORMATS, Leaderboard
 from rsbench.records.store import LoadedRecord, load_all, save, validate
-from rsbench.tasks.kinds import Classification
+from rsbench.tasks.classification.task import Classification
 
 HERE = Path("record.json")
 
@@ -239,7 +239,7 @@ def test_by_group_is_what_the_task_declares(monkeypatch: pytest.MonkeyPatch) -> 
     record["plan"]["task"] = "theirs"
     record["by_group"] = {"class": 3, "question_type": [1], "confusion_matrix": "no"}
     assert "task 'theirs' is not installed" in build([loaded(record)]).problems[0]
-    monkeypatch.setattr(installed, "kind_of", lambda name: Theirs())
+    monkeypatch.setattr(installed, "get_task", lambda name: Theirs())
     assert identities.broken(record) == []
     page = Leaderboard(build([loaded(record), loaded(made.record("good"))])).render("html")
     assert ("net" in page, "good" in page) == (True, True)

@@ -20,7 +20,7 @@ from rsbench.leaderboard.board import build as board
 from rsbench.leaderboard.compare import compare, siblings
 from rsbench.metrics.intervals import mcnemar_exact
 from rsbench.records.store import LoadedRecord, load_all
-from rsbench.tasks.kinds import kind_of
+from rsbench.tasks.task import get_task
 
 RECORDS = Path(__file__).parents[2] / "benchmarks" / "records" / "eurosat"
 
@@ -32,7 +32,7 @@ def loaded(pattern: str) -> list[LoadedRecord]:
 def right(record: LoadedRecord) -> np.ndarray:
     path = record.artifact("predictions")
     assert path is not None
-    outcome = kind_of("classification").read(path)
+    outcome = get_task("classification").read(path)
     by_id = dict(zip(outcome.predictions.ids, outcome.predictions.labels == outcome.references, strict=True))
     return np.array([by_id[i] for i in sorted(by_id)])
 

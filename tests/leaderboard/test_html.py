@@ -28,6 +28,7 @@ from rsbench.records import external, store
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
 from rsbench.tasks.scoring import outcome_against, score_outcome
+from rsbench.tasks.task import get_task
 
 
 class Page(HTMLParser):
@@ -203,10 +204,11 @@ def test_samples_show_images_beside_what_was_said(name: str, tmp_path: Path) -> 
     stored, protocol = find(tmp_path, spec), choose_protocol(spec, None)
     test = splits.resolve(stored, protocol).test
     specs = [registry().get("metric", m) for m in protocol.metrics if m != "METEOR"]
+    task = get_task(protocol.task)
     for number, text in enumerate(said):
         entries = [{"id": stored.ids[i], key: text} for i in test]
-        outcome = outcome_against(protocol.task, entries, stored, test, specs)
-        scored = score_outcome(protocol.task, outcome, stored.manifest, specs, protocol.primary)
+        outcome = outcome_against(task, entries, stored, test, specs)
+        scored = score_outcome(task, outcome, specs, task.context(stored.manifest), protocol.primary)
         folder = tmp_path / "out"
         external.save(f"system {number}", outcome, scored, stored.path, stored.manifest, protocol, folder)
     board = build(store.load_all([tmp_path / "out"]))

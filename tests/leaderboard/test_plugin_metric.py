@@ -64,9 +64,9 @@ def test_three_seeds_are_the_mean_of_theirs(
     for loaded in groups[0]:
         path = loaded.artifact("predictions")
         assert path is not None
-        from rsbench.tasks.kinds import kind_of
+        from rsbench.tasks.task import get_task
 
-        outcome = kind_of("classification").read(path)
+        outcome = get_task("classification").read(path)
         metric = kind(MetricContext("classification"))  # type: ignore[call-arg]
         values.append(metric.reduce(metric.statistics(outcome.predictions, outcome.references)))
         loaded.record["metrics"]["far"] = {"value": values[-1]}

@@ -20,6 +20,7 @@ from pyarrow import parquet
 from rsbench.errors import UserError
 from rsbench.tasks.entries import identity, predictions_in, references_in
 from rsbench.tasks.scoring import score_files
+from rsbench.tasks.task import get_task
 
 Row = dict[str, Any]
 
@@ -169,7 +170,7 @@ def test_coco_results_and_annotations(folder: Path) -> None:
     )
     by_image = {"1": ["a plane"], "2": [{"caption": "two boats"}]}
     (folder / "p").write_text(json.dumps(by_image))
-    assert [e["captions"] for e in predictions_in(folder / "p", "captioning")] == [["a plane"], ["two boats"]]
+    assert [e["captions"] for e in predictions_in(folder / "p", get_task("captioning"))] == [["a plane"], ["two boats"]]
 
 
 def test_values_by_id(folder: Path) -> None:
@@ -213,7 +214,7 @@ def test_values_by_id(folder: Path) -> None:
 def test_what_cannot_be_read_is_one_sentence_that_says_where(folder: Path, content: bytes, said: str) -> None:
     (folder / "p.json").write_bytes(content)
     with pytest.raises(UserError, match=said) as caught:
-        predictions_in(folder / "p.json", "classification")
+        predictions_in(folder / "p.json", get_task("classification"))
     assert "\n" not in str(caught.value)
 
 
@@ -225,14 +226,14 @@ def test_what_is_no_file_is_refused_and_not_waited_for(folder: Path) -> None:
         (folder / "none", "No such file"),
     ):
         with pytest.raises(UserError, match=f"The references .* cannot be read: {said}"):
-            references_in(path, "vqa")
+            references_in(path, get_task("vqa"))
 
 
 def test_a_small_file_of_endless_rows_is_refused(folder: Path) -> None:
     column = pa.array(["x"] * 2**20).dictionary_encode()
     parquet.write_table(pa.table({f"p{k}": column for k in range(65)}), folder / "many")
     with pytest.raises(UserError, match="1,048,576 rows of this size are too many"):
-        predictions_in(folder / "many", "classification")
+        predictions_in(folder / "many", get_task("classification"))
 
 
 JSON = st.recursive(

@@ -7,7 +7,7 @@ import pytest
 
 from rsbench.errors import UserError
 from rsbench.tasks.classification import Predictions
-from rsbench.tasks.predictions import as_stored, read, write
+from rsbench.tasks.classification.files import as_stored, read, write
 
 
 def test_round_trip_keeps_labels_and_rounds_probabilities(tmp_path: Path) -> None:

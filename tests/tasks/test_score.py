@@ -19,9 +19,10 @@ from rsbench.records.store import load_all
 from rsbench.records.verify import verify
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
-from rsbench.tasks.kinds import Outcome
-from rsbench.tasks.predictions import as_stored
-from rsbench.tasks.score import outcome_of, score, score_files
+from rsbench.tasks.classification.files import as_stored
+from rsbench.tasks.classification.score import outcome_of
+from rsbench.tasks.scoring import score_files, score_outcome
+from rsbench.tasks.task import Outcome, get_task
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "classification.json").read_text())["cases"]
 
@@ -29,7 +30,7 @@ GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "classification.j
 def scored(folder: Path, predictions: object, references: object, classes: list[str] | None = None) -> dict[str, Any]:
     (folder / "p.json").write_text(json.dumps(predictions))
     (folder / "r.json").write_text(json.dumps(references))
-    return score_files(folder / "p.json", folder / "r.json", classes)
+    return score_files("classification", folder / "p.json", folder / "r.json", classes)
 
 
 def values(result: dict[str, Any]) -> dict[str, float]:
@@ -153,12 +154,12 @@ def test_logits_are_scored_where_they_are_said_to_be(tmp_path: Path) -> None:
         entries = [{"id": k, field: row} for k, row in enumerate(rows)]
         with pytest.raises(UserError, match="say --logits"):
             scored(tmp_path, entries, references)
-        found = score_files(tmp_path / "p.json", tmp_path / "r.json", logits=True)
+        found = score_files("classification", tmp_path / "p.json", tmp_path / "r.json", logits=True)
         assert values(found) == pytest.approx(values(expected), rel=1e-12)
         assert found["warnings"] == []
     scored(tmp_path, references, references)
     with pytest.raises(UserError, match="With --logits predictions need 'logits'"):
-        score_files(tmp_path / "p.json", tmp_path / "r.json", logits=True)
+        score_files("classification", tmp_path / "p.json", tmp_path / "r.json", logits=True)
 
 
 def test_a_label_beside_other_probabilities_is_scored_and_said(tmp_path: Path) -> None:
@@ -238,7 +239,10 @@ def test_an_external_record_with_probabilities_is_verified_and_never_overwritten
         stored.manifest["classes"],
     )
     given, truth = found.predictions, found.references
-    result = score(as_stored(given), truth, stored.manifest["classes"], protocol.metrics, protocol.primary)
+    task = get_task("classification")
+    specs = [registry().get("metric", name) for name in protocol.metrics]
+    kept = Outcome(as_stored(given), truth)
+    result = score_outcome(task, kept, specs, task.context(stored.manifest), protocol.primary)
     arguments = ("net", Outcome(given, truth), result, stored.path, stored.manifest, protocol, tmp_path / "kept")
     path = external.save(*arguments)
     (loaded,) = load_all([tmp_path / "kept"])

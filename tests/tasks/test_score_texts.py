@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from rsbench.errors import UserError
-from rsbench.tasks.kinds import kind_of
-from rsbench.tasks.score_answers import outcome_of
 from rsbench.tasks.scoring import score_files
+from rsbench.tasks.task import get_task
+from rsbench.tasks.vqa.score import outcome_of
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 CAPTIONS = json.loads((GOLDEN / "captions.json").read_text())["corpora"]
@@ -175,8 +175,8 @@ def test_kept_answers_are_what_was_scored(tmp_path: Path) -> None:
     """Files hold float32 counts; one that float32 rounds gives the same error before and after."""
     entries = [{"id": str(k), "image": "a", "type": "count", "answer": "7"} for k in range(3)]
     outcome = outcome_of([{"id": str(k), "answer": 123_456_789 + k} for k in range(3)], entries)
-    kind_of("vqa").write(tmp_path / "kept.parquet", outcome)
-    kept = kind_of("vqa").read(tmp_path / "kept.parquet").predictions.counts
+    get_task("vqa").write(tmp_path / "kept.parquet", outcome)
+    kept = get_task("vqa").read(tmp_path / "kept.parquet").predictions.counts
     assert kept.tolist() == outcome.predictions.counts.tolist()
 
 

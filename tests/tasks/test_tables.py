@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from rsbench.errors import UserError
-from rsbench.tasks import predictions, tables
+from rsbench.tasks import tables
+from rsbench.tasks.classification import files as predictions
 from rsbench.tasks.tables import Columns
 
 

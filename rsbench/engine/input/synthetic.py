@@ -9,6 +9,7 @@ import numpy as np
 from rsbench.data.store import PreparedStore
 from rsbench.engine.input.run_data import RunData, taken
 from rsbench.plan import RunPlan
+from rsbench.tasks.task import get_task
 from rsbench.tasks.text import SPECIAL
 
 SENTENCE: Final = 10  # words of a training sentence and of a training question
@@ -32,15 +33,10 @@ class SyntheticStore(PreparedStore):
         texts = _texts(words)
         samples = max(len(texts) // REFERENCES, 2 * len(dataset["classes"]), REFERENCES)
         ids = [str(k) for k in range(samples)]
-        columns: dict[str, list[Any]] = {"id": ids, "label": [k % len(dataset["classes"]) for k in range(samples)]}
-        if plan.task == "captioning":
-            columns["sentences"] = [
-                [texts[(k + r * samples) % len(texts)] for r in range(REFERENCES)] for k in range(samples)
-            ]
-        if plan.task == "vqa":
-            kinds = dataset["question_types"]
-            columns["question"] = [" ".join(texts[k::samples]) for k in range(samples)]
-            columns["kind"] = [kinds[k % len(kinds)] for k in range(samples)]
+        columns: dict[str, list[Any]] = {"id": ids}
+        if dataset["classes"]:
+            columns["label"] = [k % len(dataset["classes"]) for k in range(samples)]
+        columns |= get_task(plan.task).synthetic_columns(samples, texts, dataset)
         self._samples = {"columns": columns, "image_ids": ids}
         self.manifest = {"fingerprint": dataset["fingerprint"]}
         self.images = np.broadcast_to(np.float32(0), (samples, *dataset["image_shape"]))

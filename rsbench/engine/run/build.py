@@ -10,24 +10,17 @@ from torch import nn
 
 from rsbench.engine.input.normalization import Normalisation, normalisation_for
 from rsbench.engine.input.run_data import RunData
-from rsbench.engine.tasks.base import Job
+from rsbench.engine.tasks.base import TrainingTask
 from rsbench.errors import RunError
 from rsbench.plan import RunPlan
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
 from rsbench.tasks.context import LossContext, ModelContext
 
-JOBS = {
-    "classification": "rsbench.engine.tasks.classification:ClassificationJob",
-    "captioning": "rsbench.engine.tasks.captioning:CaptioningJob",
-    "vqa": "rsbench.engine.tasks.vqa:QuestionJob",
-}
 
-
-def make_job(plan: RunPlan, data: RunData) -> Job:
-    """Return the job of the plan's task; a plugin's task brings its own as ``JOB`` beside its ``TASK``."""
-    path = JOBS.get(plan.task) or f"{registry().get('task', plan.task).module}:JOB"
-    return load_attribute(path)(plan, data)
+def make_task(plan: RunPlan, data: RunData) -> TrainingTask:
+    """Return the training side of the plan's task."""
+    return load_attribute(registry().get("task", plan.task).training)(plan, data)
 
 
 def build_model(plan: RunPlan, context: ModelContext) -> Any:
@@ -36,7 +29,7 @@ def build_model(plan: RunPlan, context: ModelContext) -> Any:
     return factory(context, **plan.model["options"])
 
 
-def build_network(job: Job, device: torch.device) -> nn.Module:
+def build_network(job: TrainingTask, device: torch.device) -> nn.Module:
     """Build the run's network from its seed, on *device*.
 
     Raises:

@@ -13,7 +13,7 @@ from torch import nn
 
 from rsbench.engine.input.loader import ArrayLoader, Batch, Group, Labels
 from rsbench.engine.input.normalization import Normalisation
-from rsbench.engine.tasks.base import Job
+from rsbench.engine.tasks.base import TrainingTask
 from rsbench.engine.tasks.beam_search import map_state
 
 BATCH: Final = 32
@@ -51,7 +51,7 @@ def encodes_once(model: nn.Module, augmentation: Any) -> bool:
 
 @torch.no_grad()
 def encode(
-    job: Job, model: nn.Module, device: torch.device, norm: Normalisation, fabric: Any
+    job: TrainingTask, model: nn.Module, device: torch.device, norm: Normalisation, fabric: Any
 ) -> tuple[Any, np.ndarray] | None:
     """Return the features of every image of the run and the row of each image; ``None`` where they do not fit."""
     data = job.data

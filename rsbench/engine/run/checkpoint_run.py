@@ -16,7 +16,7 @@ from rsbench.engine.input.run_data import RunData, open_data
 from rsbench.engine.run import build, preflight
 from rsbench.engine.run.report import RunContext
 from rsbench.engine.step.count_macs import macs_of_sample
-from rsbench.engine.tasks.base import Evaluated, Job
+from rsbench.engine.tasks.base import Evaluated, TrainingTask
 from rsbench.engine.training.device import make_fabric
 from rsbench.errors import RunError, UserError
 from rsbench.evaluation import KEPT
@@ -24,7 +24,7 @@ from rsbench.plan import RunPlan
 from rsbench.tasks.weights import find, mismatch, read_metadata
 
 
-def run_checkpoint(job: Job, context: RunContext) -> tuple[dict[str, Any], Evaluated]:
+def run_checkpoint(job: TrainingTask, context: RunContext) -> tuple[dict[str, Any], Evaluated]:
     """Load the plan's checkpoint into a fresh model and evaluate it on the test split.
 
     Raises:
@@ -92,7 +92,7 @@ def try_loading(plan: RunPlan) -> str:
     """
     with redirect_stdout(sys.stderr):
         try:
-            model = build.build_network(build.make_job(plan, open_data(plan)), torch.device("cpu"))
+            model = build.build_network(build.make_task(plan, open_data(plan)), torch.device("cpu"))
         except RunError as error:
             raise UserError(str(error)) from None
         return load(model, plan) if plan.checkpoint else ""

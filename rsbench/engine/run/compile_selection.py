@@ -123,19 +123,19 @@ def compile_for_training(plan: RunPlan, gradients: Gradients, train: Any, folder
         gradients.device,
         sum(phase["epochs"] for phase in phases) * len(train) * gradients.parts,
         phases[0]["train_only"],
-        dynamic=False if plan.task == "classification" else None,
-        shapes=shapes_of(plan, train.short > 0),
+        dynamic=False if gradients.job.fixed_shapes else None,
+        shapes=shapes_of(plan, gradients.job.fixed_shapes, train.short > 0),
     )
     choice, gradients.compiled = choose(trial, asked, kept)
     return choice
 
 
-def shapes_of(plan: RunPlan, short: bool) -> int:
-    """Return for how many shapes of batches a network is compiled, at most: the sides of the images, twice where the
-    last batch of an epoch is *short*; or, where texts are of any length, which loops over words do not take as
-    variable, as many as torch lets be."""
+def shapes_of(plan: RunPlan, fixed: bool, short: bool) -> int:
+    """Return for how many shapes of batches a network is compiled, at most: where they are *fixed* but for the sides
+    of the images, those, twice where the last batch of an epoch is *short*; or, where texts are of any length, which
+    loops over words do not take as variable, as many as torch lets be."""
     sides = 1 + len(plan.recipe["augmentation"].get("sizes", ()))
-    return sides * (1 + short) if plan.task == "classification" else RECOMPILED
+    return sides * (1 + short) if fixed else RECOMPILED
 
 
 def choose(trial: Trial, asked: str, kept: str | None = None) -> tuple[Choice, Compiled | None]:

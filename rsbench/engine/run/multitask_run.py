@@ -18,7 +18,7 @@ from rsbench.engine.run import preflight, report
 from rsbench.engine.run.multitask_training import Family, FamilyJob, RoundLoader, own_curve
 from rsbench.engine.run.observers import Observers
 from rsbench.engine.run.report import Machine, RunContext, Stages
-from rsbench.engine.tasks.base import Job
+from rsbench.engine.tasks.base import TrainingTask
 from rsbench.engine.training import checkpoint, resume
 from rsbench.engine.training.checkpoint_selection import Selection
 from rsbench.engine.training.device import make_fabric
@@ -35,7 +35,7 @@ class Member:
     """One task of a family, with what its record needs."""
 
     name: str
-    job: Job
+    job: TrainingTask
     folder: Path
     norm: Normalisation
     selection: Selection
@@ -116,7 +116,7 @@ class FamilyRun:
         """Go through the stages that the members share."""
         stage = self.context.stages.stage
         with stage("data"):
-            self.jobs = [setup.make_job(plan, open_data(plan)) for plan in self.plans]
+            self.jobs = [setup.make_task(plan, open_data(plan)) for plan in self.plans]
         with stage("build"):
             self._build()
         with stage("preflight"):
@@ -197,14 +197,14 @@ class FamilyRun:
         return parts
 
 
-def build(jobs: Sequence[Job], device: torch.device) -> Family:
+def build(jobs: Sequence[TrainingTask], device: torch.device) -> Family:
     """Build each member from the same seed, so that it starts as it does alone."""
     name = jobs[0].plan.model["name"]
     shared = registry().get("model", name).shared
     return Family([setup.build_network(job, device) for job in jobs], shared, name)
 
 
-def _member(job: Job, number: int, device: torch.device) -> Member:
+def _member(job: TrainingTask, number: int, device: torch.device) -> Member:
     plan, data = job.plan, job.data
     assert plan.family is not None
     name = plan.family["member"]

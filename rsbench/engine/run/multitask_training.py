@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from rsbench.engine.input.loader import ArrayLoader, Batch
-from rsbench.engine.tasks.base import Job, Loss
+from rsbench.engine.tasks.base import Loss, TrainingTask
 from rsbench.errors import RunError
 
 
@@ -117,7 +117,7 @@ class FamilyJob:
     """
 
     def __init__(
-        self, names: Sequence[str], jobs: Sequence[Job], losses: Sequence[Loss], weights: Sequence[float]
+        self, names: Sequence[str], jobs: Sequence[TrainingTask], losses: Sequence[Loss], weights: Sequence[float]
     ) -> None:
         self.names, self.jobs, self.losses, self.weights = names, jobs, losses, weights
         self._sums: list[torch.Tensor] = []

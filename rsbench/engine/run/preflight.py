@@ -16,7 +16,7 @@ from torch import nn
 from rsbench.engine.input.loader import ArrayLoader, Batch
 from rsbench.engine.memory import is_out_of_memory
 from rsbench.engine.step.snapshot import Snapshot
-from rsbench.engine.tasks.base import Job, Loss
+from rsbench.engine.tasks.base import Loss, TrainingTask
 from rsbench.errors import RunError, first_of
 
 # A freshly initialised classifier predicts nearly uniformly; pretrained ones may start higher.
@@ -27,7 +27,7 @@ GRADIENTS: Final = "preflight:gradients"
 
 
 def run(
-    job: Job, model: nn.Module, batch: Batch, loss: Loss, fabric: Any, *, sharded: bool = False
+    job: TrainingTask, model: nn.Module, batch: Batch, loss: Loss, fabric: Any, *, sharded: bool = False
 ) -> tuple[list[dict[str, Any]], float]:
     """Check *model* on one training batch and return the record's checks and the loss at the start.
 
@@ -55,7 +55,7 @@ def run(
     return [*checks, gradients], value
 
 
-def check_last_batch(job: Job, model: nn.Module, train: ArrayLoader, fabric: Any) -> None:
+def check_last_batch(job: TrainingTask, model: nn.Module, train: ArrayLoader, fabric: Any) -> None:
     """Try a last batch of one image before an epoch is spent: BatchNorm refuses it where a channel has one value.
 
     Raises:
@@ -90,7 +90,7 @@ def _restored(model: nn.Module) -> Iterator[nn.Module]:
     before.restore()
 
 
-def forward(job: Job, model: nn.Module, batch: Batch) -> torch.Tensor:
+def forward(job: TrainingTask, model: nn.Module, batch: Batch) -> torch.Tensor:
     """Call the model and turn whatever it raises, but for a lack of memory, into a RunError that names it."""
     try:
         return job.forward(model, batch)

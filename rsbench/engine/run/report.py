@@ -21,7 +21,7 @@ from rsbench.engine.parallel.world import Place
 from rsbench.engine.run import environment
 from rsbench.engine.run.observers import Observers
 from rsbench.engine.step.count_macs import macs_of_sample
-from rsbench.engine.tasks.base import Evaluated, Job
+from rsbench.engine.tasks.base import Evaluated, TrainingTask
 from rsbench.engine.training.checkpoint_selection import Selection
 from rsbench.engine.training.device import has_bf16, pin_threads, select_device, select_precision, set_arithmetic
 from rsbench.engine.training.trainer import Progress
@@ -32,7 +32,7 @@ from rsbench.records import store
 from rsbench.records.blank import blank_record
 from rsbench.registry import registry
 from rsbench.specs import MetricSpec
-from rsbench.tasks.kinds import kind_of, metric_context
+from rsbench.tasks.task import get_task, metric_context
 
 PREDICTIONS: Final = "predictions.parquet"
 
@@ -156,7 +156,7 @@ def log_traceback() -> None:
     traceback.print_exc()
 
 
-def add_scores(parts: dict[str, Any], job: Job, folder: Path, result: Evaluated) -> None:
+def add_scores(parts: dict[str, Any], job: TrainingTask, folder: Path, result: Evaluated) -> None:
     """Write predictions; add metrics, breakdown, gates and the artifact to *parts*."""
     artifact, reasons = _write_predictions(job, folder / PREDICTIONS, result)
     parts |= _score(job.plan, folder / PREDICTIONS, reasons)
@@ -165,11 +165,11 @@ def add_scores(parts: dict[str, Any], job: Job, folder: Path, result: Evaluated)
     parts["artifacts"] |= {"predictions": artifact}
 
 
-def _write_predictions(job: Job, path: Path, result: Evaluated) -> tuple[dict[str, Any], dict[str, str]]:
+def _write_predictions(job: TrainingTask, path: Path, result: Evaluated) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the artifact's entry, and why metrics could not be computed."""
     if not np.array_equal(result.index, job.data.test):
         raise RunError("The evaluation did not return each test sample exactly once.", "score")
-    kind, outcome = kind_of(job.plan.task), result.outcome
+    kind, outcome = get_task(job.plan.task), result.outcome
     reasons: dict[str, str] = {}
     if kind.keeps_statistics:
         context = metric_context(job.plan.to_dict())
@@ -185,7 +185,7 @@ def _metrics(plan: RunPlan) -> list[MetricSpec]:
 
 def _score(plan: RunPlan, path: Path, reasons: dict[str, str]) -> dict[str, Any]:
     """Compute every metric from the predictions as stored, so that they can be verified later."""
-    kind, context = kind_of(plan.task), metric_context(plan.to_dict())
+    kind, context = get_task(plan.task), metric_context(plan.to_dict())
     outcome = kind.read(path)
     metrics = evaluate(
         _metrics(plan),
@@ -214,7 +214,7 @@ def train_block(progress: Progress, selection: Selection | None, initial: float 
     }
 
 
-def perf_block(job: Job, model: nn.Module, progress: Progress) -> dict[str, Any]:
+def perf_block(job: TrainingTask, model: nn.Module, progress: Progress) -> dict[str, Any]:
     """The record's ``perf``, as far as training gives it."""
     return {
         "train_samples_per_s": progress.samples / max(progress.seconds, 1e-9),

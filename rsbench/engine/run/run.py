@@ -15,7 +15,7 @@ from rsbench.engine.run.checkpoint_run import run_checkpoint
 from rsbench.engine.run.observers import Observers
 from rsbench.engine.run.report import Machine, RunContext, Stages
 from rsbench.engine.run.training_run import run_network
-from rsbench.engine.tasks.base import Evaluated, Job
+from rsbench.engine.tasks.base import Evaluated, TrainingTask
 from rsbench.engine.training import resume
 from rsbench.engine.training.device import local_device
 from rsbench.engine.training.trainer import Progress
@@ -81,7 +81,7 @@ def _run(plan: RunPlan, context: RunContext) -> dict[str, Any]:
     """Return what the record of a run that succeeded holds beside its plan."""
     stages, machine, place = context.stages, context.machine, context.place
     with stages.stage("data"):
-        job = build.make_job(plan, open_data(plan))
+        job = build.make_task(plan, open_data(plan))
     parts, result = _way(plan)(job, context)
     if place is not None and place.rank > 0:
         return {}
@@ -95,14 +95,14 @@ def _run(plan: RunPlan, context: RunContext) -> dict[str, Any]:
     return parts
 
 
-def _way(plan: RunPlan) -> Callable[[Job, RunContext], tuple[dict[str, Any], Evaluated]]:
+def _way(plan: RunPlan) -> Callable[[TrainingTask, RunContext], tuple[dict[str, Any], Evaluated]]:
     """How the run comes to its test predictions."""
     if plan.checkpoint is not None:
         return run_checkpoint
     return _run_estimator if plan.model["kind"] == "estimator" else run_network
 
 
-def _run_estimator(job: Job, context: RunContext) -> tuple[dict[str, Any], Evaluated]:
+def _run_estimator(job: TrainingTask, context: RunContext) -> tuple[dict[str, Any], Evaluated]:
     with context.stages.stage("build"):
         model = build.build_model(job.plan, job.model_context())
     with context.stages.stage("fit"):

@@ -15,7 +15,7 @@ from rsbench.engine.run.compile_selection import Choice, compile_for_training, m
 from rsbench.engine.run.report import RunContext
 from rsbench.engine.step.activation_checkpointing import checkpoint_activations
 from rsbench.engine.step.oom_recovery import Gradients
-from rsbench.engine.tasks.base import Evaluated, Job
+from rsbench.engine.tasks.base import Evaluated, TrainingTask
 from rsbench.engine.training import checkpoint
 from rsbench.engine.training.checkpoint_selection import Selection
 from rsbench.engine.training.device import make_fabric
@@ -23,7 +23,7 @@ from rsbench.engine.training.trainer import Trainer
 from rsbench.errors import RunError, UserError
 
 
-def run_network(job: Job, context: RunContext) -> tuple[dict[str, Any], Evaluated]:
+def run_network(job: TrainingTask, context: RunContext) -> tuple[dict[str, Any], Evaluated]:
     """Return what the record says of training, and the outcome on the test split; on ranks other than the first only
     the latter.
 
@@ -46,7 +46,7 @@ class NetworkRun:
     test: ArrayLoader
     choice: Choice | None = None
 
-    def __init__(self, job: Job, context: RunContext) -> None:
+    def __init__(self, job: TrainingTask, context: RunContext) -> None:
         self.job, self.plan, self.context = job, job.plan, context
         self.device, place = context.machine.device, context.place
         self.ranks = ALONE if place is None else Ranks(place.rank, place.world, self.plan.strategy == "fsdp")

@@ -11,10 +11,10 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from rsbench.engine.tasks.base import Job
+from rsbench.engine.tasks.base import TrainingTask
 
 
-def macs_of_sample(job: Job, model: nn.Module) -> int | None:
+def macs_of_sample(job: TrainingTask, model: nn.Module) -> int | None:
     """Return the multiply-accumulates of evaluating one sample; ``None`` where they cannot be counted, since counting
     must never cost a finished run its record."""
     parameter, training = next(model.parameters(), None), model.training

@@ -24,8 +24,9 @@ from rsbench.engine.input.run_data import RunData
 from rsbench.engine.parallel.ranks import GatheredLoss, SharedLoss
 from rsbench.errors import RunError
 from rsbench.plan import RunPlan
+from rsbench.registry import registry
 from rsbench.tasks.context import LossContext, ModelContext
-from rsbench.tasks.kinds import Outcome
+from rsbench.tasks.task import Outcome
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -47,20 +48,29 @@ class Fitted:
     seconds: float
 
 
-class Job(ABC):
-    """One task on the data of one run.
+class TrainingTask(ABC):
+    """One task on the data of one run: what the engine does with a batch.
 
     Attributes:
         score: key of the validation logs by which epochs are compared; higher is better.
         shared_loss: what makes a loss one of the whole batch where :meth:`loss` has a part of it.
+        fixed_shapes: inputs and outputs of a network have the same shape in each batch of as many images of one size.
+        together: samples of the smallest batch whose work a sample is that of large ones.
     """
 
-    score = "val_accuracy"
+    score = "val_score"
     shared_loss: type[SharedLoss] = GatheredLoss
+    fixed_shapes = False
+    together = 1
 
     def __init__(self, plan: RunPlan, data: RunData) -> None:
         self.plan, self.data = plan, data
         self.name: str = plan.model["name"]
+
+    @cached_property
+    def options(self) -> dict[str, Any]:
+        """The recipe's task options, with defaults."""
+        return {**registry().get("task", self.plan.task).options, **self.plan.recipe.get("task_options", {})}
 
     @abstractmethod
     def outputs(self) -> int:
@@ -117,6 +127,18 @@ class Job(ABC):
     def evaluate(self, model: nn.Module, loader: ArrayLoader, fabric: Any) -> Evaluated:
         """Return the outcome of one pass over the test loader."""
 
+    def predict(self, model: nn.Module, batch: Batch) -> Any:
+        """Return what a network predicts of a batch, as far as that takes time; its logits."""
+        return self.forward(model, batch)
+
+    def made_up(self, samples: int, generator: torch.Generator, device: torch.device) -> tuple[int, Any]:
+        """Return how many images a batch of *samples* made-up samples has, and random targets for them.
+
+        Raises:
+            RunError: the task does not say what they look like, so no speed is measured of it.
+        """
+        raise RunError(f"Task '{self.plan.task}' makes up no samples, so its speed cannot be measured.", "build")
+
     def fit(self, estimator: Any) -> Fitted:
         """Fit an estimator to the training split and evaluate it on the test split.
 
@@ -151,6 +173,9 @@ class Job(ABC):
         return ModelContext(
             task=self.plan.task,
             channels=len(self.data.bands),
+            bands=tuple(self.plan.dataset["bands"][b] for b in self.data.bands),
+            units=tuple(self.plan.dataset["units"][b] for b in self.data.bands),
+            outputs=self.outputs(),
             size=self.data.size,
             classes=self.data.classes,
             class_counts=self.data.class_counts,

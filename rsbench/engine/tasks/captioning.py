@@ -15,7 +15,7 @@ from torch import nn
 
 from rsbench.engine.input.loader import ArrayLoader, Batch
 from rsbench.engine.input.normalization import Normalisation
-from rsbench.engine.tasks.base import Evaluated, Fitted, Job, Loss
+from rsbench.engine.tasks.base import Evaluated, Fitted, Loss, TrainingTask
 from rsbench.engine.tasks.beam_search import Search, generate
 from rsbench.errors import RunError
 from rsbench.metrics.contract import Unavailable
@@ -25,9 +25,8 @@ from rsbench.registry import registry
 from rsbench.tasks.captioning import Captions, CaptionTargets, token_loss
 from rsbench.tasks.context import LossContext, ModelContext
 from rsbench.tasks.gates import above_commonest, several_captions
-from rsbench.tasks.kinds import Outcome, metric_context
-from rsbench.tasks.options import CAPTIONING
-from rsbench.tasks.text import PAD, START, Vocabulary
+from rsbench.tasks.task import Outcome, metric_context
+from rsbench.tasks.text import END, PAD, SPECIAL, START, Vocabulary
 
 EVALUATION_BATCH: Final = 32
 
@@ -80,15 +79,8 @@ def _own(batch: Batch) -> CaptionTargets:
     return CaptionTargets(rows, None if targets.labels is None else targets.labels[share], targets.sentences)
 
 
-class CaptioningJob(Job):
+class CaptioningTraining(TrainingTask):
     """See the contract in :mod:`rsbench.tasks.captioning`."""
-
-    score = "val_score"
-
-    @cached_property
-    def options(self) -> dict[str, Any]:
-        """The recipe's task options, with defaults."""
-        return {**CAPTIONING, **self.plan.recipe.get("task_options", {})}
 
     @cached_property
     def sentences(self) -> list[list[str]]:
@@ -213,14 +205,30 @@ class CaptioningJob(Job):
         streams = (np.random.Generator(np.random.Philox(key=[self.plan.seed & (2**64 - 1), int(i)])) for i in index)
         return torch.from_numpy(np.stack([stream.random(search.max_words) for stream in streams]))
 
+    @property
+    def search(self) -> Search:
+        """How the recipe searches for sentences."""
+        o = self.options
+        return Search(o["max_words"], int(o["beam"]), float(o["length_penalty"]), float(o["temperature"]))
+
+    def predict(self, model: nn.Module, batch: Batch) -> Any:
+        """Search for the sentences of a batch."""
+        return generate(model, batch.images, self.search)
+
+    def made_up(self, samples: int, generator: torch.Generator, device: torch.device) -> tuple[int, Any]:
+        """One sentence of full length for each image."""
+        length = self.options["max_words"] + 2
+        tokens = torch.randint(len(SPECIAL), self.outputs(), (samples, length), generator=generator)
+        tokens[:, 0], tokens[:, -1] = START, END
+        labels = torch.randint(len(self.data.classes), (samples,), generator=generator) if self.data.classes else None
+        return samples, CaptionTargets(tokens.to(device), None if labels is None else labels.to(device))
+
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, loader: ArrayLoader, fabric: Any) -> Evaluated:
         """Search for one sentence an image as the recipe says."""
-        o = self.options
         model.eval()
         begin = time.perf_counter()
-        search = Search(o["max_words"], int(o["beam"]), float(o["length_penalty"]), float(o["temperature"]))
-        captions = self._say(model, loader, fabric, search)
+        captions = self._say(model, loader, fabric, self.search)
         return Evaluated(self._outcome(captions, loader.samples), loader.samples, time.perf_counter() - begin)
 
     def _outcome(self, captions: list[str], samples: np.ndarray) -> Outcome:

@@ -14,14 +14,13 @@ from torch import nn
 
 from rsbench.engine.input.loader import ArrayLoader, Batch
 from rsbench.engine.input.normalization import Normalisation
-from rsbench.engine.tasks.base import Evaluated, Fitted, Job, Loss
+from rsbench.engine.tasks.base import Evaluated, Fitted, Loss, TrainingTask
 from rsbench.engine.tasks.evaluate import of_all
 from rsbench.errors import RunError
 from rsbench.tasks.context import LossContext, ModelContext
 from rsbench.tasks.gates import above_chance, several_answers
-from rsbench.tasks.kinds import Outcome
-from rsbench.tasks.options import VQA
-from rsbench.tasks.text import PAD, Vocabulary
+from rsbench.tasks.task import Outcome
+from rsbench.tasks.text import PAD, SPECIAL, Vocabulary
 from rsbench.tasks.vqa import AnswerReferences, Answers, Questions
 
 EVALUATION_IMAGES: Final = 16
@@ -140,13 +139,15 @@ class QuestionTargets:
         return VqaTargets(questions, put(self.answers[chosen]), put(self.counts[chosen]), index, starts)
 
 
-class QuestionJob(Job):
+class VQATraining(TrainingTask):
     """See the contract in :mod:`rsbench.tasks.vqa`."""
 
-    @cached_property
-    def options(self) -> dict[str, Any]:
-        """The recipe's task options, with defaults."""
-        return {**VQA, **self.plan.recipe.get("task_options", {})}
+    score = "val_accuracy"
+
+    @property
+    def together(self) -> int:  # type: ignore[override]
+        """Questions about one image in a step of training."""
+        return int(self.options["questions_per_image"])
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -283,6 +284,18 @@ class QuestionJob(Job):
         made = Answers([store.ids[i] for i in samples], answers.astype(np.int64), self.kinds[samples], images, counts)
         true = AnswerReferences(store.labels[samples], self.counts[samples].astype(np.float64))
         return Outcome(made, true, clusters=np.unique(np.array(images), return_inverse=True)[1])
+
+    def made_up(self, samples: int, generator: torch.Generator, device: torch.device) -> tuple[int, Any]:
+        """Questions of full length, as many about each image as in a step of training."""
+        shape = (samples, self.options["max_words"])
+        tokens = torch.randint(len(SPECIAL), len(self.vocabulary), shape, generator=generator)
+        number = torch.arange(samples)
+        asked = Questions(
+            tokens.to(device), (number // self.together).to(device), (number % len(self.question_types)).to(device)
+        )
+        answers = torch.randint(len(self.data.classes), (samples,), generator=generator).to(device)
+        counts = torch.full((samples,), torch.nan, device=device)
+        return -(-samples // self.together), VqaTargets(asked, answers, counts, np.arange(samples))
 
     def fit(self, estimator: Any) -> Fitted:
         """Fit to images, questions and answers."""

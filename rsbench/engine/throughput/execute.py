@@ -16,7 +16,6 @@ from rsbench.engine.step.timing import clock_of
 from rsbench.engine.throughput.contention import Watch, flags
 from rsbench.engine.throughput.drift import SAMPLES, drift, reference_logits
 from rsbench.engine.throughput.feed import data_wait
-from rsbench.engine.throughput.inputs import UNITS
 from rsbench.engine.throughput.latency import latency
 from rsbench.engine.throughput.nvml import Nvml
 from rsbench.engine.throughput.peak import matrix_peak
@@ -26,6 +25,7 @@ from rsbench.plan import RunPlan
 from rsbench.records import store
 from rsbench.records.blank import blank_record
 from rsbench.records.throughput import peak_share
+from rsbench.tasks.task import get_task
 
 
 def execute(plan: RunPlan, emit: Emit, interrupted: Callable[[], bool] = lambda: False) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _measure(plan: RunPlan, machine: Machine, stages: Stages, emit: Emit, check:
 def _size(subject: Subject, modes: list[str]) -> dict[str, Any]:
     """Unit, parameters, and multiply-accumulates a sample of each mode."""
     return {
-        "unit": UNITS[subject.job.plan.task],
+        "unit": get_task(subject.job.plan.task).unit,
         "params": sum(p.numel() for p in subject.model.parameters()),
         "buffers": sum(b.numel() for b in subject.model.buffers()),
     } | {f"{mode}_macs": macs for mode, macs in subject.macs(modes).items()}

@@ -14,18 +14,18 @@ from rsbench.data.location import data_root
 from rsbench.data.manifest import store_path
 from rsbench.engine.input.run_data import open_data
 from rsbench.engine.input.synthetic import synthetic_data
-from rsbench.engine.run.build import build_network, make_job
+from rsbench.engine.run.build import build_network, make_task
 from rsbench.engine.step.count_macs import macs_of_sample
-from rsbench.engine.tasks.base import Job
+from rsbench.engine.tasks.base import TrainingTask
 from rsbench.engine.throughput.subject import Subject
 from rsbench.engine.training.device import make_fabric
 from rsbench.plan import RunPlan
 from rsbench.records.throughput import DIVISION
 from rsbench.registry import registry
+from rsbench.tasks.task import get_task
 from rsbench.tasks.text import SPECIAL
 
 CPU: Final = torch.device("cpu")
-SHAPED: Final = ("classification", "captioning")  # tasks whose plans say all shapes but the number of words
 FEW, MORE = len(SPECIAL) + 100, len(SPECIAL) + 200  # words
 
 
@@ -66,7 +66,7 @@ def count_macs_of_throughput(plan: Mapping[str, Any], params: int | None = None)
     """
     try:
         run = _unweighted(plan)
-        job = make_job(run, synthetic_data(run))
+        job = make_task(run, synthetic_data(run))
         network = build_network(job, CPU).eval()
         same = params in (None, _parameters(network))
         return Subject(job, network, make_fabric(CPU, "fp32"), CPU).macs(run.protocol["modes"]) if same else None
@@ -83,19 +83,19 @@ def _unweighted(plan: Mapping[str, Any]) -> RunPlan:
     return dataclasses.replace(run, model={**run.model, "options": options})
 
 
-def _built(plan: RunPlan, params: int | None, root: Path) -> tuple[Job, nn.Module]:
+def _built(plan: RunPlan, params: int | None, root: Path) -> tuple[TrainingTask, nn.Module]:
     store = store_path(root, registry().get("dataset", plan.dataset["name"]))
     here = dataclasses.replace(plan, dataset={**plan.dataset, "store": str(store)})
     try:
-        job = make_job(here, open_data(here))
+        job = make_task(here, open_data(here))
     except Exception:  # not prepared, or of another version
         return _of_shapes(plan, params)
     return job, build_network(job, CPU)
 
 
-def _of_shapes(plan: RunPlan, params: int | None) -> tuple[Job, nn.Module]:
+def _of_shapes(plan: RunPlan, params: int | None) -> tuple[TrainingTask, nn.Module]:
     """Build from the plan alone; each further word adds as many parameters as the last."""
-    if plan.task not in SHAPED:
+    if not get_task(plan.task).shapes_in_plan:
         raise ValueError(f"A plan of {plan.task} does not say all shapes.")
     few, more = (_with_words(plan, words) for words in (FEW, MORE))
     first, growth = _parameters(few[1]), _parameters(more[1]) - _parameters(few[1])
@@ -106,9 +106,9 @@ def _of_shapes(plan: RunPlan, params: int | None) -> tuple[Job, nn.Module]:
     return _with_words(plan, FEW + (params - first) * (MORE - FEW) // growth)
 
 
-def _with_words(plan: RunPlan, words: int) -> tuple[Job, nn.Module]:
+def _with_words(plan: RunPlan, words: int) -> tuple[TrainingTask, nn.Module]:
     shaped = dataclasses.replace(plan, dataset={**plan.dataset, "words": words})
-    job = make_job(shaped, synthetic_data(shaped))
+    job = make_task(shaped, synthetic_data(shaped))
     return job, build_network(job, CPU)
 
 

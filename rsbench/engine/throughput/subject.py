@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -16,13 +17,12 @@ from rsbench.engine.run.report import Machine
 from rsbench.engine.step.compiled import Compiled
 from rsbench.engine.step.count_macs import count_macs
 from rsbench.engine.step.timing import Step
-from rsbench.engine.tasks.base import Job
-from rsbench.engine.tasks.beam_search import Search, generate
-from rsbench.engine.throughput.inputs import batch_of, smallest
+from rsbench.engine.tasks.base import TrainingTask
 from rsbench.engine.training.device import make_fabric, set_up
 from rsbench.engine.training.optimizers import make_optimizer
 from rsbench.engine.training.phases import set_training_mode
 from rsbench.plan import RunPlan
+from rsbench.tasks.task import get_task
 
 METHODS: Final = ("start", "step", "training_loss")  # of a network, beside its forward
 
@@ -31,7 +31,7 @@ METHODS: Final = ("start", "step", "training_loss")  # of a network, beside its 
 class Subject:
     """A network, its job, and what it is run with."""
 
-    job: Job
+    job: TrainingTask
     model: nn.Module
     fabric: Any
     device: torch.device
@@ -44,13 +44,13 @@ class Subject:
         Raises:
             RunError: its factory does not return a network.
         """
-        job = setup.make_job(plan, synthetic_data(plan))
+        job = setup.make_task(plan, synthetic_data(plan))
         model = setup.build_network(job, machine.device).eval()
         return cls(job, model, make_fabric(machine.device, machine.precision), machine.device)
 
     def macs(self, modes: Sequence[str]) -> dict[str, int]:
         """Return the multiply-accumulates a sample of each mode."""
-        samples, counted = smallest(self.job), self.in_full()
+        samples, counted = self.job.together, self.in_full()
         works = {"inference": (counted.inference, samples), "training": (counted.gradients, max(samples, 2))}
         return {mode: round(count_macs(work(n)) / n) for mode in modes for work, n in [works[mode]]}
 
@@ -59,8 +59,11 @@ class Subject:
         return replace(self, fabric=make_fabric(self.device, "fp32"))
 
     def batch(self, samples: int) -> Batch:
-        """Return a synthetic batch."""
-        return batch_of(self.job, samples, self.device)
+        """Return a batch of random numbers, the same one for the same number of samples."""
+        generator = torch.Generator().manual_seed(samples)
+        images, targets = self.job.made_up(samples, generator, self.device)
+        pixels = torch.randn((images, *self.job.plan.dataset["image_shape"]), generator=generator)
+        return Batch(pixels.to(self.device, memory_format=torch.channels_last), targets, np.arange(images))
 
     def logits(self, batch: Batch) -> torch.Tensor:
         """Return float32 logits of the task's shape, computed as in evaluation."""
@@ -71,13 +74,12 @@ class Subject:
         """Return a step that labels images, says captions or answers questions."""
         self.model.eval()
         batch = self.batch(samples)
-        answer = self._answer()
 
         @torch.inference_mode()
         def step() -> Any:
             self.step_begins()
             with self.fabric.autocast():
-                return answer(batch)
+                return self.job.predict(self.model, batch)
 
         return step
 
@@ -90,13 +92,6 @@ class Subject:
         """Drop what was compiled: each batch size is compiled for itself, and after too many torch would stay eager."""
         if self.compiled:
             torch.compiler.reset()
-
-    def _answer(self) -> Callable[[Batch], Any]:
-        if self.job.plan.task != "captioning":
-            return lambda batch: self.job.forward(self.model, batch)
-        options = self.job.plan.recipe["task_options"]
-        search = Search(options["max_words"], options["beam"], options["length_penalty"])
-        return lambda batch: generate(self.model, batch.images, search)
 
     def learning(self) -> Callable[[Batch], None]:
         """Return what learns from a batch: forward, backward and optimizer."""
@@ -144,5 +139,5 @@ class Subject:
         """Let ``torch.compile`` do the network's forward and what else of it the engine calls."""
         self.compiled = True
         # A batch size is compiled for itself; the sentences of a search grow.
-        dynamic = None if self.job.plan.task == "captioning" else False
+        dynamic = None if get_task(self.job.plan.task).generative else False
         Compiled(self.model, mode, METHODS, dynamic)

@@ -13,13 +13,13 @@ from torch import nn
 
 from rsbench import __version__
 from rsbench.engine.input.normalization import Normalisation
-from rsbench.engine.tasks.base import Job
+from rsbench.engine.tasks.base import TrainingTask
 from rsbench.files import write_atomically
 
 WEIGHTS: Final = "model.safetensors"
 
 
-def describe(job: Job, norm: Normalisation) -> dict[str, str]:
+def describe(job: TrainingTask, norm: Normalisation) -> dict[str, str]:
     """Return what one must know to use the weights elsewhere, as the metadata of a safetensors file.
 
     All values are text, those that are not text themselves as JSON.  ``normalisation`` holds its name and, in units of

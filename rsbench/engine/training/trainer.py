@@ -49,7 +49,7 @@ class Progress:
 
 
 class Work(Protocol):
-    """What the trainer asks of a job: :class:`rsbench.engine.tasks.base.Job`, or several at once."""
+    """What the trainer asks of a job: :class:`rsbench.engine.tasks.base.TrainingTask`, or several at once."""
 
     def loss(self, model: Any, batch: Any, loss: Any) -> torch.Tensor:
         """Return the loss of a batch; autocast is on around the call."""

@@ -11,6 +11,8 @@ from rsbench.leaderboard.namesakes import system_labels
 from rsbench.leaderboard.reported import reported
 from rsbench.leaderboard.together import compare
 from rsbench.metrics.display import factor, p_value, shown
+from rsbench.registry import registry
+from rsbench.tasks.task import get_task
 
 COLUMNS: Final = (
     "rank",
@@ -30,13 +32,6 @@ COLUMNS: Final = (
 )
 
 
-# Metrics that papers of a task print beside the primary one.
-BESIDE: Final = {
-    "captioning": ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L"),
-    "vqa": ("AA", "accuracy_count", "accuracy_presence", "accuracy_comp", "accuracy_rural_urban"),
-}
-
-
 def columns(table: Table) -> tuple[str, ...]:
     """Headings of a table: :data:`COLUMNS`, and what is printed beside the score."""
     after = COLUMNS.index("p above") + 1
@@ -45,7 +40,8 @@ def columns(table: Table) -> tuple[str, ...]:
 
 def beside(table: Table) -> tuple[str, ...]:
     """Metrics that are printed beside the score."""
-    return tuple(name for name in BESIDE.get(table.task, ()) if name in table.units)
+    tasks = registry().specs("task")  # one from elsewhere may have none
+    return tuple(name for name in get_task(table.task).beside if name in table.units) if table.task in tasks else ()
 
 
 def title(table: Table) -> str:

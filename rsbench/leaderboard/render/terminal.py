@@ -9,22 +9,22 @@ from typing import Final
 from rsbench.leaderboard.aggregate import Table
 from rsbench.leaderboard.board import Board
 from rsbench.leaderboard.render import sheet
-from rsbench.leaderboard.render.cells import BESIDE, body, closing, columns, remarks, title
+from rsbench.leaderboard.render.cells import beside, body, closing, columns, remarks, title
 from rsbench.leaderboard.render.sheet import Sheet
 
 LEFT: Final = ("rank", "system", "recipe", "division", "note")
 # One after another, until the others fit into the terminal; the other formats have them.
-DROPPED: Final = (
-    *(name for names in BESIDE.values() for name in names),
-    *("scores of seeds", "train s", "p above", "params", "division", "recipe", "letters", "ranks"),
-)
+DROPPED: Final = ("scores of seeds", "train s", "p above", "params", "division", "recipe", "letters", "ranks")
 
 
 def render(board: Board, width: int | None = None) -> str:
     """Return the board as text with tables drawn by rich; *width* columns, the terminal's if ``None``."""
 
     def sheets(room: int) -> list[Sheet]:
-        return [sheet.fitting(partial(_drawn, table, remarks(table)), DROPPED, room) for table in board.tables]
+        return [
+            sheet.fitting(partial(_drawn, table, remarks(table)), (*beside(table), *DROPPED), room)
+            for table in board.tables
+        ]
 
     return sheet.terminal(sheets, "\n".join(closing(board)), width)
 

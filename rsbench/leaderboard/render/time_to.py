@@ -11,6 +11,7 @@ from rsbench.leaderboard.render import sheet
 from rsbench.leaderboard.render.sheet import Sheet
 from rsbench.leaderboard.render.throughput import number
 from rsbench.leaderboard.time_to import PaceBoard, PaceRow, PaceTable, Reach
+from rsbench.records.curve import factor
 
 TO: Final = " to "
 LEFT: Final = ("system", "recipe", "division", "flags")
@@ -28,17 +29,22 @@ NOTE: Final = (
 EMPTY: Final = "No finished runs with targets."
 
 
-def cells(row: PaceRow) -> dict[str, str]:
-    """Return column -> text; the columns of a target name it, and are empty where no seed reached it."""
+def cells(row: PaceRow, score: str = "val_accuracy") -> dict[str, str]:
+    """Return column -> text; the columns of a target name it, and are empty where no seed reached it.
+
+    Args:
+        row: of a table.
+        score: of the table, which says how it is printed.
+    """
     texts = {"system": row.system, "seeds": str(len(row.seeds))}
     for reach in row.reaches:
-        to = f"{TO}{100 * reach.target:.6g}"  # scores are shown times 100
+        to = f"{TO}{factor(score) * reach.target:.6g}"
         texts[SECONDS + to] = _seconds(reach, len(row.seeds))
         texts[SETUP + to] = _number(reach.with_setup)
         texts[SAMPLES + to] = "" if reach.samples is None else f"{reach.samples:,.0f}"
     return texts | {
         "epochs": f"{row.epochs:.4g}",
-        "last score": f"{100 * row.score:.2f}",
+        "last score": f"{factor(score) * row.score:{'.2f' if factor(score) > 1 else '.4g'}}",
         "data wait": "" if row.data_wait is None else f"{100 * row.data_wait:.1f} %",
         "recipe": row.recipe,
         "division": row.division,
@@ -61,7 +67,7 @@ def _number(value: float | None) -> str:
 def drawn(table: PaceTable, dropped: Sequence[str] = (), lines: Sequence[str] = ()) -> Sheet:
     """Return a table without the columns that are *dropped* or in which nothing is known; those of seconds stay."""
     labels = system_labels(table.rows, {"recipe", "division"} - {*dropped})
-    rows = [cells(row) | {"system": label} for row, label in zip(table.rows, labels, strict=True)]
+    rows = [cells(row, table.score) | {"system": label} for row, label in zip(table.rows, labels, strict=True)]
     kinds = {name: name.partition(TO)[0] for name in rows[0]}
     names = [name for name, kind in kinds.items() if kind == SECONDS or any(texts[name] for texts in rows)]
     names = [name for name in names if kinds[name] not in dropped]

@@ -16,11 +16,11 @@ from rsbench.leaderboard.pace import marks, score_name
 from rsbench.leaderboard.render.html.frame import Frame
 from rsbench.leaderboard.render.html.series import Figure, Series
 from rsbench.leaderboard.render.html.svg import Scale, colour_class, element, mark, polyline, staircase
-from rsbench.records.facts import VALIDATION_SCORES
+from rsbench.records.curve import factor, heading
 
 MOST: Final = 40  # steps of a line; longer ones are thinned
 
-# Seconds of training, ascending, and the best score (times 100) from each of them on.
+# Seconds of training, ascending, and the best score as it is printed from each of them on.
 Steps = list[tuple[float, float]]
 
 
@@ -29,7 +29,7 @@ def figures(series: Sequence[Series]) -> list[Figure]:
     names = [name for one in series for record in one.facts if (name := score_name(record)) is not None]
     made = []
     for where, lines in sorted(_by_machine(series).items()):
-        title = f"best {VALIDATION_SCORES[names[0]]} within a budget"
+        title = f"best {heading(names[0])} within a budget"
         caption = f"Means over seeds; validation is not counted. Measured on {where}."
         made.append(Figure(title[0].upper() + title[1:], _draw(lines, title), caption))
     return made
@@ -57,7 +57,8 @@ def _by_machine(series: Sequence[Series]) -> dict[str, list[tuple[Series, Steps]
 
 def _path(record: dict[str, Any]) -> Steps:
     """The best score so far of one run; empty where its seconds or scores are not known."""
-    points = [(m.seconds, 100 * m.score) for m in marks(record) if m.seconds]
+    times = factor(score_name(record) or "")
+    points = [(m.seconds, times * m.score) for m in marks(record) if m.seconds]
     best = accumulate((score for _, score in points), max)
     return list(zip((seconds for seconds, _ in points), best, strict=True))
 

@@ -8,16 +8,14 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
+from rsbench.leaderboard.pace import score_name
 from rsbench.leaderboard.render.html.frame import Frame
 from rsbench.leaderboard.render.html.series import Figure, Series
 from rsbench.leaderboard.render.html.svg import Scale, colour_class, element, mark, polyline
+from rsbench.records.curve import factor, heading
 
-# The first that a curve has is drawn beside the training loss, with a heading and the factor of its print.
-QUALITY: Final = (
-    ("val_accuracy", "validation accuracy (%)", 100.0),
-    ("val_score", "validation score (x100)", 100.0),
-    ("val_loss", "validation loss", 1.0),
-)
+# What is drawn where a curve has it, with a heading and the factor of its print.
+VALIDATION_LOSS: Final = ("val_loss", "validation loss", 1.0)
 LOSS: Final = ("train_loss", "training loss", 1.0)
 MOST: Final = 60  # points of a line; longer curves are thinned
 
@@ -26,9 +24,10 @@ Line = tuple[Series, list[tuple[float, float]]]
 
 def figures(series: Sequence[Series]) -> list[Figure]:
     """Return validation quality and training loss of every record that has a curve."""
-    quality = next((q for q in QUALITY if _lines(series, q[0], q[2])), None)
+    name = next((n for one in series for record in one.facts if (n := score_name(record))), None)
+    quality = (name, heading(name), factor(name)) if name else VALIDATION_LOSS
     made = []
-    for key, title, times in filter(None, (quality, LOSS)):
+    for key, title, times in (quality, LOSS):
         lines = _lines(series, key, times)
         if lines:
             made.append(Figure(title[0].upper() + title[1:], _draw(lines, title), "One line a seed."))

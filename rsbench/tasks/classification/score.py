@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from rsbench.errors import UserError, did_you_mean
-from rsbench.metrics.contract import MetricContext
-from rsbench.metrics.evaluate import evaluate
-from rsbench.registry import registry
-from rsbench.specs import MetricSpec
-from rsbench.tasks.classification import Predictions, breakdown
+from rsbench.tasks.classification import Predictions
 from rsbench.tasks.distributions import matrix_of, normalized, softmax
-from rsbench.tasks.entries import and_more, identity, predictions_in, references_in
-from rsbench.tasks.kinds import Outcome
+from rsbench.tasks.entries import and_more, identity, matched
+from rsbench.tasks.task import Outcome
 
-PRIMARY: Final = "overall_accuracy"
 MOST_CLASSES: Final = 2**15  # what int16 holds
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
 
@@ -193,59 +187,3 @@ def _field_of(entries: Mapping[str, Mapping[str, Any]], logits: bool) -> str | N
             "none."
         )
     return field
-
-
-def matched(entries: Sequence[Mapping[str, Any]], references: Collection[str]) -> dict[str, Mapping[str, Any]]:
-    """Return id -> prediction, in the order of the references.
-
-    Raises:
-        UserError: a reference has no prediction, or a prediction no reference.
-    """
-    by_id = {e["id"]: e for e in entries}
-    found = {name: by_id[key] for name in references if (key := identity(name)) in by_id}
-    used = {identity(name) for name in found}
-    unknown = [name for name in by_id if name not in used]
-    if missing := [name for name in references if name not in found]:
-        others = f", while '{unknown[0]}'{and_more(unknown)} has no reference" if unknown else ""
-        raise UserError(f"There is no prediction for '{missing[0]}'{and_more(missing)}{others}.")
-    if unknown:
-        raise UserError(f"Prediction '{unknown[0]}'{and_more(unknown)} has no reference.")
-    return found
-
-
-def metrics_of(task: str) -> list[MetricSpec]:
-    """Every installed metric of a task."""
-    return [spec for spec in registry().specs("metric").values() if task in spec.tasks]
-
-
-def score(
-    predictions: Predictions,
-    references: np.ndarray,
-    classes: Sequence[str],
-    metrics: Sequence[str],
-    primary: str = PRIMARY,
-    warnings: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Return ``{"task", "n", "classes", "metrics", "by_group", "warnings"}``; metrics that need probabilities are null
-    without."""
-    context = MetricContext("classification", tuple(classes))
-    specs = [registry().get("metric", name) for name in metrics]
-    return {
-        "task": "classification",
-        "n": len(references),
-        "classes": list(classes),
-        "metrics": evaluate(specs, predictions, references, context, primary=primary),
-        "by_group": breakdown(predictions, references, classes),
-        "warnings": list(warnings),
-    }
-
-
-def score_files(
-    predictions: Path, references: Path, classes: Sequence[str] | None = None, *, logits: bool = False
-) -> dict[str, Any]:
-    """Score a predictions file against a references file by every installed metric of the task."""
-    entries = predictions_in(predictions, "classification")
-    labels, names = references_of(references_in(references, "classification"), classes, entries)
-    found = outcome_of(entries, labels, names, logits=logits)
-    metrics = [spec.name for spec in metrics_of("classification")]
-    return score(found.predictions, found.references, names, metrics, warnings=found.notes)

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from rsbench.errors import UserError, did_you_mean
-from rsbench.metrics.contract import MetricContext
-from rsbench.metrics.evaluate import evaluate
-from rsbench.specs import MetricSpec
 from rsbench.tasks.answers import ANSWERS_LR, TYPES_LR, canonical_answer, plain
-from rsbench.tasks.entries import identity, predictions_in, references_in
-from rsbench.tasks.kinds import Outcome, VisualQuestionAnswering
-from rsbench.tasks.score import matched, metrics_of
+from rsbench.tasks.entries import identity, matched
+from rsbench.tasks.task import Outcome
 from rsbench.tasks.vqa import AnswerReferences, Answers
-
-PRIMARY: Final = "OA"
 
 
 def outcome_of(
@@ -89,29 +82,3 @@ def _as_stored(counts: np.ndarray) -> np.ndarray:
     """Counts as files keep them: the numbers are the same with --save and without, and can be verified."""
     with np.errstate(over="ignore"):
         return counts.astype(np.float32).astype(np.float64)
-
-
-def score(
-    outcome: Outcome,
-    specs: Sequence[MetricSpec],
-    primary: str = PRIMARY,
-    answers: Sequence[str] = ANSWERS_LR,
-    types: Sequence[str] = TYPES_LR,
-) -> dict[str, Any]:
-    """Return ``{"task", "n", "classes", "metrics", "by_group"}``; intervals are clustered by image."""
-    context = MetricContext("vqa", tuple(answers), tuple(types))
-    return {
-        "task": "vqa",
-        "n": len(outcome.predictions),
-        "classes": list(answers),
-        "metrics": evaluate(
-            specs, outcome.predictions, outcome.references, context, primary=primary, clusters=outcome.clusters
-        ),
-        "by_group": VisualQuestionAnswering().by_group(outcome, context),
-    }
-
-
-def score_files(predictions: Path, references: Path) -> dict[str, Any]:
-    """Score a predictions file against a references file by every installed metric of VQA."""
-    found = outcome_of(predictions_in(predictions, "vqa"), references_in(references, "vqa"))
-    return score(found, metrics_of("vqa"))

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from rsbench.errors import UserError
 from rsbench.metrics.contract import MetricContext
-from rsbench.metrics.evaluate import build, collect, evaluate
+from rsbench.metrics.evaluate import build
 from rsbench.specs import MetricSpec
 from rsbench.tasks.captioning import Captions
-from rsbench.tasks.entries import predictions_in, references_in
-from rsbench.tasks.kinds import Captioning, Outcome
-from rsbench.tasks.score import matched, metrics_of
+from rsbench.tasks.entries import matched
 from rsbench.tasks.text import words
-
-PRIMARY: Final = "CIDEr-D"
 
 
 def references_of(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -59,28 +54,6 @@ def _said(entry: Mapping[str, Any]) -> Any:
     return captions[0] if isinstance(captions, list) and len(captions) == 1 else entry.get("caption")
 
 
-def outcome_of(made: Captions, references: Mapping[str, list[str]], specs: Sequence[MetricSpec]) -> Outcome:
-    """Return captions with the statistics of each metric that can be computed here."""
-    sentences = list(references.values())
-    rows, reasons = collect(specs, made, sentences, MetricContext("captioning"))
-    return Outcome(made, sentences, kept=rows, reasons=reasons)
-
-
-def score(outcome: Outcome, specs: Sequence[MetricSpec], primary: str = PRIMARY) -> dict[str, Any]:
-    """Return ``{"task", "n", "metrics", "per_image", "by_group", "warnings"}``; values are raw, not times 100."""
-    context, made = MetricContext("captioning"), outcome.predictions
-    return {
-        "task": "captioning",
-        "n": len(made),
-        "metrics": evaluate(
-            specs, made, outcome.references, context, primary=primary, kept=outcome.kept, reasons=outcome.reasons
-        ),
-        "per_image": per_image(specs, made.ids, outcome.kept),
-        "by_group": Captioning().by_group(outcome, context),
-        "warnings": warnings_of(made),
-    }
-
-
 def per_image(
     specs: Sequence[MetricSpec], ids: Sequence[str], rows: Mapping[str, np.ndarray]
 ) -> dict[str, dict[str, float]]:
@@ -100,11 +73,3 @@ def warnings_of(made: Captions) -> list[str]:
     if len(made) == 1:
         found.append("CIDEr-D of a single image is 0 by definition: every word is in all documents.")
     return found
-
-
-def score_files(predictions: Path, references: Path) -> dict[str, Any]:
-    """Score a predictions file against a references file by every installed metric of captioning."""
-    wanted = references_of(references_in(references, "captioning"))
-    made = predictions_of(predictions_in(predictions, "captioning"), wanted)
-    specs = metrics_of("captioning")
-    return score(outcome_of(made, wanted, specs), specs)
