@@ -74,7 +74,7 @@ def build(
         wanted = [*filter(filters.match_member, known)]
         census.left_out[FILTERED] += len(known) - len(wanted)
         members += wanted
-        members.sort(key=lambda m: (m.run_id, str(m.loaded.path)))
+        members.sort(key=lambda m: (m.run_id, m.loaded.file))
         tables = group(members, census, used)
         for table in tables:
             rank(table)

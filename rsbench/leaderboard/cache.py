@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +39,6 @@ PARTS: Final = 8  # files, each with what one board has read; more become one
 ALIGNMENT: Final = 64  # bytes
 SHORT: Final = 16  # digits of the code's digest
 CODE: Final = ("rsbench.leaderboard.rows", "rsbench.metrics.two_level", "rsbench.records.schema", "rsbench.tasks.task")
-FIELDS: Final = tuple(f.name for f in fields(Member) if f.name not in ("loaded", "doubts"))
 
 State = list[int] | None  # as :func:`rsbench.files.state_of` returns it
 
@@ -71,14 +70,14 @@ class Cache:
         self.folder = folder / FOLDER
         self.code = digest([__version__, np.__version__, *_plugins(), *map(source_sha256, CODE)])[:SHORT]
         self._sources: dict[tuple[str, str], str] = {}
-        self._states: dict[Path, State] = {}
+        self._states: dict[str, State] = {}
         self._found, self._used = _Content(), _Content()
         self._parts = sorted(self.folder.glob(f"*{SUFFIX}"))
         for part in self._parts:
             if part.name.startswith(self.code):
                 _read(part, self._found)
 
-    def members(self, files: Iterable[Path]) -> tuple[list[Member], list[Path]]:
+    def members(self, files: Iterable[str]) -> tuple[list[Member], list[str]]:
         """Return what is known of the records in *files*, and the files that have to be loaded."""
         known, new = [], []
         for file in files:
@@ -90,21 +89,21 @@ class Cache:
                 new.append(file)
             else:
                 self._used.members[state] = fields
-                known.append(_member(file, fields))
+                known.append(Member(LoadedRecord(file), *fields))
         return known, new
 
     def note(self, members: Iterable[Member]) -> None:
         """Note what was found in records; nothing of those that something speaks against."""
         for one in members:
-            state = self._states.get(one.loaded.path)
+            state = self._states.get(one.loaded.file)
             if state and not one.doubts:
-                self._used.members[tuple(state)] = [getattr(one, name) for name in FIELDS]
+                self._used.members[tuple(state)] = one[1:-1]
 
     def key(self, group: Sequence[Member], name: str) -> str | None:
         """Return what a row of these runs and of the primary metric *name* rests on; ``None`` where it cannot be
         kept."""
         try:
-            states = [(self._states[m.loaded.path], _predictions(m)) for m in group]
+            states = [(self._states[m.loaded.file], _predictions(m)) for m in group]
             task, *_ = group[0].table
             if not all(map(all, states)):
                 return None
@@ -149,18 +148,12 @@ def _plugins() -> list[Any]:
     return found + [(s.name, s.version, *s.range, s.unit) for _, s in sorted(registry().specs("metric").items())]
 
 
-def _member(file: Path, fields: Sequence[Any]) -> Member:
-    """What was found in a record that was not loaded."""
-    known = dict(zip(FIELDS, fields, strict=True))
-    return Member(LoadedRecord(file), **known | {"table": tuple(known["table"]), "tags": tuple(known["tags"])})
-
-
 def _predictions(member: Member) -> State | str:
     """The state of a run's predictions; ``None`` where they may be changing."""
     if member.predictions is None:
         return "none"
-    folder, name = str(member.loaded.path).removesuffix(member.loaded.path.name), member.predictions
-    return state_of(folder + name) if os.path.basename(name) == name else None
+    (folder, end, _), name = member.loaded.file.rpartition(os.sep), member.predictions
+    return state_of(folder + end + name) if os.path.basename(name) == name else None
 
 
 def _write(folder: Path, code: str, content: _Content) -> Path:
@@ -209,7 +202,7 @@ def _parsed(content: bytes) -> _Content:
     """The content of a part."""
     end = content.index(b"\n") + 1
     head = from_json(content[:end])
-    read = _Content({tuple(state): fields for state, fields in head["members"]})
+    read = _Content({tuple(state): (tuple(table), *others) for state, (table, *others) in head["members"]})
     for key, (summary, doubts, known) in head["rows"].items():
         measured = None
         if known:

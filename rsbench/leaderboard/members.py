@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rsbench.leaderboard.census import DEBUG, DUPLICATE, FAILED, FILTERED, NO_SCORE, SPEEDS, Census, LeftOut
 from rsbench.leaderboard.identities import broken
@@ -16,8 +16,7 @@ from rsbench.records.store import LoadedRecord
 from rsbench.records.throughput import is_throughput
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A finished run that a board can show, and what decides where; it may be known without its record being read.
 
     Attributes:

@@ -77,4 +77,4 @@ def _slim(loaded: LoadedRecord, name: str) -> LoadedRecord:
     record = loaded.record
     plan: dict[str, Any] = {key: record["plan"][key] for key in ("task", "dataset")}
     kept = {"run_id": record["run_id"], "plan": plan, "metrics": {name: record["metrics"][name]}}
-    return LoadedRecord(loaded.path, kept | {"artifacts": record["artifacts"]})
+    return LoadedRecord(loaded.file, kept | {"artifacts": record["artifacts"]})

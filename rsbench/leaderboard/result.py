@@ -123,6 +123,7 @@ class Leaderboard:
         return notebook.render(self.board, self.problems)
 
 
+@collector_paused()
 def leaderboard(
     records: Source | Iterable[Source] = (),
     *,
@@ -151,9 +152,9 @@ def leaderboard(
     problems: list[str] = []
     known: list[Member] = []
     cache = beside(sources)
-    with collector_paused(), Readers(cache) as readers:
+    with Readers(cache) as readers:
 
-        def choose(files: list[Path]) -> list[Path]:
+        def choose(files: list[str]) -> list[str]:
             if cache is not None:
                 found, files = cache.members(files)
                 known.extend(found)

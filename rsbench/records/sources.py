@@ -27,7 +27,7 @@ Source = str | PathLike[str] | LoadedRecord | HasRecord
 def load_records(
     *sources: Source,
     problems: list[str] | None = None,
-    choose: Callable[[list[Path]], Iterable[Path]] | None = None,
+    choose: Callable[[list[str]], Iterable[str]] | None = None,
 ) -> list[LoadedRecord]:
     """Return the records in files, in folders and of outcomes, sorted by run id; by default those in :data:`OUT`.
 

@@ -28,7 +28,7 @@ def test_processes_read_what_one_reads(tmp_path: Path, monkeypatch: pytest.Monke
     begun: list[int] = []
     with reading.Readers() as readers:
 
-        def choose(files: list[Path]) -> list[Path]:
+        def choose(files: list[str]) -> list[str]:
             begun.append(len(files))
             readers.start(len(files))
             return files

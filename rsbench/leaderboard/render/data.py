@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, overload
 
 from rsbench.leaderboard.aggregate import Table
@@ -102,13 +102,13 @@ def json_of(rows: Sequence[Mapping[str, Any]], census: Census, note: str = "") -
     return json.dumps({"rows": rows, **read, "records": census.to_dict()}, indent=1, allow_nan=False) + "\n"
 
 
-def csv_of(rows: Iterable[Mapping[str, Any]]) -> str:
+def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return rows as CSV; text that a spreadsheet would run as a formula is quoted with an apostrophe."""
-    safe = [{_guard(k): _guard(v) if isinstance(v, str) else v for k, v in row.items()} for row in rows]
+    names = dict.fromkeys(name for row in rows for name in row)
     text = io.StringIO()
-    writer = csv.DictWriter(text, dict.fromkeys(name for row in safe for name in row), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(safe)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(_guard, names))
+    writer.writerows([_guard(v) if isinstance(v, str) else v for v in map(row.get, names)] for row in rows)
     return text.getvalue()
 
 
