@@ -11,6 +11,7 @@ import typer
 from rsbench.cli import lazy
 from rsbench.errors import UserError
 from rsbench.leaderboard.result import FORMATS
+from rsbench.records.store import collector_paused
 
 PAGE = "leaderboard.html"
 
@@ -20,6 +21,7 @@ def register(app: typer.Typer, chosen: str | None = None) -> None:
     lazy.add(app, "leaderboard", leaderboard, chosen)
 
 
+@collector_paused()
 def leaderboard(
     records: Annotated[
         list[Path] | None, typer.Argument(help="Records or folders of them. Default: rsbench-results.")

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,20 +72,31 @@ class Cache:
         self.code = digest([__version__, np.__version__, *_plugins(), *map(source_sha256, CODE)])[:SHORT]
         self._sources: dict[tuple[str, str], str] = {}
         self._states: dict[str, State] = {}
-        self._found, self._used = _Content(), _Content()
+        self._used = _Content()
         self._parts = sorted(self.folder.glob(f"*{SUFFIX}"))
-        for part in self._parts:
-            if part.name.startswith(self.code):
-                _read(part, self._found)
+        threads = ThreadPoolExecutor(1)  # reading and hashing go on while the records are looked for
+        self._contents = [threads.submit(_read, p) for p in self._parts if p.name.startswith(self.code)]
+        threads.shutdown(wait=False)
+
+    @cached_property
+    def _found(self) -> _Content:
+        """What was read before."""
+        found = _Content()
+        for content in self._contents:
+            with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+                _add(content.result(), found)
+        return found
 
     def members(self, files: Iterable[str]) -> tuple[list[Member], list[str]]:
         """Return what is known of the records in *files*, and the files that have to be loaded."""
-        known, new = [], []
+        known, new, before = [], [], self._found.members
         for file in files:
-            with suppress(OSError):  # what speaks against it is found by loading it
-                self._states[file] = state_of(file)
-            state = tuple(self._states.get(file) or ())
-            fields = self._found.members.get(state)
+            try:
+                self._states[file] = found = state_of(file)
+            except OSError:  # what speaks against it is found by loading it
+                found = None
+            state = tuple(found or ())
+            fields = before.get(state)
             if fields is None:
                 new.append(file)
             else:
@@ -183,23 +195,16 @@ def _entry(one: Read) -> list[Any]:
     return [*said, {"scores": scores, "samples": one.measured.samples.hex(), "length": len(system.effects)} | known]
 
 
-def _read(part: Path, found: _Content) -> None:
-    """Add what a part holds; nothing where it was damaged."""
-    try:
-        content = part.read_bytes()
-        with ThreadPoolExecutor(1) as threads:  # it takes as long as the rest
-            sha = threads.submit(hashlib.sha256, content)
-            read = _parsed(content)
-        if sha.result().hexdigest() != part.stem.partition("-")[2]:
-            return
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return
-    found.members |= read.members
-    found.rows |= read.rows
+def _read(part: Path) -> bytes:
+    """The content of a part, which must be what was written."""
+    content = part.read_bytes()
+    if hashlib.sha256(content).hexdigest() != part.stem.partition("-")[2]:
+        raise ValueError(f"{part} was damaged")
+    return content
 
 
-def _parsed(content: bytes) -> _Content:
-    """The content of a part."""
+def _add(content: bytes, found: _Content) -> None:
+    """Add what a part holds."""
     end = content.index(b"\n") + 1
     head = from_json(content[:end])
     read = _Content({tuple(state): (tuple(table), *others) for state, (table, *others) in head["members"]})
@@ -211,7 +216,8 @@ def _parsed(content: bytes) -> _Content:
             end += effects.nbytes
             measured = Measured(System(tuple(scores), effects, **known), bytes.fromhex(samples))
         read.rows[key] = Read(Summary(**summary), measured, doubts)
-    return read
+    found.members |= read.members
+    found.rows |= read.rows
 
 
 def beside(sources: Sequence[object]) -> Cache | None:

@@ -129,7 +129,9 @@ def _variances(effects: np.ndarray) -> np.ndarray:
     found = np.empty(n * (n - 1) // 2)
     for start, stop in _blocks(n):
         sums = own[start:stop, None] + own[start:]
-        v = sums - 2 * effects[start:stop] @ effects[start:].T
+        v = effects[start:stop] @ effects[start:].T
+        v *= -2
+        v += sums
         near = np.argwhere(v < CANCELLED * sums)
         near = near[near[:, 0] < near[:, 1]]
         for part in np.array_split(near, 1 + near.size * effects.shape[1] // BLOCK):
