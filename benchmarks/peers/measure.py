@@ -24,7 +24,7 @@ DATA_SECONDS: Final = 1.5
 
 
 @dataclass(frozen=True)
-class TrainingTask:
+class Job:
     """What is measured of whom.
 
     Attributes:
@@ -72,7 +72,7 @@ def spans(marks: list[Mark]) -> tuple[list[float], list[float]]:
     return [b.wall - a.wall for a, b in pairs], [b.cpu - a.cpu for a, b in pairs]
 
 
-def run(job: TrainingTask) -> dict[str, Any]:
+def run(job: Job) -> dict[str, Any]:
     """Measure, and say how much of a core the process had and how much memory it took at most."""
     import torch
 
@@ -100,7 +100,7 @@ def clocks() -> Iterator[dict[str, float]]:
     report["load"] = os.getloadavg()[0]
 
 
-def data(make: Callable[[], Any], job: TrainingTask) -> dict[str, Any]:
+def data(make: Callable[[], Any], job: Job) -> dict[str, Any]:
     """Images per second of batches that are ready for a network, median over passes; workers have cores of their own."""
     peer = make()
     count = sum(len(images) for images in peer.batches())
@@ -117,7 +117,7 @@ def data(make: Callable[[], Any], job: TrainingTask) -> dict[str, Any]:
     }
 
 
-def epoch(make: Callable[[], Any], job: TrainingTask) -> dict[str, Any]:
+def epoch(make: Callable[[], Any], job: Job) -> dict[str, Any]:
     """Seconds of an epoch of training and validation, median without the first."""
     marks: list[Mark] = []
     accuracies: list[float] = []
@@ -132,7 +132,7 @@ def epoch(make: Callable[[], Any], job: TrainingTask) -> dict[str, Any]:
     return {"value": statistics.median(wall), "cpu_value": statistics.median(cpu), "accuracies": accuracies}
 
 
-def accuracy(make: Callable[[], Any], job: TrainingTask) -> dict[str, Any]:
+def accuracy(make: Callable[[], Any], job: Job) -> dict[str, Any]:
     """Seconds until the validation accuracy is reached; ``None`` if it is not."""
     accuracies: list[float] = []
     marks = [Mark.now()]
@@ -151,4 +151,4 @@ def accuracy(make: Callable[[], Any], job: TrainingTask) -> dict[str, Any]:
 MEASURES: Final = {"data": data, "epoch": epoch, "accuracy": accuracy}
 
 if __name__ == "__main__":
-    print(json.dumps(run(TrainingTask(**json.loads(sys.argv[1])))))
+    print(json.dumps(run(Job(**json.loads(sys.argv[1])))))

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from benchmarks.peers.dataset import Selection, prepare_store, select
-from benchmarks.peers.measure import MEASURES, TrainingTask
+from benchmarks.peers.measure import MEASURES, Job
 from benchmarks.peers.networks import RESNET, SMALL, TINY
 from benchmarks.peers.peer import PEERS
 from benchmarks.peers.table import markdown
@@ -72,7 +72,7 @@ def main(
     missing = {name: PEERS[name].missing for name in names if PEERS[name].missing}
     for name, packages in missing.items():
         typer.echo(f"Left out: {name}, which needs {', '.join(packages)}.", err=True)
-    base = TrainingTask("", "", "", str(cache), layout=layout, threads=threads, target=target)
+    base = Job("", "", "", str(cache), layout=layout, threads=threads, target=target)
     present = [n for n in names if n not in missing]
     jobs = [
         job
@@ -106,10 +106,10 @@ def planned(
     measure: str,
     peers: list[str],
     selections: dict[str, Selection],
-    base: TrainingTask,
+    base: Job,
     workers: list[int],
     epochs: int,
-) -> Iterator[TrainingTask]:
+) -> Iterator[Job]:
     """Yield the jobs of one round of one measure."""
     networks = {"data": [("", 1)], "epoch": [(TINY, 4), (RESNET, 2)], "accuracy": [(SMALL, epochs)]}[measure]
     for network, passes in networks:
@@ -120,7 +120,7 @@ def planned(
                 yield replace(job, workers=count, epochs=passes)
 
 
-def measured(jobs: list[TrainingTask], rounds: int) -> Iterator[dict[str, Any]]:
+def measured(jobs: list[Job], rounds: int) -> Iterator[dict[str, Any]]:
     """Run every job once a round, in an order drawn anew each time."""
     for number in range(rounds):
         for job in random.Random(number).sample(jobs, len(jobs)):
@@ -130,7 +130,7 @@ def measured(jobs: list[TrainingTask], rounds: int) -> Iterator[dict[str, Any]]:
             yield {"round": number, "job": described | {"seed": number}, **value}
 
 
-def in_process(job: TrainingTask) -> dict[str, Any]:
+def in_process(job: Job) -> dict[str, Any]:
     """Measure in a fresh interpreter, so that no peer inherits another's memory, threads or imports.
 
     Raises:

@@ -54,12 +54,12 @@ class Loops:
 
     def engine(self) -> Progress:
         """Train for an epoch as ``rsbench run`` does."""
-        job, loss = TrainingTask(), nn.CrossEntropyLoss()
-        gradients = Gradients(job, loss, self.fabric, self.model, self.device)
+        task, loss = TrainingTask(), nn.CrossEntropyLoss()
+        gradients = Gradients(task, loss, self.fabric, self.model, self.device)
         gradients.compiled = self.compiled
         recipe = RecipeSpec(name="bench", summary="one constant epoch", schedule="constant", epochs=1)
         trainer = Trainer(
-            job,
+            task,
             self.model,
             to_jsonable(recipe) | {"batch": self.data.batch},
             loss,

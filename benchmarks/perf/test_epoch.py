@@ -38,15 +38,15 @@ def test_against_torchgeo(
         pytest.skip(f"torchgeo needs {', '.join(PEERS['torchgeo'].missing)}")
     prepare_store(real_data / "eurosat", cache)
     selection = select(real_data / "eurosat", cache, *images)
-    job = TrainingTask("epoch", "torchgeo", str(selection.root), str(cache), network, epochs=epochs)
+    task = TrainingTask("epoch", "torchgeo", str(selection.root), str(cache), network, epochs=epochs)
     theirs, ours = [], []
     for seed in range(ROUNDS):
-        theirs.append(in_process(replace(job, seed=seed, layout="contiguous")))
-        ours.append(in_process(replace(job, seed=seed, peer="rsbench", precision="auto")))
+        theirs.append(in_process(replace(task, seed=seed, layout="contiguous")))
+        ours.append(in_process(replace(task, seed=seed, peer="rsbench", precision="auto")))
     ratios = {
         key: statistics.median(t[key] / o[key] for t, o in zip(theirs, ours, strict=True))
         for key in ("value", "cpu_value")
     }
     benchmark.extra_info.update({"speedup": ratios["value"], "speedup_on_a_core": ratios["cpu_value"]})
-    benchmark.pedantic(lambda: in_process(replace(job, peer="rsbench", precision="auto")), rounds=1)
+    benchmark.pedantic(lambda: in_process(replace(task, peer="rsbench", precision="auto")), rounds=1)
     assert ratios["cpu_value"] >= least

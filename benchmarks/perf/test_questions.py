@@ -31,7 +31,7 @@ SMALL = {"dim": 32, "depth": 1, "heads": 2, "mlp": 64, "text_layers": 1}
 
 
 @pytest.fixture(scope="module")
-def job(tmp_path_factory: pytest.TempPathFactory) -> VQATraining:
+def task(tmp_path_factory: pytest.TempPathFactory) -> VQATraining:
     """Training on all generated questions, 512 at a time, by the standard recipe."""
     root = tmp_path_factory.mktemp("root")
     prepare(registry().get("dataset", "scenes-vqa"), None, root, workers=1)
@@ -46,10 +46,10 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> VQATraining:
 class Store:
     """Images of a side in pixels, uint8 [772, 3, side, side]; those of 256 are the generated ones with larger pixels."""
 
-    def __init__(self, job: VQATraining, side: int) -> None:
+    def __init__(self, task: VQATraining, side: int) -> None:
         times = side // 64
-        self.images = np.ascontiguousarray(job.data.store.images.repeat(times, 2).repeat(times, 3))
-        self.norm = normalisation(job.plan, job.data)
+        self.images = np.ascontiguousarray(task.data.store.images.repeat(times, 2).repeat(times, 3))
+        self.norm = normalisation(task.plan, task.data)
 
 
 class Counting(ArrayLoader):
@@ -64,9 +64,9 @@ class Counting(ArrayLoader):
         return rows
 
 
-def engine_loader(job: VQATraining, store: Store, targets: Any = None) -> Counting:
+def engine_loader(task: VQATraining, store: Store, targets: Any = None) -> Counting:
     """The engine's loader over the training questions, with the images of *store* and, if given, other *targets*."""
-    made = job.make_loader(job.data.train, CPU, store.norm, training=True)
+    made = task.make_loader(task.data.train, CPU, store.norm, training=True)
     return Counting(
         store.images,
         made.image_index,
@@ -82,9 +82,9 @@ def engine_loader(job: VQATraining, store: Store, targets: Any = None) -> Counti
 class Pairs(Dataset):
     """One image and one question for each index."""
 
-    def __init__(self, job: VQATraining, images: np.ndarray) -> None:
-        self.images, self.image_index = torch.from_numpy(images), job.data.store.image_index
-        self.tokens, self.answers = torch.from_numpy(job.tokens), torch.from_numpy(job.data.store.labels)
+    def __init__(self, task: VQATraining, images: np.ndarray) -> None:
+        self.images, self.image_index = torch.from_numpy(images), task.data.store.image_index
+        self.tokens, self.answers = torch.from_numpy(task.tokens), torch.from_numpy(task.data.store.labels)
         self.moved = 0
 
     def __len__(self) -> int:
@@ -105,11 +105,11 @@ def pairs_of(pairs: Pairs, samples: np.ndarray, batch: int, norm: Normalisation)
 
 
 @pytest.mark.parametrize("side", [64, 256])
-def test_questions_a_second_and_bytes(benchmark, job: VQATraining, side: int) -> None:
+def test_questions_a_second_and_bytes(benchmark, task: VQATraining, side: int) -> None:
     """A whole training epoch of ours; of pairs, as many as take about as long."""
-    store = Store(job, side)
-    ours, pairs = engine_loader(job, store), Pairs(job, store.images)
-    asked = np.random.default_rng(0).permutation(job.data.train)[: 8_192 * 64 // side]
+    store = Store(task, side)
+    ours, pairs = engine_loader(task, store), Pairs(task, store.images)
+    asked = np.random.default_rng(0).permutation(task.data.train)[: 8_192 * 64 // side]
     epochs, questions = count(), 0
 
     def engine() -> None:
@@ -146,14 +146,14 @@ def text_epoch(loader: ArrayLoader, epoch: int) -> None:
 
 
 @pytest.mark.parametrize("side", [64, 256])
-def test_text_against_images(benchmark, job: VQATraining, side: int) -> None:
+def test_text_against_images(benchmark, task: VQATraining, side: int) -> None:
     """Questions of an epoch against gathering and normalising its images; 256 is the side of RSVQA-LR.
 
     At 64, images take no longer than their questions; what both are beside training, the next test shows.
     """
-    store, epochs = Store(job, side), count()
-    text = engine_loader(job, store)
-    images = engine_loader(job, store, np.zeros(len(text.samples), dtype=np.int64))
+    store, epochs = Store(task, side), count()
+    text = engine_loader(task, store)
+    images = engine_loader(task, store, np.zeros(len(text.samples), dtype=np.int64))
     ours = lambda: text_epoch(text, next(epochs))  # noqa: E731
     result = paired(ours, lambda: sum(len(b.images) for b in images.training_epoch(0)))
     benchmark.extra_info.update(result)
@@ -161,22 +161,22 @@ def test_text_against_images(benchmark, job: VQATraining, side: int) -> None:
     assert result["ratio"] <= (0.2 if side == 256 else 2.0)
 
 
-def test_text_against_training(benchmark, job: VQATraining) -> None:
+def test_text_against_training(benchmark, task: VQATraining) -> None:
     """Questions of an epoch, and a run's vocabulary and tokens, against the steps of an epoch of a tiny network.
 
     Of networks and images of practical size both are a smaller share.
     """
-    loader, epochs = engine_loader(job, Store(job, 64)), count()
-    model = build_model(job.plan, job.model_context())
+    loader, epochs = engine_loader(task, Store(task, 64)), count()
+    model = build_model(task.plan, task.model_context())
     loss, steps = nn.CrossEntropyLoss(), 5
 
     def some_steps() -> None:
         for batch in islice(loader.training_epoch(0), steps):
-            job.loss(model, batch, loss).backward()
+            task.loss(model, batch, loss).backward()
 
     def tokens() -> None:
-        texts = job.data.store.columns["question"]
-        vocabulary = Vocabulary.of(texts[i] for i in job.data.train)
+        texts = task.data.store.columns["question"]
+        vocabulary = Vocabulary.of(texts[i] for i in task.data.train)
         assert len(vocabulary.encode(texts, 20, marks=False)) == QUESTIONS
 
     share = paired(lambda: text_epoch(loader, next(epochs)), some_steps)

@@ -1,4 +1,4 @@
-"""Checks of a plugin's task: that its predictions can be kept, read and scored, and that the engine finds its job."""
+"""Checks of a plugin's task: that predictions can be kept, read and scored, and that all its parts are there."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmarks.peers import image_folder, networks
 from benchmarks.peers.dataset import MEAN, STD, Selection, prepare_store, select
-from benchmarks.peers.measure import TrainingTask, run
+from benchmarks.peers.measure import Job, run
 from benchmarks.peers.peer import PEERS, Setting
 from benchmarks.peers.table import markdown, rows
 from rsbench.errors import UserError
@@ -107,7 +107,7 @@ def test_measures(selection: Selection, measure: str, monkeypatch: pytest.Monkey
     monkeypatch.setattr("benchmarks.peers.measure.DATA_SECONDS", 0.0)
     threads = torch.get_num_threads()
     folders = (str(selection.root), str(selection.data_root))
-    job = TrainingTask(measure, "pytorch", *folders, network=networks.TINY, batch=BATCH, epochs=2, target=0.0)
+    job = Job(measure, "pytorch", *folders, network=networks.TINY, batch=BATCH, epochs=2, target=0.0)
     result = run(job)
     torch.set_num_threads(threads)
     assert result["value"] > 0
@@ -116,7 +116,7 @@ def test_measures(selection: Selection, measure: str, monkeypatch: pytest.Monkey
 
 def test_an_accuracy_that_is_not_reached_is_no_number(selection: Selection) -> None:
     folders = (str(selection.root), str(selection.data_root))
-    job = TrainingTask("accuracy", "pytorch", *folders, network=networks.TINY, batch=BATCH, epochs=1, target=1.1)
+    job = Job("accuracy", "pytorch", *folders, network=networks.TINY, batch=BATCH, epochs=1, target=1.1)
     assert run(job)["value"] is None
 
 

@@ -28,14 +28,14 @@ WEIGHTS = torch.tensor([0.1, 1.0, 3.0, 0.5, 2.0])
 
 
 class Labelling:
-    """A job: one label an image."""
+    """A task: one label an image."""
 
     def loss(self, model: Any, batch: Any, loss: Any) -> torch.Tensor:
         return loss(model(batch.images).float(), batch.targets)
 
 
 class Asking:
-    """A job: questions about images, whose answer depends on both."""
+    """A task: questions about images, whose answer depends on both."""
 
     def loss(self, model: Any, batch: Any, loss: Any) -> torch.Tensor:
         questions = batch.targets.questions
@@ -44,7 +44,7 @@ class Asking:
 
 
 class Saying:
-    """A job: two sentences an image, of different lengths."""
+    """A task: two sentences an image, of different lengths."""
 
     def loss(self, model: Any, batch: Any, loss: Any) -> torch.Tensor:
         tokens = batch.targets.tokens
@@ -79,15 +79,15 @@ def said() -> Batch:
     return Batch(images_of(5), CaptionTargets(tokens, torch.arange(5), 2), np.arange(5))
 
 
-def gradients_of(job: Any, batch: Batch, loss: Any, parts: int, model: nn.Module) -> tuple[float, list[torch.Tensor]]:
-    taken = Gradients(job, loss, Alone(CPU, "fp32"), model, CPU)
+def gradients_of(task: Any, batch: Batch, loss: Any, parts: int, model: nn.Module) -> tuple[float, list[torch.Tensor]]:
+    taken = Gradients(task, loss, Alone(CPU, "fp32"), model, CPU)
     taken.parts = parts
     value = float(taken(model, batch))
     return value, [p.grad for p in model.parameters() if p.grad is not None]
 
 
 @pytest.mark.parametrize(
-    ("job", "make", "loss"),
+    ("task", "make", "loss"),
     [
         (Labelling(), labelled, nn.CrossEntropyLoss()),
         (Labelling(), labelled, nn.CrossEntropyLoss(WEIGHTS, label_smoothing=0.1)),
@@ -99,12 +99,12 @@ def gradients_of(job: Any, batch: Batch, loss: Any, parts: int, model: nn.Module
 )
 @pytest.mark.parametrize("parts", [2, 3, 5])
 def test_gradients_of_parts_are_those_of_the_whole(
-    job: Any, make: Callable[[], Batch], loss: nn.Module, parts: int
+    task: Any, make: Callable[[], Batch], loss: nn.Module, parts: int
 ) -> None:
     if make is asked and parts > 3:
         parts = 3  # a part with image 3 alone has no question
-    whole_value, whole = gradients_of(job, make(), loss, 1, network())
-    value, found = gradients_of(job, make(), loss, parts, network())
+    whole_value, whole = gradients_of(task, make(), loss, 1, network())
+    value, found = gradients_of(task, make(), loss, parts, network())
     assert value == pytest.approx(whole_value, abs=1e-6)
     for ours, theirs in zip(found, whole, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)

@@ -61,7 +61,7 @@ def test_what_is_no_module_is_refused(
 
 
 def test_members_start_as_they_do_alone(text_root: Path, tmp_path: Path) -> None:
-    jobs = [setup.make_task(plan, open_data(plan)) for plan in members(text_root, tmp_path)]
-    single = setup.build_network(jobs[-1], torch.device("cpu")).state_dict()
-    family = multitask_run.build(jobs, torch.device("cpu")).members[-1].state_dict()
+    tasks = [setup.make_task(plan, open_data(plan)) for plan in members(text_root, tmp_path)]
+    single = setup.build_network(tasks[-1], torch.device("cpu")).state_dict()
+    family = multitask_run.build(tasks, torch.device("cpu")).members[-1].state_dict()
     assert all(torch.equal(family[name], tensor) for name, tensor in single.items())

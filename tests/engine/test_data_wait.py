@@ -61,13 +61,13 @@ def test_windows_are_taken_in_turn(subject: Subject) -> None:
 
 def test_weights_move_and_every_batch_is_another(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[torch.Tensor] = []
-    loss = subject.job.loss
+    loss = subject.task.loss
 
     def spy(model: Any, batch: Any, value: Any) -> torch.Tensor:
         seen.append(batch.images.clone())
         return loss(model, batch, value)
 
-    monkeypatch.setattr(subject.job, "loss", spy)
+    monkeypatch.setattr(subject.task, "loss", spy)
     before = [p.detach().clone() for p in subject.model.parameters()]
     feed.data_wait(subject, 4, meter(Turns()))
     assert any(not torch.equal(a, b) for a, b in zip(before, subject.model.parameters(), strict=True))

@@ -139,11 +139,11 @@ def test_a_last_batch_with_fewer_images_than_ranks_is_refused() -> None:
 
 def test_more_micro_batches_than_images_in_the_last_batch() -> None:
     images, targets = torch.randn(3, 3, 8, 8), torch.tensor([0, 4, 1])
-    job = SimpleNamespace(loss=lambda model, batch, loss: loss(model(batch.images), batch.targets))
+    task = SimpleNamespace(loss=lambda model, batch, loss: loss(model(batch.images), batch.targets))
     found = []
     for parts in (1, 8):
         model = network().eval()
-        gradients = Gradients(job, nn.CrossEntropyLoss(), Alone(CPU, "fp32"), model, CPU)
+        gradients = Gradients(task, nn.CrossEntropyLoss(), Alone(CPU, "fp32"), model, CPU)
         gradients.parts = parts
         loss = gradients(model, Batch(images, targets, np.arange(3)))
         found.append([loss, *(p.grad for p in model.parameters())])

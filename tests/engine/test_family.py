@@ -49,32 +49,32 @@ def plans_of(root: Path, out: Path, **changes: Any) -> list[RunPlan]:
 
 
 def parts_of(plans: list[RunPlan]) -> tuple[Family, list[Any], list[Any]]:
-    jobs = [setup.make_task(plan, open_data(plan)) for plan in plans]
+    tasks = [setup.make_task(plan, open_data(plan)) for plan in plans]
     loaders = [
-        job.make_loader(job.data.train, CPU, setup.normalisation(plan, job.data), training=True)
-        for job, plan in zip(jobs, plans, strict=True)
+        task.make_loader(task.data.train, CPU, setup.normalisation(plan, task.data), training=True)
+        for task, plan in zip(tasks, plans, strict=True)
     ]
-    return multitask_run.build(jobs, CPU), jobs, loaders
+    return multitask_run.build(tasks, CPU), tasks, loaders
 
 
 def test_gradient_is_that_of_the_weighted_sum(text_root: Path, tmp_path: Path) -> None:
     plans = plans_of(text_root, tmp_path, weights={QUESTIONS: 0.25}, options={**SMALL, "dropout": 0.0})
-    family, jobs, loaders = parts_of(plans)
-    losses = [setup.build_loss(plan, job.loss_context()) for plan, job in zip(plans, jobs, strict=True)]
+    family, tasks, loaders = parts_of(plans)
+    losses = [setup.build_loss(plan, task.loss_context()) for plan, task in zip(plans, tasks, strict=True)]
     (first, second) = [next(loader.training_epoch(0)) for loader in loaders]
     shared = family.members[0].encoder.embed.weight
     assert family.members[1].encoder is family.members[0].encoder
     separate = []
-    for member, job, loss, batch in zip(family.members, jobs, losses, (first, second), strict=True):
-        (gradient,) = torch.autograd.grad(job.loss(member, batch, loss), shared)
+    for member, task, loss, batch in zip(family.members, tasks, losses, (first, second), strict=True):
+        (gradient,) = torch.autograd.grad(task.loss(member, batch, loss), shared)
         separate.append(gradient)
-    work = FamilyJob(["a", "b"], jobs, losses, [1.0, 0.25])
+    work = FamilyJob(["a", "b"], tasks, losses, [1.0, 0.25])
     round_ = next(RoundLoader(loaders, 3).training_epoch(0))
     (together,) = torch.autograd.grad(work.loss(family, round_, None), shared)
     torch.testing.assert_close(together, separate[0] + 0.25 * separate[1])
     logs = work.logs()
     assert logs["a/train_loss"] == pytest.approx(
-        float(jobs[0].loss(family.members[0], first, losses[0]).detach()), rel=1e-5
+        float(tasks[0].loss(family.members[0], first, losses[0]).detach()), rel=1e-5
     )
     assert work.logs() == {}
 
@@ -242,12 +242,12 @@ def test_a_family_has_an_id_of_its_own_for_each_seed_and_weight(text_root: Path,
 
 def test_mixed_precision_takes_a_round(text_root: Path, tmp_path: Path) -> None:
     plans = plans_of(text_root, tmp_path)
-    family, jobs, loaders = parts_of(plans)
-    losses = [setup.build_loss(plan, job.loss_context()) for plan, job in zip(plans, jobs, strict=True)]
+    family, tasks, loaders = parts_of(plans)
+    losses = [setup.build_loss(plan, task.loss_context()) for plan, task in zip(plans, tasks, strict=True)]
     fabric = make_fabric(CPU, "bf16")
     optimizer = torch.optim.SGD(family.parameters(), lr=0.1)
     model, _ = fabric.setup(family, optimizer)
     round_ = next(RoundLoader(loaders, 1).training_epoch(0))
     with fabric.autocast():
-        loss = FamilyJob(["a", "b"], jobs, losses, [1.0, 1.0]).loss(model, round_, None)
+        loss = FamilyJob(["a", "b"], tasks, losses, [1.0, 1.0]).loss(model, round_, None)
     assert torch.isfinite(loss)

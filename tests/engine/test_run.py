@@ -253,8 +253,8 @@ def test_data_that_changed_after_planning(root: Path, tmp_path: Path) -> None:
 def test_predictions_in_another_order_are_refused(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = ClassificationTraining.evaluate
 
-    def twice(job: Any, model: nn.Module, loader: Any, fabric: Any) -> Any:
-        result = original(job, model, loader, fabric)
+    def twice(task: Any, model: nn.Module, loader: Any, fabric: Any) -> Any:
+        result = original(task, model, loader, fabric)
         return dataclasses.replace(result, index=np.concatenate([result.index[:-1], result.index[:1]]))
 
     monkeypatch.setattr(ClassificationTraining, "evaluate", twice)

@@ -139,11 +139,11 @@ def test_a_vqa_network_learns_what_colours_answer(root: Path, tmp_path: Path) ->
 def test_vocabulary_comes_from_training_alone(root: Path, tmp_path: Path) -> None:
     """A word that only test sentences have is unknown, at any minimum count."""
     plan = make_plan(root, tmp_path, "spatialnet-vit", "ucm-captions", options=SMALL)
-    job = make_task(plan, open_data(plan))
-    store = job.data.store
-    test = int(job.data.test[0])
+    task = make_task(plan, open_data(plan))
+    store = task.data.store
+    test = int(task.data.test[0])
     store.columns["sentences"][test][0] = "unheard words"
-    assert "unheard" not in job.model_context().vocabulary
+    assert "unheard" not in task.model_context().vocabulary
     store.columns["sentences"][test][0] = "There is a agricultural in the image ."
 
 

@@ -232,8 +232,8 @@ def test_the_reference_is_taken_without_tf32(subject: Subject, monkeypatch: pyte
     def now() -> tuple[bool, str]:
         return torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
 
-    forward = subject.job.forward
-    monkeypatch.setattr(subject.job, "forward", lambda *given: seen.append(now()) or forward(*given))
+    forward = subject.task.forward
+    monkeypatch.setattr(subject.task, "forward", lambda *given: seen.append(now()) or forward(*given))
     before = now()
     try:
         torch.set_float32_matmul_precision("high")

@@ -1,4 +1,4 @@
-"""Synthetic data of a plan's shapes, from which a job tells a model what it would learn of a dataset."""
+"""Synthetic data of a plan's shapes, from which a task tells a model what it would learn of a dataset."""
 
 from __future__ import annotations
 

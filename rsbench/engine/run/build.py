@@ -29,16 +29,16 @@ def build_model(plan: RunPlan, context: ModelContext) -> Any:
     return factory(context, **plan.model["options"])
 
 
-def build_network(job: TrainingTask, device: torch.device) -> nn.Module:
+def build_network(task: TrainingTask, device: torch.device) -> nn.Module:
     """Build the run's network from its seed, on *device*.
 
     Raises:
         RunError: the factory returned something else.
     """
-    plan = job.plan
+    plan = task.plan
     torch.manual_seed(plan.seed)
     np.random.seed(plan.seed % 2**32)
-    model = build_model(plan, job.model_context())
+    model = build_model(plan, task.model_context())
     if not isinstance(model, nn.Module):
         raise RunError(f"The factory of '{plan.model['name']}' returned {type(model).__name__}, not a module.", "build")
     if device.type == "cuda":

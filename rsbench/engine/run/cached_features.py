@@ -51,13 +51,13 @@ def encodes_once(model: nn.Module, augmentation: Any) -> bool:
 
 @torch.no_grad()
 def encode(
-    job: TrainingTask, model: nn.Module, device: torch.device, norm: Normalisation, fabric: Any
+    task: TrainingTask, model: nn.Module, device: torch.device, norm: Normalisation, fabric: Any
 ) -> tuple[Any, np.ndarray] | None:
     """Return the features of every image of the run and the row of each image; ``None`` where they do not fit."""
-    data = job.data
+    data = task.data
     images = np.unique(data.store.image_index[np.concatenate([data.train, data.val, data.test])])
     every = np.arange(len(data.store.images))
-    loader = job.loader(every, Labels(every), images, device, norm, batch=BATCH, training=False)
+    loader = task.loader(every, Labels(every), images, device, norm, batch=BATCH, training=False)
     training = model.training
     model.eval()
     parts: list[Any] = []

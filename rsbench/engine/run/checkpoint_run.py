@@ -24,34 +24,34 @@ from rsbench.plan import RunPlan
 from rsbench.tasks.weights import find, mismatch, read_metadata
 
 
-def run_checkpoint(job: TrainingTask, context: RunContext) -> tuple[dict[str, Any], Evaluated]:
+def run_checkpoint(task: TrainingTask, context: RunContext) -> tuple[dict[str, Any], Evaluated]:
     """Load the plan's checkpoint into a fresh model and evaluate it on the test split.
 
     Raises:
         RunError: the weights do not fit the model, or the model fails preflight.
     """
-    plan, device, stages = job.plan, context.machine.device, context.stages
+    plan, device, stages = task.plan, context.machine.device, context.stages
     fabric = make_fabric(device, context.machine.precision)
     with stages.stage("build"):
-        model = build.build_network(job, device)
+        model = build.build_network(task, device)
         taken = load(model, plan)
-        loss = build.build_loss(plan, job.loss_context()).to(device)
-        norm = normalisation(plan, job.data)
+        loss = build.build_loss(plan, task.loss_context()).to(device)
+        norm = normalisation(plan, task.data)
     with stages.stage("preflight"):
-        first = next(job.make_loader(job.data.train, device, norm, training=True).training_epoch(0), None)
+        first = next(task.make_loader(task.data.train, device, norm, training=True).training_epoch(0), None)
         if first is None:
             raise RunError("The training split is smaller than a batch; use --set batch=1.", "preflight")
-        found = preflight.run(job, model, first, loss, fabric)[0]
+        found = preflight.run(task, model, first, loss, fabric)[0]
         checks = [check for check in found if check["name"] != preflight.GRADIENTS]  # these do not matter here
         checks += [{"name": "weights", "ok": True, "detail": taken}] if taken else []
     with stages.stage("evaluate"):
-        test = job.make_loader(job.data.test, device, norm, training=False)
-        result = job.evaluate(model, test, fabric)
+        test = task.make_loader(task.data.test, device, norm, training=False)
+        result = task.evaluate(model, test, fabric)
     parts: dict[str, Any] = {
         "train": None,
         "perf": {
             "params": sum(p.numel() for p in model.parameters()),
-            "macs": macs_of_sample(job, model),
+            "macs": macs_of_sample(task, model),
             "train_samples_per_s": None,
             "data_wait_fraction": None,
         },

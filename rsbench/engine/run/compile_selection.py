@@ -69,7 +69,7 @@ class Trial:
         shapes: for how many shapes of batches the run will compile; that of *batch* is one of them.
     """
 
-    job: Any
+    task: Any
     model: nn.Module
     loss: Any
     fabric: Any
@@ -89,7 +89,7 @@ class Trial:
         """Forward and backward once."""
         torch.compiler.cudagraph_mark_step_begin()
         with self.fabric.autocast():
-            value = self.job.loss(self.model, self.batch, self.loss)
+            value = self.task.loss(self.model, self.batch, self.loss)
         value.backward()
         self.model.zero_grad(set_to_none=True)
 
@@ -115,7 +115,7 @@ def compile_for_training(plan: RunPlan, gradients: Gradients, train: Any, folder
     kept = state.get("gradients", {}).get("compile") if state.get("identity") == plan.run_id else None
     phases = phases_of(dict(plan.recipe))
     trial = Trial(
-        gradients.job,
+        gradients.task,
         gradients.network,
         gradients.loss,
         gradients.fabric,
@@ -123,8 +123,8 @@ def compile_for_training(plan: RunPlan, gradients: Gradients, train: Any, folder
         gradients.device,
         sum(phase["epochs"] for phase in phases) * len(train) * gradients.parts,
         phases[0]["train_only"],
-        dynamic=False if gradients.job.fixed_shapes else None,
-        shapes=shapes_of(plan, gradients.job.fixed_shapes, train.short > 0),
+        dynamic=False if gradients.task.fixed_shapes else None,
+        shapes=shapes_of(plan, gradients.task.fixed_shapes, train.short > 0),
     )
     choice, gradients.compiled = choose(trial, asked, kept)
     return choice

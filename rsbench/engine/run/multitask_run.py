@@ -35,7 +35,7 @@ class Member:
     """One task of a family, with what its record needs."""
 
     name: str
-    job: TrainingTask
+    task: TrainingTask
     folder: Path
     norm: Normalisation
     selection: Selection
@@ -47,7 +47,7 @@ class Member:
     @property
     def plan(self) -> RunPlan:
         """Its plan."""
-        return self.job.plan
+        return self.task.plan
 
 
 def execute(
@@ -116,7 +116,7 @@ class FamilyRun:
         """Go through the stages that the members share."""
         stage = self.context.stages.stage
         with stage("data"):
-            self.jobs = [setup.make_task(plan, open_data(plan)) for plan in self.plans]
+            self.tasks = [setup.make_task(plan, open_data(plan)) for plan in self.plans]
         with stage("build"):
             self._build()
         with stage("preflight"):
@@ -126,9 +126,9 @@ class FamilyRun:
 
     def _build(self) -> None:
         device = self.machine.device
-        self.family = build(self.jobs, device)
-        self.members = [_member(job, k, device) for k, job in enumerate(self.jobs)]
-        self.losses = [setup.build_loss(job.plan, job.loss_context()).to(device) for job in self.jobs]
+        self.family = build(self.tasks, device)
+        self.members = [_member(task, k, device) for k, task in enumerate(self.tasks)]
+        self.losses = [setup.build_loss(task.plan, task.loss_context()).to(device) for task in self.tasks]
 
     def _check(self) -> None:
         """Try a batch of each before time is spent on training."""
@@ -136,8 +136,8 @@ class FamilyRun:
             first = next(member.train.training_epoch(0), None)
             if first is None:
                 raise RunError(f"The training split of '{member.name}' is smaller than a batch.", "preflight")
-            member.checks, member.initial = preflight.run(member.job, network, first, loss, self.fabric)
-            preflight.check_last_batch(member.job, network, member.train, self.fabric)
+            member.checks, member.initial = preflight.run(member.task, network, first, loss, self.fabric)
+            preflight.check_last_batch(member.task, network, member.train, self.fabric)
 
     def _train(self) -> None:
         members, context = self.members, self.context
@@ -150,7 +150,7 @@ class FamilyRun:
 
         val = [m.val for m in members]
         self.trainer = Trainer(
-            FamilyJob([m.name for m in members], self.jobs, self.losses, block["weights"]),
+            FamilyJob([m.name for m in members], self.tasks, self.losses, block["weights"]),
             self.family,
             self.plans[0].recipe,
             None,
@@ -172,50 +172,50 @@ class FamilyRun:
         ``train`` counts the member's own samples in the family's time.
         """
         member, network = self.members[number], self.family.members[number]
-        plan, job, progress, stage = member.plan, member.job, self.progress, self.context.stages.stage
+        plan, task, progress, stage = member.plan, member.task, self.progress, self.context.stages.stage
         assert plan.family is not None
         self.trainer.take(member.selection)
         with stage("evaluate"):
-            test = job.make_loader(job.data.test, self.machine.device, member.norm, training=False)
-            result = job.evaluate(network, test, self.fabric)
-        facts = checkpoint.describe(job, member.norm)
+            test = task.make_loader(task.data.test, self.machine.device, member.norm, training=False)
+            result = task.evaluate(network, test, self.fabric)
+        facts = checkpoint.describe(task, member.norm)
         saved = checkpoint.save_weights(network, member.folder / checkpoint.WEIGHTS, facts)
         train = report.train_block(progress, member.selection, member.initial)
         train["samples"] = round(progress.steps * member.train.batch_samples)
         train["curve"] = own_curve(progress.curve, member.name, plan.family["members"].index(member.name))
         parts: dict[str, Any] = {
             "train": train,
-            "perf": report.perf_block(job, network, progress)
+            "perf": report.perf_block(task, network, progress)
             | {"train_samples_per_s": train["samples"] / max(progress.seconds, 1e-9)},
             "checks": member.checks + self.trainer.gradients.checks(),
             "artifacts": {"checkpoint": saved},
         }
         with stage("score"):
-            report.add_scores(parts, job, member.folder, result)
+            report.add_scores(parts, task, member.folder, result)
         parts["perf"] |= self.machine.speed(result)
         parts["env"] = self.machine.environment(self.trainer.gradients.flags())
         return parts
 
 
-def build(jobs: Sequence[TrainingTask], device: torch.device) -> Family:
+def build(tasks: Sequence[TrainingTask], device: torch.device) -> Family:
     """Build each member from the same seed, so that it starts as it does alone."""
-    name = jobs[0].plan.model["name"]
+    name = tasks[0].plan.model["name"]
     shared = registry().get("model", name).shared
-    return Family([setup.build_network(job, device) for job in jobs], shared, name)
+    return Family([setup.build_network(task, device) for task in tasks], shared, name)
 
 
-def _member(job: TrainingTask, number: int, device: torch.device) -> Member:
-    plan, data = job.plan, job.data
+def _member(task: TrainingTask, number: int, device: torch.device) -> Member:
+    plan, data = task.plan, task.data
     assert plan.family is not None
     name = plan.family["member"]
     norm = setup.normalisation(plan, data)
     selection = Selection(
         plan.protocol["selection"],
-        f"{name}/{job.score}",
+        f"{name}/{task.score}",
         f"{name}/val_loss",
         f"members.{number}",
         tuple(plan.protocol["targets"]),
     )
-    train = job.make_loader(data.train, device, norm, training=True)
-    val = job.make_loader(data.val, device, norm, training=False) if len(data.val) else None
-    return Member(name, job, _folder(plan), norm, selection, train, val, [])
+    train = task.make_loader(data.train, device, norm, training=True)
+    val = task.make_loader(data.val, device, norm, training=False) if len(data.val) else None
+    return Member(name, task, _folder(plan), norm, selection, train, val, [])

@@ -110,16 +110,16 @@ def _stream(loader: ArrayLoader, first: int) -> Iterator[Batch]:
 
 
 class FamilyJob:
-    """The jobs of all members as one.
+    """The tasks of all members as one.
 
     Args:
-        names, jobs, losses, weights: of each member, in one order.
+        names, tasks, losses, weights: of each member, in one order.
     """
 
     def __init__(
-        self, names: Sequence[str], jobs: Sequence[TrainingTask], losses: Sequence[Loss], weights: Sequence[float]
+        self, names: Sequence[str], tasks: Sequence[TrainingTask], losses: Sequence[Loss], weights: Sequence[float]
     ) -> None:
-        self.names, self.jobs, self.losses, self.weights = names, jobs, losses, weights
+        self.names, self.tasks, self.losses, self.weights = names, tasks, losses, weights
         self._sums: list[torch.Tensor] = []
         self._rounds = 0
 
@@ -130,8 +130,8 @@ class FamilyJob:
 
     def _sum(self, batches: Sequence[Batch], members: nn.ModuleList) -> torch.Tensor:
         each = [
-            job.loss(member, batch, loss)
-            for job, member, batch, loss in zip(self.jobs, members, batches, self.losses, strict=True)
+            task.loss(member, batch, loss)
+            for task, member, batch, loss in zip(self.tasks, members, batches, self.losses, strict=True)
         ]
         noted = [value.detach().double() for value in each]
         self._sums = [a + b for a, b in zip(self._sums, noted, strict=True)] if self._sums else noted
@@ -156,9 +156,9 @@ class FamilyJob:
         """Return each member's losses and scores, under its name; members without a validation split have none."""
         return {
             f"{name}/{key}": value
-            for name, job, member, own in zip(self.names, self.jobs, model.members, loader, strict=True)
+            for name, task, member, own in zip(self.names, self.tasks, model.members, loader, strict=True)
             if own is not None
-            for key, value in job.validate(member, own, fabric).items()
+            for key, value in task.validate(member, own, fabric).items()
         }
 
 

@@ -27,7 +27,7 @@ GRADIENTS: Final = "preflight:gradients"
 
 
 def run(
-    job: TrainingTask, model: nn.Module, batch: Batch, loss: Loss, fabric: Any, *, sharded: bool = False
+    task: TrainingTask, model: nn.Module, batch: Batch, loss: Loss, fabric: Any, *, sharded: bool = False
 ) -> tuple[list[dict[str, Any]], float]:
     """Check *model* on one training batch and return the record's checks and the loss at the start.
 
@@ -39,23 +39,23 @@ def run(
     """
     random = torch.random.fork_rng(devices=[batch.images.device] if batch.images.is_cuda else [])
     with random, _restored(model) if sharded else _copied(model) as trial:
-        check_values(batch.images, normalised=job.plan.model["accepts"]["normalisation"] != "none")
+        check_values(batch.images, normalised=task.plan.model["accepts"]["normalisation"] != "none")
         with fabric.autocast():
-            job.check_logits(forward(job, trial, batch), job.expected_shape(batch))
-            start = job.loss(trial, batch, loss)
+            task.check_logits(forward(task, trial, batch), task.expected_shape(batch))
+            start = task.loss(trial, batch, loss)
         if start.ndim or not torch.isfinite(start):
             raise RunError(
-                f"The loss of '{job.name}' on its first batch is {_short(start)}, not one finite number.", "preflight"
+                f"The loss of '{task.name}' on its first batch is {_short(start)}, not one finite number.", "preflight"
             )
         start.backward()
         gradients = gradient_check(trial)
     value = float(start.detach())
-    expected = job.start_loss()
+    expected = task.start_loss()
     checks = [] if expected is None else [loss_check(value, expected)]
     return [*checks, gradients], value
 
 
-def check_last_batch(job: TrainingTask, model: nn.Module, train: ArrayLoader, fabric: Any) -> None:
+def check_last_batch(task: TrainingTask, model: nn.Module, train: ArrayLoader, fabric: Any) -> None:
     """Try a last batch of one image before an epoch is spent: BatchNorm refuses it where a channel has one value.
 
     Raises:
@@ -67,7 +67,7 @@ def check_last_batch(job: TrainingTask, model: nn.Module, train: ArrayLoader, fa
     random = torch.random.fork_rng(devices=[batch.images.device] if batch.images.is_cuda else [])
     try:
         with random, _copied(model) as trial, fabric.autocast():
-            forward(job, trial, batch)
+            forward(task, trial, batch)
     except RunError as error:
         raise RunError(
             f"{error} The last batch of an epoch holds this one image: leave it out (--set drop_last=true) or choose "
@@ -90,16 +90,16 @@ def _restored(model: nn.Module) -> Iterator[nn.Module]:
     before.restore()
 
 
-def forward(job: TrainingTask, model: nn.Module, batch: Batch) -> torch.Tensor:
+def forward(task: TrainingTask, model: nn.Module, batch: Batch) -> torch.Tensor:
     """Call the model and turn whatever it raises, but for a lack of memory, into a RunError that names it."""
     try:
-        return job.forward(model, batch)
+        return task.forward(model, batch)
     except Exception as error:
         if is_out_of_memory(error):
             raise
         shape = list(batch.images.shape)
         raise RunError(
-            f"Model '{job.name}' failed on images {shape}: {type(error).__name__}: {error}", "preflight"
+            f"Model '{task.name}' failed on images {shape}: {type(error).__name__}: {error}", "preflight"
         ) from error
 
 

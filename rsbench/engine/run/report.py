@@ -156,24 +156,24 @@ def log_traceback() -> None:
     traceback.print_exc()
 
 
-def add_scores(parts: dict[str, Any], job: TrainingTask, folder: Path, result: Evaluated) -> None:
+def add_scores(parts: dict[str, Any], task: TrainingTask, folder: Path, result: Evaluated) -> None:
     """Write predictions; add metrics, breakdown, gates and the artifact to *parts*."""
-    artifact, reasons = _write_predictions(job, folder / PREDICTIONS, result)
-    parts |= _score(job.plan, folder / PREDICTIONS, reasons)
-    if job.plan.division != "debug" and "control" not in job.plan.model.get("tags", ()):
-        parts["checks"] += job.gates(result.outcome)
+    artifact, reasons = _write_predictions(task, folder / PREDICTIONS, result)
+    parts |= _score(task.plan, folder / PREDICTIONS, reasons)
+    if task.plan.division != "debug" and "control" not in task.plan.model.get("tags", ()):
+        parts["checks"] += task.gates(result.outcome)
     parts["artifacts"] |= {"predictions": artifact}
 
 
-def _write_predictions(job: TrainingTask, path: Path, result: Evaluated) -> tuple[dict[str, Any], dict[str, str]]:
+def _write_predictions(task: TrainingTask, path: Path, result: Evaluated) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the artifact's entry, and why metrics could not be computed."""
-    if not np.array_equal(result.index, job.data.test):
+    if not np.array_equal(result.index, task.data.test):
         raise RunError("The evaluation did not return each test sample exactly once.", "score")
-    kind, outcome = get_task(job.plan.task), result.outcome
+    kind, outcome = get_task(task.plan.task), result.outcome
     reasons: dict[str, str] = {}
     if kind.keeps_statistics:
-        context = metric_context(job.plan.to_dict())
-        rows, reasons = collect(_metrics(job.plan), outcome.predictions, outcome.references, context)
+        context = metric_context(task.plan.to_dict())
+        rows, reasons = collect(_metrics(task.plan), outcome.predictions, outcome.references, context)
         outcome = replace(outcome, kept=rows)
     kind.write(path, outcome)
     return {"path": path.name, "sha256": store.sha256_file(path), "bytes": path.stat().st_size}, reasons
@@ -214,13 +214,13 @@ def train_block(progress: Progress, selection: Selection | None, initial: float 
     }
 
 
-def perf_block(job: TrainingTask, model: nn.Module, progress: Progress) -> dict[str, Any]:
+def perf_block(task: TrainingTask, model: nn.Module, progress: Progress) -> dict[str, Any]:
     """The record's ``perf``, as far as training gives it."""
     return {
         "train_samples_per_s": progress.samples / max(progress.seconds, 1e-9),
         "data_wait_fraction": progress.data_seconds / max(progress.seconds, 1e-9),
         "params": sum(p.numel() for p in model.parameters()),
-        "macs": macs_of_sample(job, model),
+        "macs": macs_of_sample(task, model),
     }
 
 

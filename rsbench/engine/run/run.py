@@ -81,12 +81,12 @@ def _run(plan: RunPlan, context: RunContext) -> dict[str, Any]:
     """Return what the record of a run that succeeded holds beside its plan."""
     stages, machine, place = context.stages, context.machine, context.place
     with stages.stage("data"):
-        job = build.make_task(plan, open_data(plan))
-    parts, result = _way(plan)(job, context)
+        task = build.make_task(plan, open_data(plan))
+    parts, result = _way(plan)(task, context)
     if place is not None and place.rank > 0:
         return {}
     with stages.stage("score"):
-        report.add_scores(parts, job, context.folder, result)
+        report.add_scores(parts, task, context.folder, result)
     parts["perf"] |= machine.speed(result)
     parts["env"] = machine.environment(parts.get("env", {}).get("flags", {}))
     if place is not None:
@@ -102,12 +102,12 @@ def _way(plan: RunPlan) -> Callable[[TrainingTask, RunContext], tuple[dict[str, 
     return _run_estimator if plan.model["kind"] == "estimator" else run_network
 
 
-def _run_estimator(job: TrainingTask, context: RunContext) -> tuple[dict[str, Any], Evaluated]:
+def _run_estimator(task: TrainingTask, context: RunContext) -> tuple[dict[str, Any], Evaluated]:
     with context.stages.stage("build"):
-        model = build.build_model(job.plan, job.model_context())
+        model = build.build_model(task.plan, task.model_context())
     with context.stages.stage("fit"):
-        fitted = job.fit(model)
-    samples = len(job.data.train)
+        fitted = task.fit(model)
+    samples = len(task.data.train)
     parts: dict[str, Any] = {
         "train": report.train_block(Progress(samples=samples, seconds=fitted.seconds), None, None),
         "perf": {"train_samples_per_s": samples / max(fitted.seconds, 1e-9), "data_wait_fraction": None},

@@ -23,7 +23,7 @@ from rsbench.engine.training.trainer import Trainer
 from rsbench.errors import RunError, UserError
 
 
-def run_network(job: TrainingTask, context: RunContext) -> tuple[dict[str, Any], Evaluated]:
+def run_network(task: TrainingTask, context: RunContext) -> tuple[dict[str, Any], Evaluated]:
     """Return what the record says of training, and the outcome on the test split; on ranks other than the first only
     the latter.
 
@@ -32,7 +32,7 @@ def run_network(job: TrainingTask, context: RunContext) -> tuple[dict[str, Any],
         UserError: what is asked for is not for this network.
         Interrupted: the user stopped it.
     """
-    return NetworkRun(job, context).run()
+    return NetworkRun(task, context).run()
 
 
 class NetworkRun:
@@ -46,13 +46,13 @@ class NetworkRun:
     test: ArrayLoader
     choice: Choice | None = None
 
-    def __init__(self, job: TrainingTask, context: RunContext) -> None:
-        self.job, self.plan, self.context = job, job.plan, context
+    def __init__(self, task: TrainingTask, context: RunContext) -> None:
+        self.task, self.plan, self.context = task, task.plan, context
         self.device, place = context.machine.device, context.place
         self.ranks = ALONE if place is None else Ranks(place.rank, place.world, self.plan.strategy == "fsdp")
         self.fabric = make_fabric(self.device, context.machine.precision, place, self.plan.strategy)
         self.selection = Selection(
-            self.plan.protocol["selection"], job.score, targets=tuple(self.plan.protocol["targets"])
+            self.plan.protocol["selection"], task.score, targets=tuple(self.plan.protocol["targets"])
         )
 
     def run(self) -> tuple[dict[str, Any], Evaluated]:
@@ -71,21 +71,21 @@ class NetworkRun:
         with stage("train"):
             self._train()
         with stage("evaluate"):
-            result = self.job.evaluate(self.model, self.test, self.fabric)
+            result = self.task.evaluate(self.model, self.test, self.fabric)
         return self._parts(), result
 
     def _build(self) -> None:
         plan, ranks = self.plan, self.ranks
-        self.model = build.build_network(self.job, torch.device("cpu") if ranks.sharded else self.device)
-        self.loss = build.build_loss(plan, self.job.loss_context()).to(self.device)
+        self.model = build.build_network(self.task, torch.device("cpu") if ranks.sharded else self.device)
+        self.loss = build.build_loss(plan, self.task.loss_context()).to(self.device)
         if plan.checkpoint_activations and not checkpoint_activations(self.model):
             raise RunError(
-                f"'{self.job.name}' has no blocks to checkpoint; leave --checkpoint-activations out.", "build"
+                f"'{self.task.name}' has no blocks to checkpoint; leave --checkpoint-activations out.", "build"
             )
         if ranks.world > 1:
             self._join()
         self.gradients = Gradients(
-            self.job,
+            self.task,
             self.loss,
             self.fabric,
             self.model,
@@ -99,20 +99,20 @@ class NetworkRun:
         """Make network and loss those of one of several ranks."""
         if hasattr(self.model, "training_loss"):
             raise UserError(
-                f"The loss of '{self.job.name}' is its own and is taken by one process: leave --devices and --nodes "
+                f"The loss of '{self.task.name}' is its own and is taken by one process: leave --devices and --nodes "
                 "out; --parallel runs several."
             )
         self.model = share_statistics(self.model, self.device)
         if self.ranks.sharded:
             self.model = self.fabric.setup_module(self.model).module
-        self.loss = self.job.shared_loss(self.loss, self.ranks)
+        self.loss = self.task.shared_loss(self.loss, self.ranks)
 
     def _load(self) -> None:
         """Make the loaders."""
-        data, self.norm = self.job.data, build.normalisation(self.plan, self.job.data)
+        data, self.norm = self.task.data, build.normalisation(self.plan, self.task.data)
 
         def loader(samples: Any, training: bool) -> ArrayLoader:
-            return self.job.make_loader(samples, self.device, self.norm, training=training).among(self.ranks)
+            return self.task.make_loader(samples, self.device, self.norm, training=training).among(self.ranks)
 
         self.train = loader(data.train, True)
         self.val = loader(data.val, False) if len(data.val) else None
@@ -125,14 +125,14 @@ class NetworkRun:
             raise RunError("The training split is empty.", "preflight")
 
         def check(batch: Any) -> tuple[list[dict[str, Any]], float | None]:
-            return preflight.run(self.job, self.model, batch, self.loss, self.fabric, sharded=self.ranks.sharded)
+            return preflight.run(self.task, self.model, batch, self.loss, self.fabric, sharded=self.ranks.sharded)
 
         self.checks, self.initial_loss = self.gradients.try_out(check, first)
-        preflight.check_last_batch(self.job, self.model, self.train, self.fabric)
+        preflight.check_last_batch(self.task, self.model, self.train, self.fabric)
 
     def _encode(self) -> None:
         """Let the loaders give the features of a frozen encoder, where these fit in memory."""
-        found = cached_features.encode(self.job, self.model, self.device, self.norm, self.fabric)
+        found = cached_features.encode(self.task, self.model, self.device, self.norm, self.fabric)
         fits = all(self.ranks.collect(found is not None))
         if found is not None and fits:
             over = cached_features.FeatureLoader.over
@@ -146,7 +146,7 @@ class NetworkRun:
             context.observers.tell("rsbench_epoch_end", plan=self.plan, epoch=epoch, logs=logs)
 
         trainer = Trainer(
-            self.job,
+            self.task,
             self.model,
             self.plan.recipe,
             self.loss,
@@ -167,10 +167,10 @@ class NetworkRun:
         self.gradients.end()
 
     def _parts(self) -> dict[str, Any]:
-        perf, weights = report.perf_block(self.job, self.model, self.progress), self.model.state_dict()  # by all ranks
+        perf, weights = report.perf_block(self.task, self.model, self.progress), self.model.state_dict()  # by all ranks
         if not self.ranks.first:
             return {}
-        facts = checkpoint.describe(self.job, self.norm)
+        facts = checkpoint.describe(self.task, self.norm)
         saved = checkpoint.save_tensors(weights, self.context.folder / checkpoint.WEIGHTS, facts)
         return {
             "train": report.train_block(self.progress, self.selection, self.initial_loss),

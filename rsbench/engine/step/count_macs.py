@@ -14,14 +14,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from rsbench.engine.tasks.base import TrainingTask
 
 
-def macs_of_sample(job: TrainingTask, model: nn.Module) -> int | None:
+def macs_of_sample(task: TrainingTask, model: nn.Module) -> int | None:
     """Return the multiply-accumulates of evaluating one sample; ``None`` where they cannot be counted, since counting
     must never cost a finished run its record."""
     parameter, training = next(model.parameters(), None), model.training
     if parameter is None:
         return None
     try:
-        arguments = job.probe(parameter.device)
+        arguments = task.probe(parameter.device)
         with torch.no_grad():
             return count_macs(lambda: model.eval()(*arguments))
     except Exception:

@@ -36,7 +36,7 @@ class Gradients:
     batches are cut, so that a step is done again as it was; other steps cost nothing more.
 
     Args:
-        job: has ``loss(model, batch, loss)``.
+        task: has ``loss(model, batch, loss)``.
         network: the network itself, without a wrapper for ranks.
         retries: whether to back off at all; ranks that wait for one another cannot.
         checkpointed: whether the network checkpoints its activations already.
@@ -48,7 +48,7 @@ class Gradients:
 
     def __init__(
         self,
-        job: Any,
+        task: Any,
         loss: Any,
         fabric: Any,
         network: nn.Module,
@@ -57,7 +57,7 @@ class Gradients:
         retries: bool = True,
         checkpointed: bool = False,
     ) -> None:
-        self.job, self.loss, self.fabric, self.network, self.device = job, loss, fabric, network, device
+        self.task, self.loss, self.fabric, self.network, self.device = task, loss, fabric, network, device
         self.retries, self.checkpointed, self._try_checkpoints = retries, checkpointed, not checkpointed
         self.compiled: Compiled | None = None
         self.parts = 1
@@ -102,7 +102,7 @@ class Gradients:
     def _pass(self, model: Any, batch: Any, loss: Any, weight: Any = None) -> torch.Tensor:
         """Forward and backward, once."""
         with self.fabric.autocast():
-            value = self.job.loss(model, batch, loss)
+            value = self.task.loss(model, batch, loss)
         if weight is not None:
             value = value * weight
         self.fabric.backward(value)

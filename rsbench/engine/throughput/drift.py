@@ -18,7 +18,7 @@ SAMPLES: Final = 16
 def reference_logits(subject: Subject, batch: Batch) -> torch.Tensor:
     """Return logits in float32, on a GPU without TF32; to be called before the network is compiled."""
     with _full_precision():
-        return subject.job.forward(subject.model, batch).clone()
+        return subject.task.forward(subject.model, batch).clone()
 
 
 def drift(logits: torch.Tensor, reference: torch.Tensor) -> dict[str, float]:

@@ -95,7 +95,7 @@ def _measure(plan: RunPlan, machine: Machine, stages: Stages, emit: Emit, check:
 def _size(subject: Subject, modes: list[str]) -> dict[str, Any]:
     """Unit, parameters, and multiply-accumulates a sample of each mode."""
     return {
-        "unit": get_task(subject.job.plan.task).unit,
+        "unit": get_task(subject.task.plan.task).unit,
         "params": sum(p.numel() for p in subject.model.parameters()),
         "buffers": sum(b.numel() for b in subject.model.buffers()),
     } | {f"{mode}_macs": macs for mode, macs in subject.macs(modes).items()}

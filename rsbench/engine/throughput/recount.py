@@ -47,11 +47,11 @@ def count_macs_of_plan(plan: Mapping[str, Any], params: int | None = None, root:
     if plan["division"] == DIVISION or plan["model"].get("kind") != "network":
         return None
     try:
-        job, network = _built(_unweighted(plan), params, data_root(root))
+        task, network = _built(_unweighted(plan), params, data_root(root))
     except Exception:  # whatever a plugin's factory raises
         return None
     same = params in (None, _parameters(network))
-    return macs_of_sample(job, network) if same else None
+    return macs_of_sample(task, network) if same else None
 
 
 def count_macs_of_throughput(plan: Mapping[str, Any], params: int | None = None) -> dict[str, int] | None:
@@ -66,10 +66,10 @@ def count_macs_of_throughput(plan: Mapping[str, Any], params: int | None = None)
     """
     try:
         run = _unweighted(plan)
-        job = make_task(run, synthetic_data(run))
-        network = build_network(job, CPU).eval()
+        task = make_task(run, synthetic_data(run))
+        network = build_network(task, CPU).eval()
         same = params in (None, _parameters(network))
-        return Subject(job, network, make_fabric(CPU, "fp32"), CPU).macs(run.protocol["modes"]) if same else None
+        return Subject(task, network, make_fabric(CPU, "fp32"), CPU).macs(run.protocol["modes"]) if same else None
     except Exception:  # whatever a plugin's factory raises
         return None
 
@@ -87,10 +87,10 @@ def _built(plan: RunPlan, params: int | None, root: Path) -> tuple[TrainingTask,
     store = store_path(root, registry().get("dataset", plan.dataset["name"]))
     here = dataclasses.replace(plan, dataset={**plan.dataset, "store": str(store)})
     try:
-        job = make_task(here, open_data(here))
+        task = make_task(here, open_data(here))
     except Exception:  # not prepared, or of another version
         return _of_shapes(plan, params)
-    return job, build_network(job, CPU)
+    return task, build_network(task, CPU)
 
 
 def _of_shapes(plan: RunPlan, params: int | None) -> tuple[TrainingTask, nn.Module]:
@@ -108,8 +108,8 @@ def _of_shapes(plan: RunPlan, params: int | None) -> tuple[TrainingTask, nn.Modu
 
 def _with_words(plan: RunPlan, words: int) -> tuple[TrainingTask, nn.Module]:
     shaped = dataclasses.replace(plan, dataset={**plan.dataset, "words": words})
-    job = make_task(shaped, synthetic_data(shaped))
-    return job, build_network(job, CPU)
+    task = make_task(shaped, synthetic_data(shaped))
+    return task, build_network(task, CPU)
 
 
 def _parameters(network: nn.Module) -> int:

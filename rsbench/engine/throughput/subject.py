@@ -29,9 +29,9 @@ METHODS: Final = ("start", "step", "training_loss")  # of a network, beside its 
 
 @dataclass
 class Subject:
-    """A network, its job, and what it is run with."""
+    """A network, its task, and what it is run with."""
 
-    job: TrainingTask
+    task: TrainingTask
     model: nn.Module
     fabric: Any
     device: torch.device
@@ -44,13 +44,13 @@ class Subject:
         Raises:
             RunError: its factory does not return a network.
         """
-        job = setup.make_task(plan, synthetic_data(plan))
-        model = setup.build_network(job, machine.device).eval()
-        return cls(job, model, make_fabric(machine.device, machine.precision), machine.device)
+        task = setup.make_task(plan, synthetic_data(plan))
+        model = setup.build_network(task, machine.device).eval()
+        return cls(task, model, make_fabric(machine.device, machine.precision), machine.device)
 
     def macs(self, modes: Sequence[str]) -> dict[str, int]:
         """Return the multiply-accumulates a sample of each mode."""
-        samples, counted = self.job.together, self.in_full()
+        samples, counted = self.task.together, self.in_full()
         works = {"inference": (counted.inference, samples), "training": (counted.gradients, max(samples, 2))}
         return {mode: round(count_macs(work(n)) / n) for mode in modes for work, n in [works[mode]]}
 
@@ -61,14 +61,14 @@ class Subject:
     def batch(self, samples: int) -> Batch:
         """Return a batch of random numbers, the same one for the same number of samples."""
         generator = torch.Generator().manual_seed(samples)
-        images, targets = self.job.made_up(samples, generator, self.device)
-        pixels = torch.randn((images, *self.job.plan.dataset["image_shape"]), generator=generator)
+        images, targets = self.task.made_up(samples, generator, self.device)
+        pixels = torch.randn((images, *self.task.plan.dataset["image_shape"]), generator=generator)
         return Batch(pixels.to(self.device, memory_format=torch.channels_last), targets, np.arange(images))
 
     def logits(self, batch: Batch) -> torch.Tensor:
         """Return float32 logits of the task's shape, computed as in evaluation."""
         with torch.inference_mode(), self.fabric.autocast():
-            return self.job.forward(self.model, batch).float()
+            return self.task.forward(self.model, batch).float()
 
     def inference(self, samples: int) -> Step:
         """Return a step that labels images, says captions or answers questions."""
@@ -79,7 +79,7 @@ class Subject:
         def step() -> Any:
             self.step_begins()
             with self.fabric.autocast():
-                return self.job.predict(self.model, batch)
+                return self.task.predict(self.model, batch)
 
         return step
 
@@ -96,13 +96,13 @@ class Subject:
     def learning(self) -> Callable[[Batch], None]:
         """Return what learns from a batch: forward, backward and optimizer."""
         set_training_mode(self.model)
-        model, optimizer = set_up(self.fabric, self.model, make_optimizer(self.model, self.job.plan.recipe))
+        model, optimizer = set_up(self.fabric, self.model, make_optimizer(self.model, self.task.plan.recipe))
         loss = nn.CrossEntropyLoss()
 
         def learn(batch: Batch) -> None:
             self.step_begins()
             with self.fabric.autocast():
-                value = self.job.loss(model, batch, loss)
+                value = self.task.loss(model, batch, loss)
             self.fabric.backward(value)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -128,7 +128,7 @@ class Subject:
         def step() -> None:
             set_training_mode(self.model)
             with self.fabric.autocast():
-                value = self.job.loss(self.model, batch, loss)
+                value = self.task.loss(self.model, batch, loss)
             value.backward()
             self.model.zero_grad(set_to_none=True)
             self.model.eval()
@@ -139,5 +139,5 @@ class Subject:
         """Let ``torch.compile`` do the network's forward and what else of it the engine calls."""
         self.compiled = True
         # A batch size is compiled for itself; the sentences of a search grow.
-        dynamic = None if get_task(self.job.plan.task).generative else False
+        dynamic = None if get_task(self.task.plan.task).generative else False
         Compiled(self.model, mode, METHODS, dynamic)

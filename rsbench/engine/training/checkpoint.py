@@ -19,13 +19,13 @@ from rsbench.files import write_atomically
 WEIGHTS: Final = "model.safetensors"
 
 
-def describe(job: TrainingTask, norm: Normalisation) -> dict[str, str]:
+def describe(task: TrainingTask, norm: Normalisation) -> dict[str, str]:
     """Return what one must know to use the weights elsewhere, as the metadata of a safetensors file.
 
     All values are text, those that are not text themselves as JSON.  ``normalisation`` holds its name and, in units of
     the stored images, the mean and standard deviation of each band that were subtracted and divided by.
     """
-    plan, data, context = job.plan, job.data, job.model_context()
+    plan, data, context = task.plan, task.data, task.model_context()
     shown = plan.portable()
     model, protocol, dataset = shown["model"], shown["protocol"], shown["dataset"]
     facts: dict[str, Any] = {

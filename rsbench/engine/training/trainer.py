@@ -49,7 +49,7 @@ class Progress:
 
 
 class Work(Protocol):
-    """What the trainer asks of a job: :class:`rsbench.engine.tasks.base.TrainingTask`, or several at once."""
+    """What the trainer asks of a task: :class:`rsbench.engine.tasks.base.TrainingTask`, or several at once."""
 
     def loss(self, model: Any, batch: Any, loss: Any) -> torch.Tensor:
         """Return the loss of a batch; autocast is on around the call."""
@@ -96,10 +96,10 @@ class Trainer:
     """Trains one network by one recipe.
 
     Args:
-        job: what the task does with a batch.
+        task: what the task does with a batch.
         model: the network, on the device; trained in place.
         recipe: resolved fields of a RecipeSpec.
-        loss: passed on to the job; ``(logits [B, K], targets [B]) -> scalar``.
+        loss: passed on to the task; ``(logits [B, K], targets [B]) -> scalar``.
         train, val: loaders; ``val`` may be ``None`` where the protocol has no validation split.
         selections: which epochs' weights are wanted; :meth:`take` puts them into the network after training.
         folder: of the run, for the state to resume from.
@@ -111,7 +111,7 @@ class Trainer:
 
     def __init__(
         self,
-        job: Work,
+        task: Work,
         model: nn.Module,
         recipe: Mapping[str, Any],
         loss: Any,
@@ -129,8 +129,8 @@ class Trainer:
         ranks: Ranks = ALONE,
     ) -> None:
         self.ranks = ranks
-        self.gradients = gradients or Gradients(job, loss, fabric, model, train.device, retries=ranks.world == 1)
-        self.job, self.model, self.recipe = job, model, dict(recipe)
+        self.gradients = gradients or Gradients(task, loss, fabric, model, train.device, retries=ranks.world == 1)
+        self.task, self.model, self.recipe = task, model, dict(recipe)
         self.train, self.val, self.fabric, self.scaling = train, val, fabric, scaling(fabric)
         self.selections, self.folder, self.identity = selections, folder, identity
         self.emit, self.on_epoch, self.interrupted = emit, on_epoch, interrupted
@@ -228,7 +228,7 @@ class Trainer:
         self._require_finite(mean)
         p.epoch, p.step, p.loss_sum = p.epoch + 1, 0, 0.0
         logs: dict[str, Any] = {"epoch": p.epoch, "train_loss": mean, "lr": schedule.lr, "seconds": seconds}
-        logs |= self.job.logs()
+        logs |= self.task.logs()
         if self.val is not None and p.epoch >= self.recipe.get("validate_from", 1):
             logs |= self._validate()
         logs |= self._of_network()
@@ -261,7 +261,7 @@ class Trainer:
     def _validate(self) -> dict[str, float]:
         assert self.val is not None
         with self.gradients.eager():
-            return self.job.validate(self.evaluated, self.val, self.fabric)
+            return self.task.validate(self.evaluated, self.val, self.fabric)
 
     @property
     def evaluated(self) -> nn.Module:
@@ -323,7 +323,7 @@ class Trainer:
             "ema": None if self.ema is None else self.ema.state_dict(),
             "selections": [s.state_dict() for s in self.selections],
             "gradients": self.gradients.state_dict(),
-            "job": self.job.state_dict(),
+            "task": self.task.state_dict(),
             "optimizer": optimizer.state_dict(),
             "schedule": schedule.state_dict(),
             "scaling": self.scaling and self.scaling.state_dict(),
@@ -350,7 +350,7 @@ class Trainer:
         if self.ema is not None and state["ema"] is not None:
             self.ema.load_state_dict(state["ema"])
         self.gradients.load_state_dict(state.get("gradients", {}))
-        self.job.load_state_dict(state.get("job", {}))
+        self.task.load_state_dict(state.get("task", {}))
         for selection, kept in zip(self.selections, state["selections"], strict=True):
             selection.load_state_dict(kept, self.train.device)
         if self.progress.step == 0 and self.progress.epoch in self._boundaries():
