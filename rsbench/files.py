@@ -22,13 +22,14 @@ ABANDONED_SECONDS: Final = 3600.0
 _numbers = itertools.count()  # for threads that write the same file at once
 
 
-def write_atomically(path: Path, content: str | bytes | Callable[[IO[bytes]], object]) -> None:
+def write_atomically(path: Path, content: str | bytes | Callable[[IO[bytes]], object], *, durable: bool = True) -> None:
     """Write a file, and its folders, so that *path* holds all of *content* or what it held before.
 
     A symbolic link is followed.  What is no regular file, such as a pipe, is written to as it is.
 
     Args:
         content: text (UTF-8), bytes, or a function that writes to the stream it is called with.
+        durable: wait for the disk; not for what can be made again, and is checked by its digest when it is read.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written to; it names *path*.  No temporary file stays behind.
@@ -44,7 +45,10 @@ def write_atomically(path: Path, content: str | bytes | Callable[[IO[bytes]], ob
     try:
         with temporary.open("wb") as stream:
             _write(stream, content)
-        publish(temporary, path)
+        if durable:
+            publish(temporary, path)
+        else:
+            temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno:  # a full disk tells no name

@@ -180,7 +180,7 @@ def _write(folder: Path, code: str, content: _Content) -> Path:
     for piece in pieces:
         sha.update(piece)
     path = folder / f"{code}-{sha.hexdigest()}{SUFFIX}"
-    write_atomically(path, lambda stream: stream.writelines(pieces))
+    write_atomically(path, lambda stream: stream.writelines(pieces), durable=False)
     return path
 
 
