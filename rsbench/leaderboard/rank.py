@@ -10,7 +10,7 @@ from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.rows import Measured
 from rsbench.metrics.evaluate import within
 from rsbench.metrics.ranking import standings
-from rsbench.metrics.two_level import Pool, System, pool, seed_term, single
+from rsbench.metrics.two_level import Pool, SeedTerm, System, pool, seed_term, singles
 from rsbench.specs import MetricSpec
 
 UNRANKED: Final = "one seed: no rank, and an interval over test samples alone"
@@ -29,16 +29,17 @@ def rank(table: Table) -> None:
     table.rows.sort(key=lambda r: (sign * r.mean, r.system, r.recipe))
     samples = _most_frequent(table.rows)
     table.pool = common_pool(samples, ((row.measured, row.control) for row in table.rows))
-    ranked: list[tuple[Row, System]] = []
+    same: list[tuple[Row, System]] = []
     for row in table.rows:
-        if row.measured is None:
-            continue
-        if row.measured.samples != samples:
+        if row.measured is not None and row.measured.samples == samples:
+            same.append((row, row.measured.system))
+        elif row.measured is not None:
             row.flags.append(OTHER_SAMPLES)
-            continue
-        system = row.measured.system
+    ranked: list[tuple[Row, System]] = []
+    found = intervals([system for _, system in same], table.pool, table.spec)
+    for (row, system), ends in zip(same, found, strict=True):
         if not (row.control and len(row.seeds) == 1):  # controls are not in the pool, and take nothing from it
-            row.interval = interval(system, table.pool, table.spec) or row.interval
+            row.interval = ends or row.interval
         known = seed_term(system, table.pool) is not None
         if len(row.seeds) == 1 and not row.control:
             row.notes.append(BORROWED if known else UNRANKED)
@@ -52,11 +53,16 @@ def interval(system: System, pool: Pool, spec: MetricSpec) -> tuple[float, float
 
     ``None`` where nothing varies, or a single seed has no pool to borrow from.
     """
-    term = seed_term(system, pool)
-    if term is None:
-        return None
-    low, high = map(float, single(system, term).interval)
-    return within(spec, (low, high)) if low < high else None
+    (found,) = intervals([system], pool, spec)
+    return found
+
+
+def intervals(systems: Sequence[System], pool: Pool, spec: MetricSpec) -> list[tuple[float, float] | None]:
+    """Return :func:`interval` of each system; one by one, those of thousands take longer than their ranks."""
+    terms = [seed_term(system, pool) for system in systems]
+    lows, highs = singles(systems, [term or SeedTerm() for term in terms]).interval
+    ends = zip(terms, lows.tolist(), highs.tolist(), strict=True)
+    return [within(spec, (low, high)) if term is not None and low < high else None for term, low, high in ends]
 
 
 def common_pool(samples: bytes, measured: Iterable[tuple[Measured | None, bool]]) -> Pool:

@@ -158,7 +158,7 @@ def seed_term(system: System, pool: Pool) -> SeedTerm | None:
 def t_test(
     value: np.ndarray | float,
     v: np.ndarray | float,
-    units: int,
+    units: np.ndarray | int,
     variance: np.ndarray | float,
     spread: np.ndarray | float,
 ) -> Result:
@@ -178,8 +178,14 @@ def t_test(
 
 
 def single(system: System, term: SeedTerm) -> Result:
-    """Return the interval of a system's mean score; with an empty term over samples alone."""
+    """Return a system's mean score; with an empty term over samples alone."""
     return t_test(system.mean, (system.effects**2).sum(), system.units, term.variance, term.spread)
+
+
+def singles(systems: Sequence[System], terms: Sequence[SeedTerm]) -> Result:
+    """Return :func:`single` of each system, as arrays [S]."""
+    facts = [(s.mean, (s.effects**2).sum(), s.units, t.variance, t.spread) for s, t in zip(systems, terms, strict=True)]
+    return t_test(*np.array(facts, dtype=np.float64).reshape(-1, 5).T)
 
 
 def difference(a: System, b: System, pool: Pool) -> Result | None:
