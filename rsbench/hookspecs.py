@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rsbench.specs import (
         ClaimSet,
         DatasetSpec,
+        FormatSpec,
         LossSpec,
         MetricSpec,
         ModelSpec,
@@ -68,6 +69,11 @@ def rsbench_tasks() -> Iterable[TaskSpec]:  # type: ignore[empty-body]
 @hookspec
 def rsbench_claims() -> Iterable[ClaimSet]:  # type: ignore[empty-body]
     """Numbers that papers report."""
+
+
+@hookspec
+def rsbench_formats() -> Iterable[FormatSpec]:  # type: ignore[empty-body]
+    """Formats in which ``rsbench leaderboard`` writes a board."""
 
 
 @hookspec

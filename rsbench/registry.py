@@ -25,6 +25,7 @@ from rsbench.errors import UserError, did_you_mean
 from rsbench.specs import (
     ClaimSet,
     DatasetSpec,
+    FormatSpec,
     LossSpec,
     MetricSpec,
     ModelSpec,
@@ -45,9 +46,10 @@ KINDS: Final[dict[str, tuple[str, type[Spec]]]] = {
     "recipe": ("rsbench_recipes", RecipeSpec),
     "task": ("rsbench_tasks", TaskSpec),
     "claims": ("rsbench_claims", ClaimSet),
+    "format": ("rsbench_formats", FormatSpec),
 }
 HEAVY: Final = ("torch", "torchvision", "timm", "torchgeo", "lightning", "pandas", "numpy", "scipy")
-CODE: Final = ("factory", "source", "split", "module")  # fields of specs that name a plugin's code
+CODE: Final = ("factory", "source", "split", "module", "render")  # fields of specs that name a plugin's code
 OBSERVER_HOOKS: Final = ("rsbench_run_start", "rsbench_epoch_end", "rsbench_run_end")
 BLOCK_VARIABLE: Final = "RSBENCH_BLOCKED_PLUGINS"
 HOME: Final = "rsbench"  # the distribution whose names nobody takes
@@ -326,8 +328,8 @@ def _keywords(implementation: pluggy.HookImpl, **arguments: Any) -> Any:
 def load(blocked: Iterable[str] = (), environ: Mapping[str, str] = os.environ) -> Registry:
     """Load every installed plugin of the entry-point group ``rsbench``, sorted by name.
 
-    ``RSBENCH_PLUGINS=a,b`` loads only those, ``RSBENCH_DISABLE_PLUGIN_AUTOLOAD=1`` none; a blocked one is never
-    imported.
+    ``RSBENCH_PLUGINS=a,b`` loads only those and the core's own, ``RSBENCH_DISABLE_PLUGIN_AUTOLOAD=1`` none; a blocked
+    one is never imported.
     """
     found = Registry()
     if environ.get("RSBENCH_DISABLE_PLUGIN_AUTOLOAD") not in (None, "", "0"):
@@ -336,7 +338,7 @@ def load(blocked: Iterable[str] = (), environ: Mapping[str, str] = os.environ) -
     barred = {*blocked, *environ.get(BLOCK_VARIABLE, "").split(",")}
     seen: dict[str, str] = {}
     for distribution, version, entry in _entries():
-        if entry.name in barred or (only and entry.name not in only):
+        if entry.name in barred or (only and entry.name not in only and not _is_core(distribution, entry)):
             continue
         first = seen.setdefault(entry.name, distribution)
         if entry.name not in found.plugins:
@@ -350,6 +352,11 @@ def load(blocked: Iterable[str] = (), environ: Mapping[str, str] = os.environ) -
         if name not in seen:
             found.problems.append(Problem(name, "none", "RSBENCH_PLUGINS names it, but it is not installed"))
     return found
+
+
+def _is_core(distribution: str, entry: metadata.EntryPoint) -> bool:
+    """Whether an entry point is the core's own, which are loaded with any choice of plugins."""
+    return distribution == HOME and entry.value.startswith(f"{HOME}.")
 
 
 def _entries() -> list[tuple[str, str, metadata.EntryPoint]]:

@@ -431,3 +431,22 @@ class ClaimSet(Spec):
         unknown = sorted({c.part for c in self.rows} - {"", "*", *self.parts})
         if unknown:
             raise SpecError(f"claims '{self.name}' have no part '{unknown[0]}'")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatSpec(Spec):
+    """A format of ``leaderboard --format``.  ``render(board) -> str`` takes a ``rsbench.leaderboard.board.Board`` and,
+    by keyword, what *takes* names.
+
+    takes: ``output``, the file that is to be written, or ``None``; ``samples``, protocol fingerprint -> what *samples*
+        returned, or ``None``.
+    samples: ``samples(table, root, count)`` returns what the format shows of so many test images of a
+        ``rsbench.leaderboard.aggregate.Table``; *root* is the data root.
+    beside: ending -> ``function(board) -> str`` of each file that is written beside *output*.
+    """
+
+    render: str
+    suffix: str = ""  # of its files, such as ".html"
+    takes: tuple[str, ...] = ()
+    samples: str | None = None
+    beside: Mapping[str, str] = field(default_factory=dict)

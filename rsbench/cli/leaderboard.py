@@ -10,10 +10,15 @@ import typer
 
 from rsbench.cli import lazy
 from rsbench.errors import UserError
-from rsbench.leaderboard.result import FORMATS
+from rsbench.leaderboard import formats
 from rsbench.records.store import collector_paused
 
 PAGE = "leaderboard.html"
+
+
+def complete(incomplete: str) -> list[str]:
+    """Complete the name of a format."""
+    return [name for name in formats.formats() if name.startswith(incomplete)]
 
 
 def register(app: typer.Typer, chosen: str | None = None) -> None:
@@ -31,7 +36,9 @@ def leaderboard(
     protocol: Annotated[str | None, typer.Option(help="Only this protocol.")] = None,
     division: Annotated[str | None, typer.Option(help="closed | open | external")] = None,
     tag: Annotated[str | None, typer.Option(help="Only models with this tag, such as reconstruction.")] = None,
-    format_: Annotated[str, typer.Option("--format", help=" | ".join(FORMATS))] = "terminal",
+    format_: Annotated[
+        str, typer.Option("--format", help=" | ".join(formats.formats()), autocompletion=complete)
+    ] = "terminal",
     output: Annotated[Path | None, typer.Option(help="Write to this file; latex writes a .bib beside it.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Fail if --output is not what would be written.")] = False,
     samples: Annotated[
@@ -77,15 +84,14 @@ def leaderboard(
         raise UserError("--target goes with --time-to.")
     from rsbench.api import leaderboard as rank
 
-    if format_ not in FORMATS:
-        raise UserError(f"'{format_}' is not a format; use {', '.join(FORMATS)}.")
+    spec = formats.find(format_)
     if check and output is None:
         raise UserError("--check needs --output FILE to compare with.")
-    if samples and format_ != "html":
-        raise UserError("--samples is for --format html: the others hold no images.")
+    if samples and not spec.samples:
+        raise UserError(formats.no_samples())
     board = rank(records or (), task=task, dataset=dataset, protocol=protocol, division=division, tag=tag)
     problems = list(board.problems)
-    shown = board.samples(samples, data_root, problems=problems)
+    shown = board.samples(samples, data_root, format_=format_, problems=problems)
     for problem in problems:
         typer.echo(f"rsbench: {problem}", err=True)
     if output is None:
@@ -115,13 +121,15 @@ def _speeds(
 
 
 def show(paths: Sequence[Path], page: Path | None = None, data_root: str = "") -> None:
-    """Print the board of these records in the terminal and write it as *page*, with images where data are generated."""
+    """Print the board of these records in the terminal and write it as *page*, with images where data are generated;
+    no page where no format has its ending."""
     from rsbench.api import leaderboard as rank
 
     board = rank(paths)
     typer.echo(str(board), nl=False)
-    if page is not None:
-        board.save("html", page, board.samples(3, Path(data_root) if data_root else None, generated=True))
+    if page is not None and (spec := formats.for_suffix(page.suffix)):
+        root = Path(data_root) if data_root else None
+        board.save(spec.name, page, board.samples(3, root, format_=spec.name, generated=True))
         typer.echo(f"The same with plots, samples and every record, for a browser: {page}")
 
 

@@ -5,15 +5,15 @@ Importing this module imports nothing heavy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
 from rsbench.errors import UserError
 from rsbench.files import write_atomically
-from rsbench.foreign import printable
+from rsbench.leaderboard import formats
 from rsbench.records.sources import Source, load_records
 from rsbench.records.store import LoadedRecord, collector_paused
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from rsbench.leaderboard.aggregate import Table
     from rsbench.leaderboard.board import Board
     from rsbench.leaderboard.members import Member
-    from rsbench.leaderboard.samples import Sample
-
-FORMATS: Final = ("terminal", "markdown", "csv", "json", "latex", "html")
 
 
 @dataclass(frozen=True)
@@ -48,10 +45,8 @@ class Leaderboard:
 
         return pd.DataFrame(rows(self.board))
 
-    def render(
-        self, format_: str, output: Path | None = None, samples: Mapping[str, Sequence[Sample]] | None = None
-    ) -> str:
-        """Return the board as text in one of :data:`FORMATS`.
+    def render(self, format_: str, output: Path | None = None, samples: formats.Samples | None = None) -> str:
+        """Return the board as text in a format that ``rsbench list formats`` shows.
 
         Args:
             output: the file it is to be written to, which latex takes its labels from and html its links.
@@ -60,55 +55,39 @@ class Leaderboard:
         Raises:
             UserError: there is no such format.
         """
-        from rsbench.leaderboard.render import data, html, latex, markdown, terminal
+        return formats.render(formats.find(format_), self.board, output, samples)
 
-        render: dict[str, Callable[[Board], str]] = {
-            "terminal": terminal.render,
-            "markdown": markdown.render,
-            "csv": data.render_csv,
-            "json": data.render_json,
-            "latex": lambda board: latex.render(board, output.stem if output else "board"),
-            "html": lambda board: html.render(board, samples, output),
-        }
-        if format_ not in render:
-            raise UserError(f"'{format_}' is not a format; use {', '.join(FORMATS)}.")
-        return printable(render[format_](self.board))
-
-    def files(
-        self, format_: str, output: Path, samples: Mapping[str, Sequence[Sample]] | None = None
-    ) -> dict[Path, bytes]:
+    def files(self, format_: str, output: Path, samples: formats.Samples | None = None) -> dict[Path, bytes]:
         """Return what is to be written: *output*, and what belongs beside it."""
-        texts = {output: self.render(format_, output, samples)}
-        if format_ == "latex":
-            from rsbench.leaderboard.render import latex
+        return formats.files(formats.find(format_), self.board, output, samples)
 
-            if output.suffix == ".bib":
-                raise UserError(f"{output} is the name of the citations; give the tables another, such as board.tex.")
-            texts[output.with_suffix(".bib")] = latex.render_bib(self.board)
-        # What cannot be said in UTF-8, such as half a surrogate pair in a foreign record, becomes a question mark.
-        return {path: text.encode("utf-8", "replace") for path, text in texts.items()}
-
-    def save(self, format_: str, output: Path, samples: Mapping[str, Sequence[Sample]] | None = None) -> None:
+    def save(self, format_: str, output: Path, samples: formats.Samples | None = None) -> None:
         """Write the board; latex writes a ``.bib`` beside it."""
         for path, data in self.files(format_, output, samples).items():
             write_atomically(path, data)
 
     def samples(
-        self, count: int, data_root: Path | None = None, *, generated: bool = False, problems: list[str] | None = None
-    ) -> dict[str, list[Sample]]:
-        """Return protocol fingerprint -> sample predictions on *count* test images, where the data are at hand.
+        self,
+        count: int,
+        data_root: Path | None = None,
+        *,
+        format_: str = "html",
+        generated: bool = False,
+        problems: list[str] | None = None,
+    ) -> dict[str, Sequence[Any]]:
+        """Return protocol fingerprint -> sample predictions on *count* test images, where the data are at hand, in the
+        form that a format shows.
 
         Of the others, *problems* gets a line that says why there are none.  With *generated*, only of generated data.
         """
         from rsbench.data.location import data_root as located
-        from rsbench.leaderboard.samples import collect
         from rsbench.registry import registry
 
-        found: dict[str, list[Sample]] = {}
+        found: dict[str, Sequence[Any]] = {}
         for table in self.tables if count else ():
             try:
                 if not generated or registry().get("dataset", table.dataset).generated:
-                    found[table.fingerprint] = collect(table, located(data_root), count)
+                    found[table.fingerprint] = formats.collect(formats.find(format_), table, located(data_root), count)
             except UserError as error:
                 if problems is not None:
                     problems.append(f"no samples of {table.dataset}: {error}")

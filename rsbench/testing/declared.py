@@ -15,7 +15,7 @@ from rsbench.testing.contract import Checks, Fault, Inapplicable, require
 
 CHECKS: Final = Checks()
 FAMILY_CHECKS: Final = Checks()
-_CODE: Final = ("factory", "source", "fake", "golden", "split", "resolver", "members")
+_CODE: Final = ("factory", "source", "fake", "golden", "split", "resolver", "members", "render", "samples")
 
 
 @CHECKS(

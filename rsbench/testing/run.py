@@ -47,7 +47,8 @@ def groups(kind: str, spec: Spec) -> Iterator[Group]:
     """Yield what is checked of a spec: its declaration, then what its kind does; of a family also its example."""
     yield Group(spec.name, declared.CHECKS, lambda: spec)
     if not spec.name.endswith(":*"):
-        yield from importlib.import_module(MORE[kind]).groups(spec)
+        if kind in MORE:
+            yield from importlib.import_module(MORE[kind]).groups(spec)
         return
     yield Group(spec.name, declared.FAMILY_CHECKS, lambda: spec)
     member, resolver = getattr(spec, "example", None), getattr(spec, "resolver", None)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from rsbench_html import render as html
 
 from rsbench.execution import portable_command
 from rsbench.leaderboard.board import Board, build
-from rsbench.leaderboard.render import data, html, markdown
+from rsbench.leaderboard.render import data, markdown
 from rsbench.records.store import LoadedRecord, load_all
 from rsbench.records.verify import check_content, verify
 

@@ -53,7 +53,7 @@ def test_wheel_holds_every_package(tmp_path: Path) -> None:
         assert f"{package}/__init__.py" in names
     assert "rsbench/suites/demo.yaml" in names
     for page in ("page.html", "parts.html", "page.css", "page.js"):
-        assert f"rsbench/leaderboard/render/html/{page}" in names
+        assert f"rsbench_html/{page}" in names
     templates = {p.relative_to(ROOT).as_posix() for p in (ROOT / "rsbench" / "scaffold").rglob("*.j2")}
     assert templates
     assert templates <= set(names)

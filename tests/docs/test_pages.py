@@ -30,6 +30,7 @@ KIT = {
     "plugins/task.md": "task/*",
     "plugins/observer.md": "plugin/*",
     "plugins/paper.md": "*",
+    "plugins/format.md": "*",
     "plugins/more.md": "plugin/*",
 }
 RUN = [page for page in WRITTEN if any(b.language == "python" for b in blocks(page))]

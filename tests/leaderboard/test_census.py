@@ -21,11 +21,12 @@ from rsbench.errors import UserError
 from rsbench.leaderboard import claims, identities, installed, throughput, time_to
 from rsbench.leaderboard.board import Board, build
 from rsbench.leaderboard.census import Census
+from rsbench.leaderboard.formats import formats
 from rsbench.leaderboard.members import usable
 from rsbench.leaderboard.render import terminal
 from rsbench.leaderboard.render import time_to as time_to_render
 from rsbench.leaderboard.render.cells import body, columns
-from rsbench.leaderboard.result import FORMATS, Leaderboard
+from rsbench.leaderboard.result import Leaderboard
 from rsbench.records.store import LoadedRecord, load_all, save, validate
 from rsbench.tasks.classification.task import Classification
 
@@ -82,7 +83,7 @@ def test_records_that_contradict_each_other_are_both_shown_in_any_order(order: t
         assert (rows["a",].rank, rows["c",].rank) == (None, None)
         assert rows["b",].flags == ["no predictions at hand"]
         assert board.census.to_dict() == {"read": 4, "shown": 4, "rows": 4, "left_out": {}}
-    for format_ in FORMATS:
+    for format_ in formats():
         texts = [Leaderboard(board).render(format_) for board in boards]
         assert texts[0] == texts[1]
 
@@ -278,7 +279,7 @@ def test_no_field_of_a_record_breaks_a_board(place: tuple[Any, ...], value: Any)
     records = [loaded(odd), loaded(GOOD)]
     board = build(records)
     assert only(board, "good")
-    assert all("good" in Leaderboard(board).render(format_) for format_ in FORMATS)
+    assert all("good" in Leaderboard(board).render(format_) for format_ in formats())
     paces = time_to.build(records, [0.5])
     assert [row.system for table in paces.tables for row in table.rows].count("good") == 1
     assert all("good" in draw(paces) for draw in time_to_render.RENDER.values())

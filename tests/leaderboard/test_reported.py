@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from made import record
+from rsbench_html import render as html
+from rsbench_latex import latex
 from typer.testing import CliRunner
 
 from rsbench.cli.app import build as app
 from rsbench.foreign import in_markdown
 from rsbench.leaderboard.board import build
-from rsbench.leaderboard.render import html, latex, markdown, terminal
+from rsbench.leaderboard.render import markdown, terminal
 from rsbench.leaderboard.render.cells import published
 from rsbench.leaderboard.reported import reported
 from rsbench.records import store

@@ -14,12 +14,12 @@ from typing import Any
 
 import made
 import pytest
+from rsbench_html import budget
+from rsbench_html import render as html
+from rsbench_html.series import series_of
 
 from rsbench.leaderboard import pace
-from rsbench.leaderboard.render import html
 from rsbench.leaderboard.render import time_to as render
-from rsbench.leaderboard.render.html import budget
-from rsbench.leaderboard.render.html.series import series_of
 from rsbench.leaderboard.time_to import PaceBoard, build
 from rsbench.records import store
 

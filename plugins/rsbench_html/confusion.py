@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 from markupsafe import Markup
 
-from rsbench.leaderboard.render.html.series import Series
-from rsbench.leaderboard.render.html.svg import drawing, element, number
+from rsbench_html.series import Series
+from rsbench_html.svg import drawing, element, number
 
 LEVELS: Final = 8  # shades
 NUMBERED: Final = 12  # classes up to which each cell has its number

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import made
 import pytest
+from rsbench_latex import latex
+from rsbench_latex.citations import bibliography, escape, sources
 
 from rsbench.leaderboard.board import Board
-from rsbench.leaderboard.render import latex
-from rsbench.leaderboard.render.citations import bibliography, sources
-from rsbench.leaderboard.render.tex import escape
 
 EVERY = "\\ { } $ & # ^ _ ~ % < > \" ' ` | -- --- ,, a\nb\x00c"
 

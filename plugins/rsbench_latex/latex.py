@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Final
 
 from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.board import Board
 from rsbench.leaderboard.namesakes import system_labels
 from rsbench.leaderboard.render.cells import NOTE, beside, letters, ranks, reasons, remarks, score
-from rsbench.leaderboard.render.citations import bibliography, cited, keys, models
-from rsbench.leaderboard.render.tex import escape
 from rsbench.metrics.display import factor, shown
+from rsbench_latex.citations import bibliography, cited, escape, keys, models
 
 HEAD: Final = r"""
 % Tables of rsbench: \usepackage{{booktabs,graphicx}} in the preamble, \bibliography{{{bib}}} for what they cite.
@@ -26,8 +26,9 @@ LONG: Final = 32  # characters of a name from which it is set in several lines, 
 FIT: Final = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 
-def render(board: Board, bib: str = "board") -> str:
-    """Return the tables; *bib* is the name, without its ending, of the file that holds :func:`render_bib`."""
+def render(board: Board, output: Path | None = None) -> str:
+    """Return the tables; those in *output* cite what :func:`render_bib` returns from the file of its name beside it."""
+    bib = output.stem if output else "board"
     found = keys(board)
     parts = [HEAD.format(bib=bib).lstrip(), *(_Sheet(table, found).text() for table in board.tables)]
     none = [] if board.tables else ["% No finished runs to rank."]

@@ -13,16 +13,18 @@ from pathlib import Path
 
 import made
 import pytest
+from rsbench_html import pareto
+from rsbench_html import render as html
+from rsbench_html.samples import collect
+from rsbench_latex import latex
 
 from rsbench.cli.leaderboard import PAGE, show
 from rsbench.data import splits
 from rsbench.data.prepare import prepare
 from rsbench.data.store import find
 from rsbench.errors import UserError
-from rsbench.leaderboard import pareto
 from rsbench.leaderboard.board import Board, build
-from rsbench.leaderboard.render import data, html, latex
-from rsbench.leaderboard.samples import collect
+from rsbench.leaderboard.render import data
 from rsbench.plan import choose_protocol
 from rsbench.records import external, store
 from rsbench.registry import registry
@@ -123,17 +125,17 @@ def run(seed: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(("classes", "epochs"), [(10, 30), (45, 100)])
 def test_a_hundred_records_are_less_than_two_megabytes(tmp_path: Path, classes: int, epochs: int) -> None:
     systems = [made.record(f"system-{k:02d}", 0.5 + k / 250, classes=classes, epochs=epochs) for k in range(100)]
-    text = html.render(made.board(tmp_path, *systems), page=tmp_path / "board.html")
+    text = html.render(made.board(tmp_path, *systems), output=tmp_path / "board.html")
     assert len(text.encode()) < 2_000_000
     assert text.count('class="record"') == 100
 
 
 def test_links_to_records_are_near_and_relative(board: Board, tmp_path: Path) -> None:
     folder = board.records[0].path.parent.parent
-    near = [t for t in Page(html.render(board, page=folder.parent / "boards" / "x.html")).all("href") if t[0] != "#"]
+    near = [t for t in Page(html.render(board, output=folder.parent / "boards" / "x.html")).all("href") if t[0] != "#"]
     assert len(near) == 13
     assert all(t.startswith(f"../{folder.name}/") and t.endswith("/record.json") for t in near)
-    far = Page(html.render(board, page=Path("/somewhere/else/entirely/x.html"))).all("href")
+    far = Page(html.render(board, output=Path("/somewhere/else/entirely/x.html"))).all("href")
     assert all(t.startswith("#") for t in far)
 
 

@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.namesakes import system_labels
-from rsbench.leaderboard.render.html.svg import COLOURS, drawing, mark
 from rsbench.records.store import LoadedRecord
+from rsbench_html.svg import COLOURS, drawing, mark
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from rsbench.leaderboard.render.html.frame import Frame
-from rsbench.leaderboard.render.html.series import Series
-from rsbench.leaderboard.render.html.svg import Scale, colour_class, element, number
+from rsbench_html.series import Series
+from rsbench_html.svg import Frame, Scale, colour_class, element, number
 
 TALL = 26  # pixels of the histogram below
 

@@ -13,10 +13,9 @@ from markupsafe import Markup
 
 from rsbench.leaderboard.machines import machine
 from rsbench.leaderboard.pace import marks, score_name
-from rsbench.leaderboard.render.html.frame import Frame
-from rsbench.leaderboard.render.html.series import Figure, Series
-from rsbench.leaderboard.render.html.svg import Scale, colour_class, element, mark, polyline, staircase
 from rsbench.records.curve import factor, heading
+from rsbench_html.series import Figure, Series
+from rsbench_html.svg import Frame, Scale, colour_class, element, mark, polyline, staircase
 
 MOST: Final = 40  # steps of a line; longer ones are thinned
 

@@ -9,29 +9,29 @@ from pathlib import Path
 from typing import Any, Final
 
 from rsbench.leaderboard.board import Board
-from rsbench.leaderboard.samples import Sample
+from rsbench_html.samples import Sample
 
 HERE: Final = Path(__file__).parent
 
 
-def render(board: Board, samples: Mapping[str, Sequence[Sample]] | None = None, page: Path | None = None) -> str:
+def render(board: Board, samples: Mapping[str, Sequence[Sample]] | None = None, output: Path | None = None) -> str:
     """Return the board as HTML.
 
     Args:
         samples: protocol fingerprint -> sample predictions; only with them is there an image in the page.
-        page: the file that is to be written; records that lie near it are linked.
+        output: the file that is to be written; records that lie near it are linked.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     from rsbench.leaderboard.render.cells import closing
-    from rsbench.leaderboard.render.html.view import sections
+    from rsbench_html.view import sections
 
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
     style, script = (Markup((HERE / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
-    shown = sections(board, samples or {}, page)
+    shown = sections(board, samples or {}, output)
     return environment.get_template("page.html").render(
         style=style,
         script=script,

@@ -10,8 +10,7 @@ import made
 import pytest
 from browser import Browser, browser
 from PIL import Image
-
-from rsbench.leaderboard.render import html
+from rsbench_html import render as html
 
 SYSTEMS = "return [...document.querySelectorAll('.ranking tbody tr:not([hidden])')].map(r => r.children[1].dataset.v)"
 SEEN = "return [...document.querySelectorAll(arguments[0])].filter(e => e.checkVisibility()).length"
@@ -30,7 +29,7 @@ def window() -> Iterator[Browser]:
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("board")
     path = folder / "board.html"
-    path.write_text(html.render(made.several(folder / "records"), page=path), encoding="utf-8")
+    path.write_text(html.render(made.several(folder / "records"), output=path), encoding="utf-8")
     return path
 
 

@@ -9,9 +9,8 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from rsbench.leaderboard.installed import parts_of
-from rsbench.leaderboard.render.html.frame import Frame
-from rsbench.leaderboard.render.html.series import Figure, Series
-from rsbench.leaderboard.render.html.svg import Scale, element, mark, number, short
+from rsbench_html.series import Figure, Series
+from rsbench_html.svg import Frame, Scale, element, mark, number, short
 
 STEP: Final = 19  # pixels of a group
 

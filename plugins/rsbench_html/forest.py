@@ -5,9 +5,9 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from rsbench.leaderboard.aggregate import Table
-from rsbench.leaderboard.render.html.pareto import best_control
-from rsbench.leaderboard.render.html.series import Series
-from rsbench.leaderboard.render.html.svg import Scale, colour_class, drawing, element, mark, number
+from rsbench_html.pareto import best_control
+from rsbench_html.series import Series
+from rsbench_html.svg import Scale, colour_class, drawing, element, mark, number
 
 WIDTH, HEIGHT, EDGE = 108, 18, 7
 

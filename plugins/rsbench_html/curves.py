@@ -9,10 +9,9 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from rsbench.leaderboard.pace import score_name
-from rsbench.leaderboard.render.html.frame import Frame
-from rsbench.leaderboard.render.html.series import Figure, Series
-from rsbench.leaderboard.render.html.svg import Scale, colour_class, element, mark, polyline
 from rsbench.records.curve import factor, heading
+from rsbench_html.series import Figure, Series
+from rsbench_html.svg import Frame, Scale, colour_class, element, mark, polyline
 
 # What is drawn where a curve has it, with a heading and the factor of its print.
 VALIDATION_LOSS: Final = ("val_loss", "validation loss", 1.0)
