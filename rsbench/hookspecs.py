@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rsbench.specs import (
         ClaimSet,
         DatasetSpec,
+        ExporterSpec,
         FormatSpec,
         LossSpec,
         MetricSpec,
@@ -74,6 +75,11 @@ def rsbench_claims() -> Iterable[ClaimSet]:  # type: ignore[empty-body]
 @hookspec
 def rsbench_formats() -> Iterable[FormatSpec]:  # type: ignore[empty-body]
     """Formats in which ``rsbench leaderboard`` writes a board."""
+
+
+@hookspec
+def rsbench_exporters() -> Iterable[ExporterSpec]:  # type: ignore[empty-body]
+    """Forms of ``rsbench export --to`` and ``rsbench import --from``."""
 
 
 @hookspec

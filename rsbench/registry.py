@@ -25,6 +25,7 @@ from rsbench.errors import UserError, did_you_mean
 from rsbench.specs import (
     ClaimSet,
     DatasetSpec,
+    ExporterSpec,
     FormatSpec,
     LossSpec,
     MetricSpec,
@@ -47,9 +48,18 @@ KINDS: Final[dict[str, tuple[str, type[Spec]]]] = {
     "task": ("rsbench_tasks", TaskSpec),
     "claims": ("rsbench_claims", ClaimSet),
     "format": ("rsbench_formats", FormatSpec),
+    "exporter": ("rsbench_exporters", ExporterSpec),
 }
 HEAVY: Final = ("torch", "torchvision", "timm", "torchgeo", "lightning", "pandas", "numpy", "scipy")
-CODE: Final = ("factory", "source", "split", "module", "render")  # fields of specs that name a plugin's code
+CODE: Final = (
+    "factory",
+    "source",
+    "split",
+    "module",
+    "render",
+    "write",
+    "read",
+)  # fields of specs that name a plugin's code
 OBSERVER_HOOKS: Final = ("rsbench_run_start", "rsbench_epoch_end", "rsbench_run_end")
 BLOCK_VARIABLE: Final = "RSBENCH_BLOCKED_PLUGINS"
 HOME: Final = "rsbench"  # the distribution whose names nobody takes

@@ -450,3 +450,17 @@ class FormatSpec(Spec):
     takes: tuple[str, ...] = ()
     samples: str | None = None
     beside: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExporterSpec(Spec):
+    """A form in which others keep results.
+
+    write: ``write(records) -> {path: text}`` for ``export --to``; records are ``rsbench.records.store.LoadedRecord``,
+        paths relative to where the files are to be put.
+    read: ``read(file, out) -> (lines, problems)`` for ``import --from``: keeps what a file reports as records below
+        *out*; says what became of it, and what is wrong with it.
+    """
+
+    write: str | None = None
+    read: str | None = None

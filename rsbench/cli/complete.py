@@ -29,6 +29,6 @@ def observers(incomplete: str) -> list[str]:
     return [name for name in registry().observers() if name.startswith(incomplete)]
 
 
-def among(values: Sequence[str]) -> Callable[[str], list[str]]:
-    """Return a completion of a fixed list of words."""
-    return lambda incomplete: [value for value in values if value.startswith(incomplete)]
+def among(values: Sequence[str] | Callable[[], Sequence[str]]) -> Callable[[str], list[str]]:
+    """Return a completion of a fixed list of words, or of what a function returns when it is asked."""
+    return lambda incomplete: [v for v in (values() if callable(values) else values) if v.startswith(incomplete)]

@@ -10,8 +10,7 @@ import typer
 from rsbench.cli import complete, lazy
 from rsbench.errors import UserError, UserErrors
 from rsbench.files import write_atomically
-
-FORMS = ("hf", "stac-mlm", "croissant", "torchgeo-bench")
+from rsbench.records import exports
 
 
 def register(app: typer.Typer, chosen: str | None = None) -> None:
@@ -22,7 +21,9 @@ def register(app: typer.Typer, chosen: str | None = None) -> None:
 
 def export(
     records: Annotated[list[Path], typer.Argument(help="Records or folders of them.")],
-    to: Annotated[str, typer.Option("--to", help=" | ".join(FORMS), autocompletion=complete.among(FORMS))],
+    to: Annotated[
+        str, typer.Option("--to", help=" | ".join(exports.targets()), autocompletion=complete.among(exports.targets))
+    ],
     output: Annotated[
         Path | None, typer.Option(help="Folder for the files. Default: print, where there is one file.")
     ] = None,
@@ -39,19 +40,17 @@ def export(
 
       rsbench export rsbench-results --to torchgeo-bench --output shared
     """
-    from rsbench.export import check_target
-    from rsbench.export import export as texts
     from rsbench.leaderboard.members import usable
     from rsbench.records.store import load_all
 
-    check_target(to)
+    exports.check_target(to)
     problems: list[str] = []
-    found = usable(load_all(records, problems), problems, lambda loaded: texts([loaded], to))
+    found = usable(load_all(records, problems), problems, lambda loaded: exports.export([loaded], to))
     if problems and not found:
         raise UserErrors(problems)
     for problem in problems:
         typer.echo(f"rsbench: {problem}", err=True)
-    files = texts(found, to)
+    files = exports.export(found, to)
     if not files:
         raise UserError("There is no record to export.")
     if output is None:
@@ -68,6 +67,10 @@ def export(
 def import_(
     file: Annotated[Path, typer.Argument(help="CSV file of torchgeo-bench.")],
     out: Annotated[Path, typer.Option(help="Folder of the records.", envvar="RSBENCH_OUT")] = Path("rsbench-results"),
+    origin: Annotated[
+        str,
+        typer.Option("--from", help=" | ".join(exports.origins()), autocompletion=complete.among(exports.origins)),
+    ] = "torchgeo-bench",
 ) -> None:
     """Keep another benchmark's results as records of division external.
 
@@ -77,9 +80,7 @@ def import_(
 
     Example: rsbench import all_results.csv --out imported
     """
-    from rsbench.export.torchgeo_import import import_rows
-
-    found = import_rows(file, out)
-    typer.echo("\n".join(found.lines()))
-    if found.problems:
-        raise UserErrors(found.problems)
+    lines, problems = exports.read(file, out, origin)
+    typer.echo("\n".join(lines))
+    if problems:
+        raise UserErrors(problems)

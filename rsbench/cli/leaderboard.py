@@ -8,17 +8,12 @@ from typing import Annotated
 
 import typer
 
-from rsbench.cli import lazy
+from rsbench.cli import complete, lazy
 from rsbench.errors import UserError
 from rsbench.leaderboard import formats
 from rsbench.records.store import collector_paused
 
 PAGE = "leaderboard.html"
-
-
-def complete(incomplete: str) -> list[str]:
-    """Complete the name of a format."""
-    return [name for name in formats.formats() if name.startswith(incomplete)]
 
 
 def register(app: typer.Typer, chosen: str | None = None) -> None:
@@ -37,7 +32,10 @@ def leaderboard(
     division: Annotated[str | None, typer.Option(help="closed | open | external")] = None,
     tag: Annotated[str | None, typer.Option(help="Only models with this tag, such as reconstruction.")] = None,
     format_: Annotated[
-        str, typer.Option("--format", help=" | ".join(formats.formats()), autocompletion=complete)
+        str,
+        typer.Option(
+            "--format", help=" | ".join(formats.formats()), autocompletion=complete.among(lambda: [*formats.formats()])
+        ),
     ] = "terminal",
     output: Annotated[Path | None, typer.Option(help="Write to this file; latex writes a .bib beside it.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Fail if --output is not what would be written.")] = False,

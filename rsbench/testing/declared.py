@@ -15,7 +15,19 @@ from rsbench.testing.contract import Checks, Fault, Inapplicable, require
 
 CHECKS: Final = Checks()
 FAMILY_CHECKS: Final = Checks()
-_CODE: Final = ("factory", "source", "fake", "golden", "split", "resolver", "members", "render", "samples")
+_CODE: Final = (
+    "factory",
+    "source",
+    "fake",
+    "golden",
+    "split",
+    "resolver",
+    "members",
+    "render",
+    "samples",
+    "write",
+    "read",
+)
 
 
 @CHECKS(

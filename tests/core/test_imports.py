@@ -32,7 +32,7 @@ LEVELS = (
     {"recipes"},
     {"plan"},
     {"config", "evaluation", "family", "records"},
-    {"engine", "export", "leaderboard", "schemas", "throughput"},
+    {"engine", "leaderboard", "schemas", "throughput"},
     {"api", "testing"},
     {"cli"},
     {"__main__"},
@@ -124,7 +124,6 @@ NAMED = {
     "specs.py": "defaults of fields",
     "cli/score.py": "the task of files that say none",
     "throughput.py": "the loss of a measured step",
-    "export/": "names that others have for metrics",
     "claims/": "which printed numbers are means of others",
     "leaderboard/identities.py": "which metrics bound each other",
 }

@@ -26,6 +26,7 @@ PLUGINS = [
     "controls",
     "convnets",
     "eurosat",
+    "export",
     "formats",
     "html",
     "latex",

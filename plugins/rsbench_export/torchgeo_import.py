@@ -17,11 +17,11 @@ from typing import Any, Final
 
 from rsbench import reading
 from rsbench.errors import UserError
-from rsbench.export.torchgeo_bench import METRICS, Reported
 from rsbench.plan import digest
-from rsbench.records import store
 from rsbench.records.blank import blank_record
 from rsbench.records.external import EXTERNAL, run_name
+from rsbench.records.store import finished, save
+from rsbench_export.torchgeo_bench import METRICS, Reported
 
 NEEDED: Final = ("dataset", "method", "metric_name", "metric_value", "n_test", "seed", "name")
 SOURCE: Final = "torchgeo-bench"
@@ -65,6 +65,16 @@ class Imported:
         ]
 
 
+def import_file(path: Path, out: Path) -> tuple[list[str], list[str]]:
+    """Keep the scores in a CSV file as records below *out*; return counts in words, and a sentence for each wrong row.
+
+    Raises:
+        UserError: the file cannot be read, or lacks a column.
+    """
+    found = import_rows(path, out)
+    return found.lines(), found.problems
+
+
 def import_rows(path: Path, out: Path) -> Imported:
     """Keep the scores in a CSV file as records below *out*; a row that cannot be kept costs no other.
 
@@ -87,10 +97,10 @@ def import_rows(path: Path, out: Path) -> Imported:
         folder = out / record["run_id"]
         if record["run_id"] in seen:
             found.duplicates += 1
-        elif store.finished(folder):
+        elif finished(folder):
             found.known += 1
         else:
-            found.written.append(store.save(record, folder))
+            found.written.append(save(record, folder))
         seen.add(record["run_id"])
     return found
 

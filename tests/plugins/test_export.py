@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rsbench_export.torchgeo_bench import COLUMNS
 from typer.testing import CliRunner
 
 from rsbench.cli.app import build as app
 from rsbench.data.prepare import prepare
 from rsbench.engine.run.run import execute
 from rsbench.errors import UserError
-from rsbench.export import TARGETS, export
-from rsbench.export.torchgeo_bench import COLUMNS
 from rsbench.plan import RunRequest, expand
+from rsbench.records.exports import export, targets
 from rsbench.records.store import LoadedRecord, load
-from rsbench.registry import registry
+from rsbench.registry import BLOCK_VARIABLE, registry
 from rsbench.specs import load_attribute
 
 RECORDS = Path(__file__).parents[2] / "benchmarks" / "records"
@@ -169,7 +169,7 @@ def test_what_cannot_be_said(trained: LoadedRecord) -> None:
     with pytest.raises(UserError, match="names two records that differ"):
         export([trained, other], "hf")
     failed = LoadedRecord(trained.path, trained.record | {"status": "failed"})
-    for target in TARGETS:
+    for target in targets():
         with pytest.raises(UserError, match="has failed and holds no results"):
             export([failed], target)
 
@@ -194,3 +194,15 @@ def test_what_cannot_be_exported_is_named_and_the_rest_is_written(trained: Loade
         assert "theirs' is not installed" in done.stderr
         assert "broken is left out: it failed" in done.stderr
         assert "perf.params: Input should be a valid integer" in done.stderr
+
+
+def test_without_its_plugin_no_form_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(BLOCK_VARIABLE, "export")
+    registry.cache_clear()
+    (tmp_path / "all.csv").touch()
+    try:
+        for command in (["export", str(tmp_path), "--to", "hf"], ["import", str(tmp_path / "all.csv")]):
+            done = CliRunner().invoke(app(command[0]), command)
+            assert str(done.exception).endswith("is not a form. Forms: none is installed.")
+    finally:
+        registry.cache_clear()

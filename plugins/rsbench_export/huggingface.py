@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from rsbench.errors import UserError
 from rsbench.foreign import in_markdown as escape
 from rsbench.metrics.display import factor, shown
-from rsbench.recipes import attempt
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
 from rsbench.tasks.task import get_task
@@ -39,7 +40,9 @@ def card(record: dict[str, Any]) -> str:
     from huggingface_hub import ModelCardData
 
     plan = record["plan"]
-    spec = attempt([], lambda: registry().get("model", plan["model"]["name"]))  # none of a model from elsewhere
+    spec = None
+    with suppress(UserError):  # a model from elsewhere
+        spec = registry().get("model", plan["model"]["name"])
     data = ModelCardData(
         model_name=plan["model"]["label"],
         eval_results=results(record),

@@ -1,0 +1,34 @@
+"""Records in the forms that others read and write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rsbench import hookimpl
+from rsbench.specs import ExporterSpec
+
+
+@hookimpl
+def rsbench_exporters() -> Iterator[ExporterSpec]:
+    """Model cards, STAC items, dataset descriptions, and the files of another benchmark."""
+    yield ExporterSpec(
+        name="hf",
+        summary="A model card with evaluation results for the Hugging Face Hub.",
+        write="rsbench_export.huggingface:export",
+    )
+    yield ExporterSpec(
+        name="stac-mlm",
+        summary="A STAC item of the Machine Learning Model extension, to lie beside the weights.",
+        write="rsbench_export.stac_mlm:export",
+    )
+    yield ExporterSpec(
+        name="croissant",
+        summary="The dataset, its classes and the protocol's split, by mlcroissant.",
+        write="rsbench_export.croissant:export",
+    )
+    yield ExporterSpec(
+        name="torchgeo-bench",
+        summary="One CSV of accuracies.",
+        write="rsbench_export.torchgeo_bench:export",
+        read="rsbench_export.torchgeo_import:import_file",
+    )
