@@ -89,8 +89,22 @@ def rsbench_expected_failures() -> Mapping[str, str]:  # type: ignore[empty-body
 
 
 @hookspec
-def rsbench_commands(app: Any) -> None:
-    """Called once with the Typer app, after the core's own commands are there."""
+def rsbench_checks() -> Mapping[str, str]:  # type: ignore[empty-body]
+    """More checks of the conformance kit: kind of spec -> ``"module:groups"``, a function from a spec to
+    :class:`rsbench.testing.contract.Group`."""
+
+
+@hookspec
+def rsbench_commands(app: Any, chosen: str | None) -> None:
+    """Called once with a Typer app, after the core's own commands are there.
+
+    *chosen* is the command that is called (``None``: any); of others a line of help is all that is needed.
+    """
+
+
+@hookspec
+def rsbench_remarks(table: Any) -> Iterable[str]:  # type: ignore[empty-body]
+    """Sentences to stand below a ``rsbench.leaderboard.aggregate.Table``; called for each table of a board."""
 
 
 @hookspec

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from rsbench.claims.check import claim_sets
-from rsbench.leaderboard.render.reproduction import page as render
-from rsbench.leaderboard.reproduction import entries
+from rsbench_claims.check import claim_sets
+from rsbench_claims.render import page as render
+from rsbench_claims.reproduction import entries
+
 from rsbench.records.store import load_all
 
 RECORDS: Final = Path(__file__).parents[2] / "benchmarks" / "records"

@@ -9,7 +9,6 @@ import typer
 
 from rsbench import __version__
 from rsbench.cli import (
-    claims,
     compare,
     data,
     doctor,
@@ -54,7 +53,6 @@ def build(chosen: str | None = None) -> typer.Typer:
         data,
         leaderboard,
         compare,
-        claims,
         score,
         verify,
         upgrade,
@@ -64,7 +62,7 @@ def build(chosen: str | None = None) -> typer.Typer:
         doctor,
     ):
         module.register(app, chosen)
-    plugin_commands.add(app)
+    plugin_commands.add(app, chosen)
     return app
 
 

@@ -15,10 +15,10 @@ from rsbench.registry import registry
 ENDS = (typer.Exit, typer.Abort, typer.BadParameter, SystemExit)  # as commands may end
 
 
-def add(app: typer.Typer) -> None:
-    """Add the commands of plugins to *app*, which has all of ours."""
+def add(app: typer.Typer, chosen: str | None = None) -> None:
+    """Add the commands of plugins to *app*, which has all of ours; *chosen* as for :func:`rsbench.cli.app.build`."""
     for origin, call in registry().callers("rsbench_commands"):
-        made = registry().ask(origin, "rsbench_commands", partial(_made, call))
+        made = registry().ask(origin, "rsbench_commands", partial(_made, call, chosen))
         if made is None:
             continue
         if made.registered_callback is not None:
@@ -43,10 +43,10 @@ def _is_free(app: typer.Typer, origin: Origin, name: str) -> bool:
     return not taken
 
 
-def _made(call: Callable[..., Any]) -> typer.Typer:
+def _made(call: Callable[..., Any], chosen: str | None) -> typer.Typer:
     """Return an app of the plugin's commands, each of which can be built."""
     own = typer.Typer()
-    call(app=own)
+    call(app=own, chosen=chosen)
     if own.registered_commands or own.registered_groups:
         typer.main.get_group(own)
     return own

@@ -23,7 +23,6 @@ MORE: Final = {
     "task": "rsbench.testing.tasks",
     "recipe": "rsbench.testing.recipes",
     "protocol": "rsbench.testing.protocols",
-    "claims": "rsbench.testing.claims",
 }
 
 
@@ -49,6 +48,9 @@ def groups(kind: str, spec: Spec) -> Iterator[Group]:
     if not spec.name.endswith(":*"):
         if kind in MORE:
             yield from importlib.import_module(MORE[kind]).groups(spec)
+        for more in registry().gather("rsbench_checks").values():
+            if kind in more:
+                yield from load_attribute(more[kind])(spec)
         return
     yield Group(spec.name, declared.FAMILY_CHECKS, lambda: spec)
     member, resolver = getattr(spec, "example", None), getattr(spec, "resolver", None)

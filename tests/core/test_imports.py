@@ -28,7 +28,7 @@ LEVELS = (
     {"data", "execution", "hookspecs", "scale", "suites"},
     {"registry"},
     {"metrics"},
-    {"claims", "observing", "scaffold", "tasks"},
+    {"observing", "scaffold", "tasks"},
     {"recipes"},
     {"plan"},
     {"config", "evaluation", "family", "records"},
@@ -124,7 +124,6 @@ NAMED = {
     "specs.py": "defaults of fields",
     "cli/score.py": "the task of files that say none",
     "throughput.py": "the loss of a measured step",
-    "claims/": "which printed numbers are means of others",
     "leaderboard/identities.py": "which metrics bound each other",
 }
 

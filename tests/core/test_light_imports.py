@@ -23,6 +23,7 @@ HEAVY = [
 ]
 PLUGINS = [
     "captioners",
+    "claims",
     "controls",
     "convnets",
     "eurosat",

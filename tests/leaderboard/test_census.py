@@ -13,12 +13,13 @@ import made
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rsbench_claims import compare as claims
 from test_board import add, add_seeds
 from typer.testing import CliRunner
 
 from rsbench.cli.app import build as app
 from rsbench.errors import UserError
-from rsbench.leaderboard import claims, identities, installed, throughput, time_to
+from rsbench.leaderboard import identities, installed, throughput, time_to
 from rsbench.leaderboard.board import Board, build
 from rsbench.leaderboard.census import Census
 from rsbench.leaderboard.formats import formats

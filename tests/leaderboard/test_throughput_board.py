@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 from made import run_id
+from rsbench_claims import compare as claims
 
 from rsbench.errors import UserError
-from rsbench.leaderboard import claims, compare
+from rsbench.leaderboard import compare
 from rsbench.leaderboard.board import build as ranked
 from rsbench.leaderboard.render import throughput as render
 from rsbench.leaderboard.throughput import SpeedBoard, build

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from rsbench.containment import contained
+from rsbench.errors import UserError
 from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.board import Board
 from rsbench.leaderboard.namesakes import system_labels
-from rsbench.leaderboard.reported import reported
 from rsbench.leaderboard.together import compare
 from rsbench.metrics.display import factor, p_value, shown
 from rsbench.registry import registry
@@ -103,7 +104,7 @@ def letters(row: Row) -> str:
 
 def remarks(table: Table) -> list[str]:
     """What is said below a table, a sentence or more each."""
-    return [basis(table), *together(table), *published(table)]
+    return [basis(table), *together(table), *told(table)]
 
 
 def basis(table: Table) -> str:
@@ -129,14 +130,16 @@ def together(table: Table) -> list[str]:
     return found
 
 
-def published(table: Table) -> list[str]:
-    """One sentence for each paper that reports the primary metric under the table's protocol."""
-    papers: dict[str, dict[str, None]] = {}
-    for one in reported(table):
-        remarks = [one.place, *(["recalled, not read"] if one.recalled else ())]
-        remarks += ["contradicted by the paper's own numbers"] if one.doubted else []
-        papers.setdefault(one.paper, {})[f"{one.system} {one.printed} ({', '.join(remarks)})"] = None
-    return [f"Reported, not measured here, by {paper}: {'; '.join(texts)}." for paper, texts in papers.items()]
+def told(table: Table) -> list[str]:
+    """What plugins say of a table; of one that fails, this."""
+    found: list[str] = []
+    for origin, call in registry().callers("rsbench_remarks"):
+        try:
+            with contained(origin, "rsbench_remarks", limit=False):
+                found += map(str, call(table=table))
+        except UserError as error:
+            found.append(f"{error}.")
+    return found
 
 
 def closing(board: Board) -> list[str]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Final
 
-from rsbench.claims.outcome import FOUND, HOLDS, OPEN, Outcome, outcome
-from rsbench.claims.printed import Span, counts, quoted, shown, span, weighted, with_unit
 from rsbench.specs import Claim, ClaimSet
+from rsbench_claims.outcome import FOUND, HOLDS, OPEN, Outcome, outcome
+from rsbench_claims.printed import Span, counts, quoted, shown, span, weighted, with_unit
 
 # Metric of the whole -> metric of the parts that it is made of.
 MEANS: Final = {"AA": "accuracy", "average_accuracy": "accuracy", "macro_f1": "f1"}
@@ -137,3 +137,84 @@ def minimum_rule(found: ClaimSet) -> Iterator[Outcome]:
         spans = [span(claim) for claim in parts.values()]
         made = Span(min(s.low for s in spans), min(s.high for s in spans))
         yield _missing(found, "minimum", whole, parts) or _against(found, "minimum", whole, parts, made, "the lowest")
+
+
+def kappa_rule(found: ClaimSet) -> Iterator[Outcome]:
+    """A printed kappa is one that some confusion matrix with these class counts and accuracies has."""
+    for whole, parts in with_parts(found, {"cohen_kappa": "accuracy"}):
+        claims = [whole, *parts.values()]
+        possible = [correct(claim) for claim in parts.values()]
+        if any(part not in parts for part in found.parts) or any(len(k) != 1 for k in possible):
+            text = f"{whole.system}, cohen_kappa: the class rows do not give one count of correct samples each."
+            yield outcome(found, "kappa", OPEN, claims, text)
+            continue
+        sizes = [claim.n or 0 for claim in parts.values()]
+        made = bounds(sizes, [k[0] for k in possible])
+        status = HOLDS if made.meets(span(whole)) else FOUND
+        text = (
+            f"{whole.system}, cohen_kappa: wherever the errors fall, these class rows give {shown(made.low, whole)} to "
+            f"{shown(made.high, whole)}, {'and' if status == HOLDS else 'but'} {quoted(whole)} is printed."
+        )
+        yield outcome(found, "kappa", status, claims, text)
+
+
+def bounds(sizes: list[int], right: list[int]) -> Span:
+    """Return the least and the greatest kappa of all confusion matrices with these rows.
+
+    Chance agreement is the sum over classes of row total times column total; what a row's errors add to it is least
+    where all fall in the smallest other class and greatest where all fall in the largest.
+    """
+    total = sum(sizes)
+    agreement = Fraction(sum(right), total)
+    least = greatest = sum(n * k for n, k in zip(sizes, right, strict=True))
+    for c, (n, k) in enumerate(zip(sizes, right, strict=True)):
+        others = sizes[:c] + sizes[c + 1 :]
+        least += (n - k) * min(others)
+        greatest += (n - k) * max(others)
+    low, high = (Fraction(chance, total**2) for chance in (least, greatest))
+    return Span((agreement - high) / (1 - high), (agreement - low) / (1 - low))
+
+
+Weights = dict[str, Fraction]
+
+
+def repair_rule(found: ClaimSet) -> Iterator[Outcome]:
+    """No other value of one part mends a row whose mean and overall are both off."""
+    means = {(c.system, c.place): (c, parts) for c, parts in with_parts(found, MEANS)}
+    for overall, parts in with_parts(found, POOLED):
+        average = means.get((overall.system, overall.place), (None, {}))[0]
+        sizes = {part: claim.n for part, claim in parts.items() if claim.n is not None}
+        if average is None or set(sizes) != set(found.parts):
+            continue
+        total = sum(sizes.values())
+        even = {part: Fraction(1, len(parts)) for part in parts}
+        by_count = {part: Fraction(n, total) for part, n in sizes.items()}
+        pairs = [(average, even), (overall, by_count)]
+        if not any(_made(parts, weights).meets(span(whole)) for whole, weights in pairs):
+            yield _outcome(found, parts, pairs)
+
+
+def _made(parts: dict[str, Claim], weights: Weights) -> Span:
+    return weighted((span(claim), weights[part]) for part, claim in parts.items())
+
+
+def _outcome(found: ClaimSet, parts: dict[str, Claim], pairs: list[tuple[Claim, Weights]]) -> Outcome:
+    mending, words = [], []
+    for part, claim in parts.items():
+        needed = [_needed(part, parts, whole, weights) for whole, weights in pairs]
+        if needed[0].meets(needed[1]) and needed[0].high >= 0 and needed[0].low <= 1:
+            mending.append(part)
+        values = [shown((n.low + n.high) / 2, claim, 0) for n in needed]
+        words.append(f"{part} {values[0]} for {pairs[0][0].metric} and {values[1]} for {pairs[1][0].metric}")
+    system = pairs[0][0].system
+    text = f"{system}: no single part mends both; it would take {'; '.join(words)}."
+    if mending:
+        text = f"{system}: another value of {' or '.join(mending)} alone would mend both."
+    return outcome(found, "repair", OPEN if mending else FOUND, [*(w for w, _ in pairs), *parts.values()], text)
+
+
+def _needed(part: str, parts: dict[str, Claim], whole: Claim, weights: Weights) -> Span:
+    """What the part would have to be for the number of the whole to be right."""
+    others = _made({p: c for p, c in parts.items() if p != part}, weights)
+    rest = span(whole).less(others)
+    return Span(rest.low / weights[part], rest.high / weights[part])

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from rsbench_claims.check import RULES, doubts
+from rsbench_claims.outcome import FOUND, HOLDS, OPEN, Outcome
+from rsbench_claims.parts import bounds
 
-from rsbench.claims.check import RULES, doubts
-from rsbench.claims.kappa import bounds
-from rsbench.claims.outcome import FOUND, HOLDS, OPEN, Outcome
 from rsbench.metrics.contract import MetricContext
 from rsbench.specs import Claim, ClaimSet, load_attribute
 

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rsbench.claims.check import doubts
-from rsbench.claims.printed import raw
 from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.board import build
 from rsbench.leaderboard.measures import Measures
-from rsbench.leaderboard.reasons import reasons
 from rsbench.metrics.intervals import wilson
 from rsbench.records.store import LoadedRecord
 from rsbench.specs import Claim, ClaimSet
 from rsbench.tasks.task import get_task
+from rsbench_claims.check import doubts
+from rsbench_claims.printed import raw
+from rsbench_claims.reasons import reasons
 
 Interval = tuple[float, float] | None
 

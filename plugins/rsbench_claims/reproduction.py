@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rsbench.claims.check import check, doubts
-from rsbench.claims.outcome import HOLDS
-from rsbench.claims.printed import span
-from rsbench.leaderboard.claims import Beside, compare
 from rsbench.records.store import LoadedRecord
 from rsbench.specs import Claim, ClaimSet
+from rsbench_claims.check import check, doubts
+from rsbench_claims.compare import Beside, compare
+from rsbench_claims.outcome import HOLDS
+from rsbench_claims.printed import span
 
 REPRODUCED: Final = "reproduced"
 NOT_REPRODUCED: Final = "not reproduced"

@@ -7,15 +7,15 @@ import re
 from pathlib import Path
 
 import pytest
+from rsbench_claims.check import claim_sets
+from rsbench_claims.render import json_of, page, summary
+from rsbench_claims.reproduction import Entry, entries
 from test_claims_compare import add, author, claims, reported
 
-from rsbench.claims.check import claim_sets
-from rsbench.leaderboard.render.reproduction import json_of, page, summary
-from rsbench.leaderboard.reproduction import Entry, entries
 from rsbench.records.store import load_all
 from rsbench.specs import Claim
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rsbench.claims.check import doubts
 from rsbench.leaderboard.aggregate import Table
 from rsbench.registry import registry
 from rsbench.specs import Claim, ClaimSet
+from rsbench_claims.check import doubts
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,16 @@ def reported(table: Table) -> list[Reported]:
                 one = _reported(claims, claim, bool(against.get(claim.id)))
                 found.setdefault((one.paper, one.system, one.printed), one)
     return [*found.values()]
+
+
+def published(table: Table) -> list[str]:
+    """One sentence for each paper that reports the primary metric under the table's protocol."""
+    papers: dict[str, dict[str, None]] = {}
+    for one in reported(table):
+        remarks = [one.place, *(["recalled, not read"] if one.recalled else ())]
+        remarks += ["contradicted by the paper's own numbers"] if one.doubted else []
+        papers.setdefault(one.paper, {})[f"{one.system} {one.printed} ({', '.join(remarks)})"] = None
+    return [f"Reported, not measured here, by {paper}: {'; '.join(texts)}." for paper, texts in papers.items()]
 
 
 def _fits(claims: ClaimSet, claim: Claim, table: Table) -> bool:

@@ -9,10 +9,10 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import Final
 
-from rsbench.claims.printed import FACTORS, quoted
 from rsbench.foreign import in_markdown as escape
-from rsbench.leaderboard.reproduction import PART, POINT, VERDICTS, Entry
 from rsbench.specs import to_jsonable
+from rsbench_claims.printed import FACTORS, quoted
+from rsbench_claims.reproduction import PART, POINT, VERDICTS, Entry
 
 COLUMNS: Final = (
     "system",

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from rsbench.claims.counts import count_rule, share_rule
-from rsbench.claims.kappa import kappa_rule
-from rsbench.claims.outcome import FOUND, Outcome
-from rsbench.claims.parts import mean_rule, minimum_rule, overall_rule, sum_rule
-from rsbench.claims.places import column_rule, text_rule
-from rsbench.claims.predicted import predicted_rule
-from rsbench.claims.relations import difference_rule, relation_rule, unit_rule
-from rsbench.claims.repair import repair_rule
 from rsbench.errors import UserError, did_you_mean
 from rsbench.registry import registry
 from rsbench.specs import ClaimSet
+from rsbench_claims.counts import count_rule, predicted_rule, share_rule
+from rsbench_claims.outcome import FOUND, Outcome
+from rsbench_claims.parts import kappa_rule, mean_rule, minimum_rule, overall_rule, repair_rule, sum_rule
+from rsbench_claims.relations import column_rule, difference_rule, relation_rule, text_rule, unit_rule
 
 Rule = Callable[[ClaimSet], Iterator[Outcome]]
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rsbench.cli import lazy
+from rsbench.cli.lazy import add
 from rsbench.registry import registry
 
 if TYPE_CHECKING:
-    from rsbench.claims.outcome import Outcome
-    from rsbench.leaderboard.claims import Beside
     from rsbench.specs import ClaimSet
+    from rsbench_claims.compare import Beside
+    from rsbench_claims.outcome import Outcome
 
 
 def _papers(incomplete: str) -> list[str]:
@@ -44,7 +44,7 @@ def register(app: typer.Typer, chosen: str | None = None) -> None:
         ("report", report),
     )
     for name, function in commands:
-        lazy.add(group, name, function, None if chosen in (None, "claims") else "")
+        add(group, name, function, None if chosen in (None, "claims") else "")
     app.add_typer(group, name="claims")
 
 
@@ -53,8 +53,8 @@ def list_(paper: Paper = None, as_json: Json = False) -> None:
 
     Examples: rsbench claims list; rsbench claims list spatialnet-vit; rsbench claims list bmta --json
     """
-    from rsbench.claims.check import claim_sets
     from rsbench.specs import to_jsonable
+    from rsbench_claims.check import claim_sets
 
     sets = claim_sets(paper)
     if as_json:
@@ -72,7 +72,7 @@ def _show(found: ClaimSet) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from rsbench.claims.printed import quoted
+    from rsbench_claims.printed import quoted
 
     console = Console(highlight=False)
     facts = {
@@ -127,9 +127,9 @@ def check(
 
     Examples: rsbench claims check; rsbench claims check bmta --all; rsbench claims check --json --strict
     """
-    from rsbench.claims.check import check as check_sets
-    from rsbench.claims.check import claim_sets
-    from rsbench.claims.outcome import FOUND
+    from rsbench_claims.check import check as check_sets
+    from rsbench_claims.check import claim_sets
+    from rsbench_claims.outcome import FOUND
 
     sets = claim_sets(paper)
     outcomes = check_sets(sets)
@@ -143,7 +143,7 @@ def check(
 
 
 def _print_outcomes(sets: Sequence[ClaimSet], outcomes: Sequence[Outcome], shown: Sequence[Outcome]) -> None:
-    from rsbench.claims.outcome import FOUND, HOLDS, OPEN
+    from rsbench_claims.outcome import FOUND, HOLDS, OPEN
 
     for found in sets:
         own = Counter(o.status for o in outcomes if o.set == found.name)
@@ -164,10 +164,10 @@ def compare(
 
     Examples: rsbench claims compare benchmarks/records; rsbench claims compare rsbench-results --paper bmta --json
     """
-    from rsbench.claims.check import claim_sets
-    from rsbench.leaderboard.claims import compare as compare_records
-    from rsbench.leaderboard.claims import not_measured
     from rsbench.records.store import load_all
+    from rsbench_claims.check import claim_sets
+    from rsbench_claims.compare import compare as compare_records
+    from rsbench_claims.compare import not_measured
 
     sets = claim_sets(paper)
     problems: list[str] = []
@@ -197,13 +197,13 @@ def report(
 
     Examples: rsbench claims report rsbench-results; rsbench claims report benchmarks/records --output reproduction.md
     """
-    from rsbench.claims.check import claim_sets
     from rsbench.cli.leaderboard import check_current
     from rsbench.errors import UserError
     from rsbench.files import write_atomically
-    from rsbench.leaderboard.render import reproduction as render
-    from rsbench.leaderboard.reproduction import entries
     from rsbench.records.store import load_all
+    from rsbench_claims import render
+    from rsbench_claims.check import claim_sets
+    from rsbench_claims.reproduction import entries
 
     if check_ and output is None:
         raise UserError("--check needs --output FILE to compare with.")
@@ -242,7 +242,7 @@ def _print_beside(rows: Sequence[Beside]) -> None:
 
 def _cells(row: Beside) -> list[str]:
     """Metric, place, reported, measured, interval and difference, in the unit of the paper."""
-    from rsbench.claims.printed import FACTORS
+    from rsbench_claims.printed import FACTORS
 
     times = 1 / float(FACTORS[row.unit])
     digits = 4 if row.unit == "" else 2

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rsbench_claims.compare import Beside, compare, not_measured
 
-from rsbench.leaderboard.claims import Beside, compare, not_measured
 from rsbench.metrics.contract import MetricContext
 from rsbench.metrics.evaluate import evaluate
 from rsbench.metrics.intervals import wilson
@@ -20,7 +20,7 @@ from rsbench.specs import Claim, ClaimSet, to_jsonable
 from rsbench.tasks.classification import breakdown
 from rsbench.tasks.classification import files as prediction_files
 
-FIXTURE = json.loads((Path(__file__).parent.parent / "data" / "record-1.json").read_text())
+FIXTURE = json.loads((Path(__file__).parents[2] / "data" / "record-1.json").read_text())
 N = 1000
 TRUTH = np.arange(N) % 10
 METRICS = ("overall_accuracy", "cohen_kappa")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from rsbench_claims.check import check, claim_sets
+from rsbench_claims.outcome import FOUND, HOLDS, Outcome
 
-from rsbench.claims.check import check, claim_sets
-from rsbench.claims.outcome import FOUND, HOLDS, Outcome
 from rsbench.registry import registry
 from rsbench.specs import Claim, to_jsonable
 

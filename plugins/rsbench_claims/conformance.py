@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from rsbench.claims.check import check
 from rsbench.registry import registry
 from rsbench.specs import ClaimSet
 from rsbench.testing.contract import Checks, Group, require
+from rsbench_claims.check import check
 
 CHECKS: Final = Checks()
 

@@ -1,1 +1,0 @@
-"""What papers report, checked by exact arithmetic on the digits as they are printed."""
