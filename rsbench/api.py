@@ -5,16 +5,17 @@ Importing this module imports nothing heavy.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Final
 
-from rsbench import execution
 from rsbench.errors import UserError, UserErrors
+from rsbench.execution import SAID, Execution
 from rsbench.leaderboard.result import Leaderboard, leaderboard
-from rsbench.records.sources import OUT, load_records
+from rsbench.records.sources import load_records
 from rsbench.registry import registry
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Leaderboard",
-    "Settings",
     "execute",
     "leaderboard",
     "load_records",
@@ -36,46 +36,16 @@ __all__ = [
     "run",
 ]
 DEMO: Final = Path(__file__).parent / "suites" / "demo.yaml"
-# What is asked of all runs of a suite; the rest stands in its file.
-OF_SUITES: Final = ("device", *execution.FIELDS, "threads", "out", "data_root", "command")
-
-
-class Settings(TypedDict, total=False):
-    """How models are run; what is left out, or ``None``, is as the protocol has it.
-
-    seeds: such as ``3``, ``"0-4"`` or ``[0, 2]``.  changes: dotted fields of the recipe, ``{"lr": 0.1}``.
-    options: of the models.  compile: ``none``, ``auto`` or a mode of ``torch.compile``.  overfit: train and test on
-    this many training images.  out: folder of the records.
-    """
-
-    protocol: str | None
-    recipe: str | None
-    seeds: str | int | Sequence[int] | None
-    changes: Mapping[str, Any]
-    options: Mapping[str, Any]
-    precision: str | None
-    overfit: int | None
-    device: str
-    devices: int
-    nodes: int
-    strategy: str
-    compile: str | None
-    checkpoint_activations: bool
-    threads: int
-    out: str | PathLike[str]
-    data_root: str | PathLike[str] | None
-    command: str
 
 
 def run(
     models: str | Sequence[str] | None = None,
     dataset: str | None = None,
     *,
-    suite: str | PathLike[str] | None = None,
     observers: Sequence[str] = (),
     launch: Launch | None = None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
-    **settings: Unpack[Settings],
+    **settings: Any,
 ) -> list[Outcome]:
     """Train and evaluate models on a dataset, or the runs of a suite; without either, the demo.
 
@@ -84,16 +54,16 @@ def run(
 
     Args:
         models: one name, several with commas, or a list.
-        suite: a YAML file of runs, in place of *models* and *dataset*.
+        dataset: its name.
         observers: names of observers to switch on, such as ``tensorboard``.
         launch: where to run; by default one run at a time in processes of this machine.
         on_event: gets events as they come: stages, progress, epochs, warnings.
-        settings: see :class:`Settings`.
+        settings: see :func:`make_requests`.
 
     Raises:
         UserErrors: every problem of the request at once.
     """
-    plans = make_plans(make_requests(models, dataset, suite=suite, **settings))
+    plans = make_plans(make_requests(models, dataset, **settings))
     return execute(plans, observers=observers, launch=launch, on_event=on_event)
 
 
@@ -102,34 +72,74 @@ def make_requests(
     dataset: str | None = None,
     *,
     suite: str | PathLike[str] | None = None,
-    **settings: Unpack[Settings],
+    protocol: str | None = None,
+    recipe: str | None = None,
+    seeds: str | int | Sequence[int] | None = None,
+    changes: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    precision: str | None = None,
+    overfit: int | None = None,
+    **how: Any,
 ) -> list[RunRequest]:
     """Return the requests that :func:`run` would make; names are not yet looked up.
 
+    What is left out, or ``None``, is as the protocol has it.
+
+    Args:
+        models, dataset: names; models as a list, or with commas.
+        suite: a YAML file of runs, in place of *models* and *dataset*; it holds the next seven itself, for each run.
+        protocol, recipe: names.
+        seeds: such as ``3``, ``"0-4"`` or ``[0, 2]``.
+        changes: dotted fields of the recipe, ``{"lr": 0.1}``.
+        options: of the models.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        overfit: train and test on this many training images.
+        how: fields of :class:`rsbench.execution.Execution`: device, devices, compile, threads, out, ...
+
     Raises:
         UserError: models and a suite, neither with a dataset, or settings that the suite has to hold itself.
+        TypeError: there is no such field.
     """
     from rsbench.config import load_suite, parse_seeds
     from rsbench.plan import RunRequest
 
-    given: dict[str, Any] = {key: value for key, value in settings.items() if value not in (None, {})}
-    if given.get("data_root"):
-        given["data_root"] = Path(str(given["data_root"]))
-    given["out"] = str(given.get("out", OUT))
+    of_runs = {
+        "protocol": protocol,
+        "recipe": recipe,
+        "seeds": seeds,
+        "changes": changes,
+        "options": options,
+        "precision": precision,
+        "overfit": overfit,
+    }
+    given: dict[str, Any] = {key: value for key, value in of_runs.items() if value not in (None, {})}
+    how = {key: fspath(value) if isinstance(value, PathLike) else value for key, value in how.items()}
+    execution = Execution.of(Execution(**{key: value for key, value in how.items() if value is not None}))
     if models is None or suite is not None:
         if models is not None:
             raise UserError("Give either models and a dataset, or a suite, not both.")
-        beside = sorted(given.keys() - set(OF_SUITES))
-        if beside:
-            raise UserError(f"A suite holds {', '.join(beside)} itself, for each run; write it into the file.")
-        return load_suite(Path(suite or DEMO), **given)
+        if given:
+            raise UserError(f"A suite holds {', '.join(sorted(given))} itself, for each run; write it into the file.")
+        return load_suite(Path(suite or DEMO), **execution)
     if dataset is None:
         raise UserError(f"On which dataset shall {models} run? See: rsbench list datasets.")
     names = models.split(",") if isinstance(models, str) else models
-    options = given.pop("options", {})
+    own = given.pop("options", {})
     if "seeds" in given:
         given["seeds"] = parse_seeds(given["seeds"])
-    return [RunRequest(models=tuple((name.strip(), options) for name in names), dataset=dataset, **given)]
+    return [RunRequest(models=tuple((name.strip(), own) for name in names), dataset=dataset, **given, **execution)]
+
+
+def _shown() -> inspect.Signature:
+    """What a notebook shows of :func:`run`: all that it takes."""
+    own = inspect.signature(run)
+    every = {**own.parameters, **inspect.signature(make_requests).parameters}
+    how = {f.name: inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default) for f in SAID}
+    kept = [p for p in (every | how).values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    return own.replace(parameters=kept)
+
+
+run.__signature__ = _shown()  # type: ignore[attr-defined]
 
 
 def make_plans(requests: Iterable[RunRequest], progress: Progress | None = None) -> list[RunPlan]:

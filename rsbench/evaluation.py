@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from rsbench import reading
 from rsbench.errors import UserError, UserErrors
+from rsbench.execution import Execution
 from rsbench.plan import RunPlan, RunRequest, expand, file_sha256, run_id
 from rsbench.registry import registry
 from rsbench.specs import NORMALISATIONS
@@ -29,7 +30,7 @@ KEPT: Final = "checkpoint"  # the normalisation that the file itself holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluationRequest:
+class EvaluationRequest(Execution):
     """What the user asked for.
 
     checkpoint: file of a state dict; see :func:`rsbench.tasks.weights.find`.
@@ -50,12 +51,7 @@ class EvaluationRequest:
     normalisation: str | None = None
     state: str | None = None
     system: str | None = None
-    device: str = "auto"
     precision: str | None = None
-    threads: int = 0
-    out: str = "rsbench-results"
-    data_root: Path | None = None
-    command: str = ""
 
 
 def expand_evaluation(request: EvaluationRequest) -> RunPlan:
@@ -84,12 +80,8 @@ def expand_evaluation(request: EvaluationRequest) -> RunPlan:
             recipe=request.recipe,
             changes=request.changes,
             seeds=(0,),
-            device=request.device,
             precision=request.precision,
-            threads=request.threads,
-            out=request.out,
-            data_root=request.data_root,
-            command=request.command,
+            **Execution.of(request),
         )
     )
     _check(said, plan, request)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rsbench.errors import did_you_mean
 
@@ -13,17 +15,71 @@ NONE: Final = "none"
 COMPILE_MODES: Final = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")  # of torch.compile
 COMPILE_FIXED: Final = (NONE, *COMPILE_MODES)
 COMPILE: Final = (NONE, AUTO, *COMPILE_MODES)
+STRATEGIES: Final = (AUTO, "ddp", "fsdp")  # auto is ddp
 LAUNCHERS: Final = ("local", "ray")
 
-# Fields of a plan that a record's plan does not repeat: its ``env`` says how the run was executed.
-FIELDS: Final = ("devices", "nodes", "strategy", "compile", "checkpoint_activations")
-SWITCHES: Final = ("--checkpoint-activations", "--json", "--quiet", "-q")  # options without a value
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    choices: Sequence[str] = (),
+    least: int | None = None,
+    variable: str | None = None,
+    place: bool = False,
+    identity: bool = False,
+    kept: bool = False,
+) -> Any:
+    """A field of :class:`Execution` that is an option of the commands that run something.
+
+    Args:
+        default: of the field; ``None`` leaves it to what runs.
+        help: what the command line says of it.
+        choices: all values, where they are few.
+        least: the smallest number.
+        variable: of the environment, from which the option is taken where it is not given.
+        place: it names a place of this machine, which a record leaves empty.
+        identity: results depend on it, so that it is a part of the run id.
+        kept: the plan of a record has it, as it has places and what is a part of its identity; of others ``env`` says
+            what came of them.
+    """
+    metadata = {"help": help, "choices": tuple(choices), "least": least, "variable": variable, "place": place}
+    metadata |= {"identity": identity, "kept": kept or place or identity}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """How and where something is run.  Each field with a help is an option of the command line, of :func:`rsbench.run`
+    and of plans; here is the one place where it is said."""
+
+    device: str = option(AUTO, "auto | cpu | cuda | cuda:N", identity=True)
+    threads: int = option(0, "CPU threads; 0: all usable cores.", least=0, kept=True)
+    devices: int = option(1, "Devices of each node; with --device cpu, processes.", least=1)
+    nodes: int = option(1, "Nodes, on which torchrun or srun has started a process a device.", least=1)
+    strategy: str = option(
+        AUTO, "how several devices share a run; with fsdp each holds a slice of the network.", choices=STRATEGIES
+    )
+    compile: str | None = option(
+        None, "auto tries whether it pays. Default: auto on CUDA, elsewhere none.", choices=COMPILE
+    )
+    checkpoint_activations: bool = option(False, "Save memory: compute activations again in the backward pass.")
+    out: str = option("rsbench-results", "Folder of the records.", variable="RSBENCH_OUT", place=True)
+    data_root: str = option("", "Data root.", place=True)
+    command: str = ""
+
+    @classmethod
+    def of(cls, other: Execution, **changes: Any) -> dict[str, Any]:
+        """Return the fields of this class as *other* has them, but for *changes*."""
+        return {f.name: getattr(other, f.name) for f in fields(cls)} | changes
+
+
+SAID: Final = tuple(f for f in fields(Execution) if f.metadata)
+FIELDS: Final = tuple(f.name for f in SAID if not f.metadata["kept"])
+SWITCHES: Final = (*(f"--{f.name.replace('_', '-')}" for f in SAID if f.type == "bool"), "--json", "--quiet", "-q")
 OPTIONS: Final = (
-    *(f"--{name.replace('_', '-')}" for name in FIELDS),
-    "--threads",
+    *(f"--{f.name.replace('_', '-')}" for f in SAID if not f.metadata["identity"]),
     "--observer",
-    "--out",
-    "--data-root",
     "--launcher",
     "--parallel",
     "--ray-address",

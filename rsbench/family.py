@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from rsbench.errors import UserErrors, did_you_mean
+from rsbench.execution import Execution
 from rsbench.plan import RunPlan, RunRequest, digest, expand, run_id
 from rsbench.recipes import attempt
 from rsbench.registry import registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FamilyRequest:
+class FamilyRequest(Execution):
     """What the user asked for; names are not yet resolved.
 
     members: (dataset, protocol or ``None``) pairs.  weights: member to lambda of the sum of losses, 1 where not given.
@@ -35,13 +35,8 @@ class FamilyRequest:
     recipe: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
-    device: str = "auto"
     precision: str | None = None
-    threads: int = 0
     overfit: int | None = None
-    out: str = "rsbench-results"
-    data_root: Path | None = None
-    command: str = ""
 
 
 def expand_family(request: FamilyRequest) -> list[RunPlan]:
@@ -108,19 +103,6 @@ def _check(request: FamilyRequest, names: list[str], problems: list[str]) -> Non
             problems.append(f"No task has an option '{option}'.{did_you_mean(option, known)}")
 
 
-_PASSED_ON: Final = (
-    "changes",
-    "seeds",
-    "device",
-    "precision",
-    "threads",
-    "overfit",
-    "out",
-    "data_root",
-    "command",
-)
-
-
 def _request_of(request: FamilyRequest, dataset: str, protocol: str | None) -> RunRequest:
     return RunRequest(
         models=((request.model, request.options),),
@@ -128,7 +110,11 @@ def _request_of(request: FamilyRequest, dataset: str, protocol: str | None) -> R
         protocol=protocol,
         recipe=request.recipe or "author",
         family=True,
-        **{name: getattr(request, name) for name in _PASSED_ON},
+        changes=request.changes,
+        seeds=request.seeds,
+        precision=request.precision,
+        overfit=request.overfit,
+        **Execution.of(request),
     )
 
 

@@ -24,8 +24,8 @@ from rsbench.specs import PRECISIONS, DatasetSpec, ModelSpec, ProtocolSpec, to_j
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunPlan:
-    """One run, decided to the last detail and JSON-able.
+class RunPlan(execution.Execution):
+    """One run, decided to the last detail and JSON-able; its folder is ``<out>/<run_id>``.
 
     model: name, version, options (all, resolved), label (name and the options that differ from their defaults), kind,
         factory, accepts, params, plugin, distribution, distribution_version, source_sha256, weights_sha256, tags.
@@ -39,35 +39,29 @@ class RunPlan:
     task: str
     seed: int
     division: str  # closed | open | debug | external | throughput
-    command: str
     model: Mapping[str, Any]
     dataset: Mapping[str, Any]
     protocol: Mapping[str, Any]
     recipe: Mapping[str, Any]
-    device: str = "auto"  # auto | cpu | cuda | cuda:N
-    threads: int = 0  # 0: as many as the cores this process may use
-    devices: int = 1  # of each node; like the next four no part of the run's identity (see rsbench.execution)
-    nodes: int = 1
-    strategy: str = "auto"  # one of rsbench.scale.STRATEGIES
-    compile: str | None = None  # one of rsbench.execution.COMPILE; None: auto on CUDA, none elsewhere
-    checkpoint_activations: bool = False
     overfit: int | None = None  # train and test on this many training images
     family: Mapping[str, Any] | None = None  # what it is trained together with (see :mod:`rsbench.family`)
     checkpoint: str | None = None  # file of weights that are evaluated and not trained (see :mod:`rsbench.evaluation`)
-    out: str = "rsbench-results"  # the run's folder is <out>/<run_id>
-    data_root: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain JSON-able data."""
-        return dataclasses.asdict(self)
+        how = {f.name for f in dataclasses.fields(execution.Execution)}
+        everything = dataclasses.asdict(self)
+        return {k: v for k, v in everything.items() if k not in how} | {k: everything[k] for k in sorted(how)}
 
     def portable(self) -> dict[str, Any]:
         """Return the plan for a record: without the folders of this machine, files by their names alone."""
         plan = self.to_dict()
         plan["command"] = execution.portable_command(self.command, speed=self.division == "throughput")
-        plan["out"] = plan["data_root"] = ""
-        for how in execution.FIELDS:
-            del plan[how]
+        for how in execution.SAID:
+            if how.metadata["place"]:
+                plan[how.name] = ""
+            elif how.name in execution.FIELDS:
+                del plan[how.name]
         plan["dataset"] = {**plan["dataset"], "store": ""}
         plan["checkpoint"] = self.checkpoint and Path(self.checkpoint).name
         plan["model"] = _without_folder(plan["model"])
@@ -80,7 +74,7 @@ class RunPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest:
+class RunRequest(execution.Execution):
     """What the user asked for; names are not yet resolved.
 
     models: (name, options) pairs.  changes: dotted recipe fields to values (``--set``).
@@ -94,19 +88,9 @@ class RunRequest:
     recipe: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] | None = None
-    device: str = "auto"
     precision: str | None = None
-    threads: int = 0
-    devices: int = 1
-    nodes: int = 1
-    strategy: str = "auto"
-    compile: str | None = None
-    checkpoint_activations: bool = False
     overfit: int | None = None
     family: bool = False
-    out: str = "rsbench-results"
-    data_root: Path | None = None
-    command: str = ""
     origin: str = ""
 
 
@@ -313,6 +297,8 @@ def _plans(
     block = model_block(model, options)
     estimator = model.kind == "estimator"
     seeds = request.seeds or setting.protocol.seeds
+    alone = {"devices": 1, "nodes": 1} if estimator else {}
+    how = execution.Execution.of(request, data_root=str(data_root(request.data_root)), **alone)
     common: dict[str, Any] = {
         "task": setting.protocol.task,
         "division": division,
@@ -327,16 +313,7 @@ def _plans(
         RunPlan(
             run_id=run_id(common, seed),
             seed=seed,
-            command=request.command,
-            threads=request.threads,
-            devices=1 if estimator else request.devices,
-            nodes=1 if estimator else request.nodes,
-            strategy=request.strategy,
-            compile=request.compile,
-            checkpoint_activations=request.checkpoint_activations,
-            out=str(request.out),
-            data_root=str(data_root(request.data_root)),
-            **common,
+            **common | how,
         )
         for seed in (seeds[:1] if estimator else seeds)
     ]

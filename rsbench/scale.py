@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from rsbench.execution import STRATEGIES
 from rsbench.specs import TaskSpec
 
-STRATEGIES: Final = ("auto", "ddp", "fsdp")  # auto is ddp
 SLICED_STEPS: Final = ("sgd", "adam", "adamw")  # optimizers that look at each number of a parameter by itself
 
 

@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from rsbench.data.location import data_root
 from rsbench.errors import UserError, UserErrors, did_you_mean
-from rsbench.execution import COMPILE_FIXED, NONE
+from rsbench.execution import COMPILE_FIXED, NONE, Execution
 from rsbench.plan import RunPlan, digest, model_block
 from rsbench.recipes import attempt, resolve_options
 from rsbench.records.throughput import DIVISION, MODES, content_sha
@@ -56,7 +55,7 @@ QUICK: Final[Mapping[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ThroughputRequest:
+class ThroughputRequest(Execution):
     """What the user asked for; names are not yet resolved.
 
     task: ``None`` is the model's first.  classes, size, channels: ``None`` is what the model declares or the shipped
@@ -71,14 +70,8 @@ class ThroughputRequest:
     batches: tuple[int, ...] | None = None
     modes: tuple[str, ...] = MODES
     precision: str = "auto"
-    compile: str = "none"
     options: Mapping[str, Any] = field(default_factory=dict)
     quick: bool = False
-    device: str = "auto"
-    threads: int = 0
-    out: str = "rsbench-results"
-    data_root: Path | None = None
-    command: str = ""
 
 
 def expand(request: ThroughputRequest) -> list[RunPlan]:
@@ -131,7 +124,7 @@ def _words(request: ThroughputRequest) -> list[str]:
     """What is wrong with words that do not depend on the model."""
     problems: list[str] = []
     for name, value, known in (
-        ("compile", request.compile, COMPILE_FIXED),
+        ("compile", request.compile or NONE, COMPILE_FIXED),
         ("precision", request.precision, PRECISIONS),
     ):
         attempt(problems, partial(_one_of, name, value, known))
@@ -195,11 +188,7 @@ def _plan(request: ThroughputRequest, spec: ModelSpec, options: dict[str, Any], 
         task=shape.task.name,
         seed=0,
         division=DIVISION,
-        command=request.command,
-        device=request.device,
-        threads=request.threads,
-        out=request.out,
-        data_root=str(data_root(request.data_root)),
+        **Execution.of(request, compile=None, data_root=str(data_root(request.data_root))),
         **parts,
     )
 
@@ -240,7 +229,7 @@ def _recipe(request: ThroughputRequest, task: TaskSpec) -> dict[str, Any]:
     return {
         "name": "throughput",
         "precision": request.precision,
-        "compile": None if request.compile == NONE else request.compile,
+        "compile": None if request.compile in (None, NONE) else request.compile,
         "batches": None if request.batches is None else list(request.batches),
         "optimizer": "adamw",
         "optimizer_options": {},

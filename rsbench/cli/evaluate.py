@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rsbench.cli import complete, lazy, options
+from rsbench.cli.how import takes
+from rsbench.execution import Execution
 from rsbench.specs import NORMALISATIONS
 
 
@@ -18,6 +18,7 @@ def register(app: typer.Typer, chosen: str | None = None) -> None:
     lazy.add(app, "evaluate", evaluate, chosen)
 
 
+@takes("device", "threads", "out", "data_root")
 def evaluate(
     checkpoint: Annotated[
         Path, typer.Argument(help="Weights: safetensors, NumPy, or a checkpoint of PyTorch, timm or Lightning.")
@@ -52,11 +53,8 @@ def evaluate(
     ] = None,
     set_: options.Changes = None,
     option: options.ModelOptions = None,
-    device: options.Device = "auto",
     precision: options.Precision = None,
-    threads: options.Threads = 0,
-    out: options.Out = Path("rsbench-results"),
-    data_root: options.DataRoot = None,
+    how: Execution = Execution(),  # noqa: B008
     observer: options.Observers = None,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
@@ -80,7 +78,7 @@ def evaluate(
     from rsbench.config import parse_pairs
     from rsbench.evaluation import EvaluationRequest, expand_evaluation
 
-    api.prepare_generated(dataset, data_root, None if quiet or as_json else run.drawing)
+    api.prepare_generated(dataset, how.data_root, None if quiet or as_json else run.drawing)
     plans = [
         expand_evaluation(
             EvaluationRequest(
@@ -94,18 +92,14 @@ def evaluate(
                 normalisation=normalisation,
                 state=state,
                 system=system,
-                device=device,
                 precision=precision,
-                threads=threads,
-                out=str(out),
-                data_root=data_root,
-                command="rsbench " + shlex.join(sys.argv[1:]),
+                **Execution.of(how),
             )
         )
     ]
     run.try_weights(plans)
     if dry_run:
-        run.show_plans(plans, out, as_json)
+        run.show_plans(plans, Path(how.out), as_json)
         return
     outcomes = run.execute(plans, quiet or as_json, observers=observer or ())
-    run.finish(plans, outcomes, out, as_json, board=False)
+    run.finish(plans, outcomes, Path(how.out), as_json, board=False)

@@ -10,7 +10,12 @@ import typer
 
 def add(app: typer.Typer, name: str, function: Callable[..., Any], chosen: str | None) -> None:
     """Add a command; one that is not *chosen* gets its help line alone.  ``None`` chooses all."""
-    app.command(name)(function if chosen in (None, name) else _line(function))
+    if chosen not in (None, name):
+        app.command(name)(_line(function))
+        return
+    from rsbench.cli.how import with_options
+
+    app.command(name)(with_options(function))
 
 
 def _line(function: Callable[..., Any]) -> Callable[[], None]:

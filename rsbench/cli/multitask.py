@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rsbench.cli import complete, lazy, options
+from rsbench.cli.how import takes
 from rsbench.errors import UserError
+from rsbench.execution import Execution
 
 if TYPE_CHECKING:
     from rsbench.plan import RunPlan
@@ -21,6 +21,7 @@ def register(app: typer.Typer, chosen: str | None = None) -> None:
     lazy.add(app, "multitask", multitask, chosen)
 
 
+@takes("device", "threads", "out", "data_root")
 def multitask(
     model: Annotated[str, typer.Argument(help="Model.", autocompletion=complete.names("model"))],
     datasets: Annotated[
@@ -40,12 +41,9 @@ def multitask(
     seeds: Annotated[str, typer.Option(help="Such as 3, 0-4 or 0,2,5.")] = "0",
     set_: options.Changes = None,
     option: options.ModelOptions = None,
-    device: options.Device = "auto",
     precision: options.Precision = None,
-    threads: options.Threads = 0,
     overfit: options.Overfit = None,
-    out: options.Out = Path("rsbench-results"),
-    data_root: options.DataRoot = None,
+    how: Execution = Execution(),  # noqa: B008
     launcher: options.Launcher = "local",
     parallel: options.Parallel = None,
     ray_address: options.RayAddress = None,
@@ -81,7 +79,7 @@ def multitask(
     if len(members) < 2:
         raise UserError(f"One task alone is: rsbench run {model} {datasets[0]}; name at least two.")
     for name, _ in members:
-        api.prepare_generated(name, data_root, None if quiet else run.drawing)
+        api.prepare_generated(name, how.data_root, None if quiet else run.drawing)
     plans: list[RunPlan] = expand_family(
         FamilyRequest(
             model=model,
@@ -93,20 +91,16 @@ def multitask(
             recipe=recipe,
             changes=parse_pairs(set_ or [], "--set"),
             seeds=parse_seeds(seeds),
-            device=device,
             precision=precision,
-            threads=threads,
             overfit=overfit,
-            out=str(out),
-            data_root=data_root,
-            command="rsbench " + shlex.join(sys.argv[1:]),
+            **Execution.of(how),
         )
     )
     if dry_run:
-        run.show_plans(plans, out, as_json)
+        run.show_plans(plans, Path(how.out), as_json)
         return
     outcomes = run.execute(plans, quiet or as_json, launch, observer or ())
-    run.finish(plans, outcomes, out, as_json, board=True)
+    run.finish(plans, outcomes, Path(how.out), as_json, board=True)
 
 
 def _member(text: str) -> tuple[str, str | None]:

@@ -1,4 +1,5 @@
-"""Options that commands which train have in common."""
+"""Options that commands which train have in common; how they run is said in
+:mod:`rsbench.execution`, of which :mod:`rsbench.cli.how` makes options."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rsbench import execution, scale
+from rsbench import execution
 from rsbench.cli import complete
 from rsbench.specs import PRECISIONS
 
@@ -15,31 +16,7 @@ Changes = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE",
 ModelOptions = Annotated[
     list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Set an option of the model.")
 ]
-Device = Annotated[str, typer.Option(help="auto | cpu | cuda | cuda:N")]
 Precision = Annotated[str | None, typer.Option(help=" | ".join(PRECISIONS), autocompletion=complete.among(PRECISIONS))]
-Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: all usable cores.")]
-Devices = Annotated[int, typer.Option(min=1, help="Devices of each node; with --device cpu, processes.")]
-Nodes = Annotated[int, typer.Option(min=1, help="Nodes, on which torchrun or srun has started a process a device.")]
-Strategy = Annotated[
-    str,
-    typer.Option(
-        help=" | ".join(scale.STRATEGIES)
-        + ": how several devices share a run; with fsdp each holds a slice of the network.",
-        autocompletion=complete.among(scale.STRATEGIES),
-    ),
-]
-Compile = Annotated[
-    str | None,
-    typer.Option(
-        "--compile",
-        help=" | ".join(execution.COMPILE) + ": auto tries whether it pays. Default: auto on CUDA, elsewhere none.",
-        autocompletion=complete.among(execution.COMPILE),
-    ),
-]
-CheckpointActivations = Annotated[
-    bool,
-    typer.Option("--checkpoint-activations", help="Save memory: compute activations again in the backward pass."),
-]
 Overfit = Annotated[
     int | None, typer.Option(min=1, help="Train and test on this many training images, to see that a model learns.")
 ]
@@ -70,7 +47,6 @@ Observers = Annotated[
         autocompletion=complete.observers,
     ),
 ]
-Out = Annotated[Path, typer.Option(help="Folder of the records.", envvar="RSBENCH_OUT")]
 DataRoot = Annotated[Path | None, typer.Option(help="Data root.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plans and stop.")]
 Json = Annotated[bool, typer.Option("--json", help="Print outcomes as JSON.")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import signal
 import statistics
 import sys
@@ -17,6 +16,8 @@ import typer
 
 from rsbench import api, observing
 from rsbench.cli import complete, lazy, options
+from rsbench.cli.how import takes
+from rsbench.execution import Execution
 
 if TYPE_CHECKING:
     from rsbench.engine.launch.launch import Launch
@@ -29,6 +30,7 @@ def register(app: typer.Typer, chosen: str | None = None) -> None:
     lazy.add(app, "run", run, chosen)
 
 
+@takes()
 def run(
     models: Annotated[
         str | None, typer.Argument(help="Model, or several with commas.", autocompletion=complete.names("model"))
@@ -49,17 +51,9 @@ def run(
     option: options.ModelOptions = None,
     weights: Annotated[str | None, typer.Option(help="none | imagenet | FILE; short for --option weights=.")] = None,
     suite: Annotated[Path | None, typer.Option(help="A YAML file of runs.")] = None,
-    device: options.Device = "auto",
     precision: options.Precision = None,
-    threads: options.Threads = 0,
-    devices: options.Devices = 1,
-    nodes: options.Nodes = 1,
-    strategy: options.Strategy = "auto",
-    compile_: options.Compile = None,
-    checkpoint_activations: options.CheckpointActivations = False,
     overfit: options.Overfit = None,
-    out: options.Out = Path("rsbench-results"),
-    data_root: options.DataRoot = None,
+    how: Execution = Execution(),  # noqa: B008
     launcher: options.Launcher = "local",
     parallel: options.Parallel = None,
     ray_address: options.RayAddress = None,
@@ -101,7 +95,7 @@ def run(
 
     launch = Launch(launcher=launcher, parallel=parallel, address=ray_address, cpus=cpus_per_run, gpus=gpus_per_run)
     observing.require(observer or ())
-    world = distributed_world.scale(devices, nodes)
+    devices, nodes = distributed_world.scale(how.devices, how.nodes)
     given = parse_pairs(option or [], "--option") | ({"weights": weights} if weights is not None else {})
     requests = api.make_requests(
         models,
@@ -114,17 +108,9 @@ def run(
         options=given,
         precision=precision,
         overfit=overfit,
-        device=device,
-        devices=world[0],
-        nodes=world[1],
-        strategy=strategy,
-        compile=compile_,
-        checkpoint_activations=checkpoint_activations,
-        threads=threads,
-        out=out,
-        data_root=data_root,
-        command="rsbench " + shlex.join(sys.argv[1:]),
+        **Execution.of(how, devices=devices, nodes=nodes),
     )
+    out = Path(how.out)
     plans = api.make_plans(requests, None if quiet else drawing)
     if dry_run:
         try_weights(plans)

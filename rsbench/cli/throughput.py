@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rsbench.cli import complete, lazy, options
-from rsbench.execution import COMPILE_FIXED
+from rsbench.cli.how import takes
+from rsbench.execution import COMPILE_FIXED, Execution
 from rsbench.records import throughput as records
 from rsbench.specs import PRECISIONS
 
@@ -29,6 +29,7 @@ def register(app: typer.Typer, chosen: str | None = None) -> None:
     lazy.add(app, "throughput", throughput, chosen)
 
 
+@takes("device", "threads", "out", "data_root")
 def throughput(
     models: Annotated[list[str], typer.Argument(help="Models.", autocompletion=complete.names("model"))],
     task: Annotated[
@@ -44,19 +45,16 @@ def throughput(
     ),
     mode: Annotated[str, typer.Option(help=" | ".join(MODES), autocompletion=complete.among(MODES))] = "both",
     option: options.ModelOptions = None,
-    device: options.Device = "auto",
     precision: Annotated[
         str, typer.Option(help=" | ".join(PRECISIONS), autocompletion=complete.among(PRECISIONS))
     ] = "auto",
     compile_: Annotated[
         str, typer.Option("--compile", help=" | ".join(COMPILE_FIXED), autocompletion=complete.among(COMPILE_FIXED))
     ] = "none",
-    threads: options.Threads = 0,
     quick: Annotated[
         bool, typer.Option("--quick", help="Short windows and batches up to 64; rows are flagged.")
     ] = False,
-    out: options.Out = Path("rsbench-results"),
-    data_root: options.DataRoot = None,
+    how: Execution = Execution(),  # noqa: B008
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -94,18 +92,13 @@ def throughput(
             batches=parse_batches(batch),
             modes=parse_mode(mode),
             precision=precision,
-            compile=compile_,
             options=parse_pairs(option or [], "--option"),
             quick=quick,
-            device=device,
-            threads=threads,
-            out=str(out),
-            data_root=data_root,
-            command="rsbench " + shlex.join(sys.argv[1:]),
+            **Execution.of(how, compile=compile_),
         )
     )
     outcomes = _execute(plans, quiet or as_json)
-    _show(outcomes, out, as_json)
+    _show(outcomes, Path(how.out), as_json)
 
 
 def _execute(plans: Sequence[RunPlan], quiet: bool) -> list[Outcome]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import json
@@ -127,3 +128,18 @@ def test_mypy_checks_a_user_s_script(tmp_path: Path) -> None:
     lines = [line for line in done.stdout.splitlines() if "error:" in line]
     assert all(line.startswith("wrong.py") for line in lines), done.stdout
     assert {line.split(":")[1] for line in lines} == {"2", "3"}, done.stdout
+
+
+def test_how_a_run_is_executed_is_said_in_one_place() -> None:
+    """A field of Execution is an option of the command, an argument of ``rsbench.run`` and a field of plans."""
+    from docs.generator.commands import commands
+    from rsbench.execution import OPTIONS, SAID
+    from rsbench.plan import RunPlan, RunRequest
+
+    options, shown = commands()["run",].options, inspect.signature(rsbench.run).parameters
+    for field in SAID:
+        option = f"--{field.name.replace('_', '-')}"
+        assert option in options
+        assert shown[field.name].default == field.default
+        assert all(field.name in {f.name for f in dataclasses.fields(kind)} for kind in (RunPlan, RunRequest))
+        assert (option in OPTIONS) != field.metadata["identity"]

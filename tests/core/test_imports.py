@@ -25,8 +25,8 @@ FILES = {
 LEVELS = (
     {"errors", "files", "foreign", "specs"},
     {"containment", "cores", "reading", "spec_check"},
-    {"data", "execution", "hookspecs", "scale", "suites"},
-    {"registry"},
+    {"data", "execution", "hookspecs", "suites"},
+    {"registry", "scale"},
     {"metrics"},
     {"observing", "scaffold", "tasks"},
     {"recipes"},

@@ -1,0 +1,69 @@
+"""Options of how something is run, made of the fields of :class:`rsbench.execution.Execution`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import Field
+from pathlib import Path
+from typing import Annotated, Any, Final, get_type_hints
+
+import typer
+
+from rsbench.cli import complete
+from rsbench.execution import SAID, Execution
+
+HOW: Final = "how"  # parameter of a command in whose place the options come
+Command = Callable[..., Any]
+
+
+def takes(*names: str) -> Callable[[Command], Command]:
+    """Let the command line give a command its parameter ``how``, an Execution, by options of the fields *names*;
+    without names, of all."""
+
+    def mark(function: Command) -> Command:
+        function.how = tuple(f for f in SAID if not names or f.name in names)  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+def with_options(function: Command) -> Command:
+    """Return a command with its options in place of ``how``; one that takes none as it is."""
+    said: tuple[Field[Any], ...] | None = getattr(function, HOW, None)
+    if said is None:
+        return function
+    parameters: list[inspect.Parameter] = []
+    for one in inspect.signature(function, eval_str=True).parameters.values():
+        parameters += map(_parameter, said) if one.name == HOW else [one]
+
+    @functools.wraps(function)
+    def command(**given: Any) -> Any:
+        values = {f.name: given.pop(f.name) for f in said}
+        places = {f.name: str(values[f.name] or "") for f in said if f.metadata["place"]}
+        called = "rsbench " + shlex.join(sys.argv[1:])
+        return function(**given, how=Execution(**values | places, command=called))
+
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+def _parameter(field: Field[Any]) -> inspect.Parameter:
+    """A field as Typer takes an option."""
+    facts, hint = field.metadata, get_type_hints(Execution)[field.name]
+    default = (field.default or None) if facts["place"] else field.default
+    if facts["place"]:
+        hint = Path if default else Path | None
+    option = typer.Option(
+        *([f"--{field.name.replace('_', '-')}"] if hint is bool else []),
+        help=": ".join(filter(None, (" | ".join(facts["choices"]), facts["help"]))),
+        min=facts["least"],
+        envvar=facts["variable"],
+        autocompletion=complete.among(facts["choices"]) if facts["choices"] else None,
+    )
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Parameter(field.name, kind, default=default, annotation=Annotated[hint, option])
