@@ -17,6 +17,7 @@ from rsbench.cli import main
 from rsbench.data.prepare import prepare
 from rsbench.data.store import find
 from rsbench.engine.run.run import execute
+from rsbench.engine.tasks import sanity
 from rsbench.errors import UserError, UserErrors
 from rsbench.evaluation import EvaluationRequest, expand_evaluation
 from rsbench.leaderboard.board import build
@@ -223,3 +224,13 @@ def test_command_says_what_was_taken_before_anything_runs(
     assert call("run", "timm:resnet10t", "eurosat", "--weights", str(tmp_path / "less.pth"), *common) == 2
     assert "less.pth does not fit ResNet: missing layer1.0.conv1.weight" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [(b'{"accuracy": 0.25}', 0.25), (b"null", None), (b"\xda", None), (b'{"accuracy": 7.5}', None), (b"{}", None)],
+)
+def test_a_floor_that_was_kept_and_is_damaged_is_made_anew(tmp_path: Path, content: bytes, kept: float | None) -> None:
+    assert sanity._kept(tmp_path / "floor.json") is None
+    (tmp_path / "floor.json").write_bytes(content)
+    assert sanity._kept(tmp_path / "floor.json") == kept

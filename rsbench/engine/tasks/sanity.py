@@ -37,8 +37,8 @@ def baseline_accuracy(plan: RunPlan, data: RunData, context: ModelContext) -> fl
     if BASELINE not in registry().specs("model"):
         return None
     path = Path(data.store.path) / "gates" / f"{plan.protocol['fingerprint'][:16]}.json"
-    if path.is_file():
-        return float(json.loads(path.read_text())["accuracy"])
+    if (kept := _kept(path)) is not None:
+        return kept
     spec = registry().get("model", BASELINE)
     estimator = load_attribute(spec.factory)(context)
     estimator.fit(data.blocks(data.store.image_index[data.train]), data.store.labels[data.train])
@@ -48,3 +48,12 @@ def baseline_accuracy(plan: RunPlan, data: RunData, context: ModelContext) -> fl
     with suppress(OSError):  # a read-only store: the control is fitted again next time
         write_atomically(path, json.dumps({"accuracy": accuracy}))
     return accuracy
+
+
+def _kept(path: Path) -> float | None:
+    """Return an accuracy that was kept; ``None`` where there is none, or what is there is damaged."""
+    try:
+        found = json.loads(path.read_text())["accuracy"] if path.is_file() else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, float) and 0 <= found <= 1 else None
