@@ -14,6 +14,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from rsbench.specs import (
+        BoardSpec,
         ClaimSet,
         DatasetSpec,
         ExporterSpec,
@@ -75,6 +76,11 @@ def rsbench_claims() -> Iterable[ClaimSet]:  # type: ignore[empty-body]
 @hookspec
 def rsbench_formats() -> Iterable[FormatSpec]:  # type: ignore[empty-body]
     """Formats in which ``rsbench leaderboard`` writes a board."""
+
+
+@hookspec
+def rsbench_boards() -> Iterable[BoardSpec]:  # type: ignore[empty-body]
+    """Boards of something else than scores: ``rsbench leaderboard --throughput``, ``--time-to``."""
 
 
 @hookspec

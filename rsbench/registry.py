@@ -23,6 +23,7 @@ from rsbench import hookspecs
 from rsbench.containment import Origin, PluginHung, as_json, contained
 from rsbench.errors import UserError, did_you_mean
 from rsbench.specs import (
+    BoardSpec,
     ClaimSet,
     DatasetSpec,
     ExporterSpec,
@@ -48,6 +49,7 @@ KINDS: Final[dict[str, tuple[str, type[Spec]]]] = {
     "task": ("rsbench_tasks", TaskSpec),
     "claims": ("rsbench_claims", ClaimSet),
     "format": ("rsbench_formats", FormatSpec),
+    "board": ("rsbench_boards", BoardSpec),
     "exporter": ("rsbench_exporters", ExporterSpec),
 }
 HEAVY: Final = ("torch", "torchvision", "timm", "torchgeo", "lightning", "pandas", "numpy", "scipy")
@@ -287,7 +289,7 @@ class Registry:
                     continue
                 self._specs[kind][name] = spec
                 self._origins[kind, name] = origin
-                self._own(origin, next((getattr(spec, f) for f in CODE if hasattr(spec, f)), ""))
+                self._own(origin, next((getattr(spec, f) for f in CODE if getattr(spec, f, None)), ""))
 
     def _own(self, origin: Origin, path: str) -> None:
         """Note that the package of a module, or of ``"module:attribute"``, is a plugin's."""

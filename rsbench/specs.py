@@ -453,6 +453,20 @@ class FormatSpec(Spec):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BoardSpec(Spec):
+    """A board of something else than scores.  ``build(records, unreadable=0, **filters)`` returns an object with
+    ``problems``, a sentence each, from records of ``rsbench.records.store.LoadedRecord``; *unreadable* counts those
+    that could not be read, *filters* are options of the command.
+
+    render: names a mapping from formats to functions from what was built to text.
+    """
+
+    build: str
+    render: str
+    title: str  # as in "the board of throughput"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExporterSpec(Spec):
     """A form in which others keep results.
 

@@ -73,10 +73,13 @@ def leaderboard(
             raise UserError("--throughput goes with --task, --tag, --format, --output and --check alone.")
         if samples:
             raise UserError("--samples is for the board of scores: --time-to shows no images.")
-        filters = {"task": task, "tag": tag}
+        from rsbench.cli import speeds
+
+        filters: dict[str, object] = {"task": task, "tag": tag}
         if time_to:
-            filters |= {"dataset": dataset, "protocol": protocol, "division": division}
-        _speeds(records, None if throughput else target or (), format_, output, check, filters)
+            filters |= {"dataset": dataset, "protocol": protocol, "division": division, "targets": target or ()}
+        paths = records or [Path("rsbench-results")]
+        speeds.write("time-to" if time_to else "throughput", paths, format_, output, check, **filters)
         return
     if target:
         raise UserError("--target goes with --time-to.")
@@ -98,24 +101,6 @@ def leaderboard(
         check_current(board.files(format_, output, shown))
     else:
         board.save(format_, output, shown)
-
-
-def _speeds(
-    records: Sequence[Path] | None,
-    targets: Sequence[float] | None,
-    format_: str,
-    output: Path | None,
-    check: bool,
-    filters: Mapping[str, str | None],
-) -> None:
-    """Write the board of time to accuracy, without *targets* that of throughput."""
-    from rsbench.cli import speeds
-
-    paths = records or [Path("rsbench-results")]
-    if targets is None:
-        speeds.throughput(paths, format_, output, check, **filters)
-    else:
-        speeds.time_to(paths, targets, format_, output, check, **filters)
 
 
 def show(paths: Sequence[Path], page: Path | None = None, data_root: str = "") -> None:

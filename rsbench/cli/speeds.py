@@ -2,81 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import typer
 
+from rsbench.containment import contained
 from rsbench.errors import UserError
 from rsbench.files import write_atomically
 from rsbench.foreign import printable
+from rsbench.registry import registry
+from rsbench.specs import BoardSpec, load_attribute
 
 
-def throughput(paths: Sequence[Path], format_: str, output: Path | None, check: bool, **filters: str | None) -> None:
-    """Print or write the board of the throughput records below *paths*, or *check* that *output* is it.
-
-    Raises:
-        UserError: there is no such format, or nothing to check.
-    """
-    from rsbench.leaderboard.render.throughput import RENDER
-    from rsbench.leaderboard.throughput import build
-
-    def made(records: Any, unreadable: int) -> Any:
-        return build(records, unreadable=unreadable, **filters)
-
-    _write(paths, made, _render("throughput", RENDER, format_), output, check)
-
-
-def time_to(
-    paths: Sequence[Path],
-    targets: Sequence[float],
-    format_: str,
-    output: Path | None,
-    check: bool,
-    **filters: str | None,
-) -> None:
-    """Do the same with the board of time to accuracy; without *targets*, to those that the protocols declare.
+def write(name: str, paths: Sequence[Path], format_: str, output: Path | None, check: bool, **filters: object) -> None:
+    """Print or write the board called *name* of the records below *paths*, or *check* that *output* is it.
 
     Raises:
-        UserError: there is no such format, nothing to check, or an accuracy is not a share.
+        UserError: there is no such board or format, or nothing to check.
     """
-    from rsbench.leaderboard.render.time_to import RENDER
-    from rsbench.leaderboard.time_to import build
-
-    def made(records: Any, unreadable: int) -> Any:
-        board = build(records, targets, unreadable=unreadable, **filters)
-        if board.tables and max(targets, default=0) > 1 and {t.score for t in board.tables} == {"val_accuracy"}:
-            raise UserError("--target is a share for accuracies: 0.97 stands for 97 %.")
-        return board
-
-    _write(paths, made, _render("time to accuracy", RENDER, format_), output, check)
-
-
-def _render(board: str, known: Mapping[str, Callable[[Any], str]], format_: str) -> Callable[[Any], str]:
-    if format_ not in known:
-        raise UserError(f"The board of {board} comes as {', '.join(known)}, not as '{format_}'.")
-    return lambda board: printable(known[format_](board))
-
-
-def _write(
-    paths: Sequence[Path],
-    build: Callable[[Any, int], Any],
-    render: Callable[[Any], str],
-    output: Path | None,
-    check: bool,
-) -> None:
-    """Build the board of the records below *paths*, tell what is not on it, and hand it over."""
     from rsbench.records.store import load_all
 
     if check and output is None:
         raise UserError("--check needs --output FILE to compare with.")
+    spec: BoardSpec | None = registry().find("board", name)
+    if spec is None:
+        raise UserError(f"--{name} needs a plugin that is not installed, or that -p no:NAME leaves out.")
+    render = load_attribute(spec.render)
+    if format_ not in render:
+        raise UserError(f"The board of {spec.title} comes as {', '.join(render)}, not as '{format_}'.")
     problems: list[str] = []
     found = load_all(paths, problems)
-    board = build(found, len(problems))
+    with contained(registry().origin("board", name), f"board '{name}'", limit=False):
+        board = load_attribute(spec.build)(found, unreadable=len(problems), **filters)
+        text = printable(render[format_](board))
     for problem in (*problems, *board.problems):
         typer.echo(f"rsbench: {problem}", err=True)
-    text = render(board)
     if output is None:
         typer.echo(text, nl=False)
     elif not check:

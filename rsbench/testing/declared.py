@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from rsbench.errors import UserError
@@ -87,7 +87,7 @@ def code(spec: Spec) -> None:
                 found = load_attribute(path)
             except (ImportError, SpecError) as error:
                 raise Fault(f"{field.name}='{path}' cannot be imported: {error}") from None
-            require(callable(found), f"{field.name}='{path}' cannot be called")
+            require(callable(found) or isinstance(found, Mapping), f"{field.name}='{path}' cannot be called")
 
 
 @CHECKS(

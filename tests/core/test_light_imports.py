@@ -40,6 +40,7 @@ PLUGINS = [
     "spatialnet",
     "speedrun",
     "tensorboard",
+    "time-to",
     "timm",
     "ucm-captions",
     "vqa",

@@ -14,18 +14,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rsbench_claims import compare as claims
+from rsbench_time_to import board as time_to
+from rsbench_time_to import render as time_to_render
 from test_board import add, add_seeds
 from typer.testing import CliRunner
 
 from rsbench.cli.app import build as app
 from rsbench.errors import UserError
-from rsbench.leaderboard import identities, installed, throughput, time_to
+from rsbench.leaderboard import identities, installed, throughput
 from rsbench.leaderboard.board import Board, build
 from rsbench.leaderboard.census import Census
 from rsbench.leaderboard.formats import formats
 from rsbench.leaderboard.members import usable
 from rsbench.leaderboard.render import terminal
-from rsbench.leaderboard.render import time_to as time_to_render
 from rsbench.leaderboard.render.cells import body, columns
 from rsbench.leaderboard.result import Leaderboard
 from rsbench.records.store import LoadedRecord, load_all, save, validate

@@ -30,7 +30,7 @@ def records(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def without_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv(BLOCK_VARIABLE, "html")
+    monkeypatch.setenv(BLOCK_VARIABLE, "html,time-to")
     registry.cache_clear()
     yield
     registry.cache_clear()
@@ -48,6 +48,7 @@ def test_without_its_plugin_a_format_is_not_there(records: Path, capsys: pytest.
     for arguments, said in (
         (["--format", "html"], "'html' is not a format; use terminal, markdown, csv, json, latex."),
         (["--samples", "3"], "--samples is for --format html, which is not installed: the others hold no images."),
+        (["--time-to"], "--time-to needs a plugin that is not installed, or that -p no:NAME leaves out."),
     ):
         done = CliRunner().invoke(app("leaderboard"), ["leaderboard", str(records), *arguments])
         assert str(done.exception) == said

@@ -123,3 +123,8 @@ def markdown(heading: str, sheets: Sequence[Sheet], closing: str) -> str:
         parts.append(f"## {escape(sheet.title)}\n{lines}\n{text}\n")
     parts += [f"{escape(paragraph)}\n" for paragraph in closing.split("\n\n")]
     return "\n".join(parts)
+
+
+def number(value: float) -> str:
+    """Return three significant digits, all of those before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from rsbench.leaderboard.namesakes import system_labels
 from rsbench.leaderboard.render import sheet
-from rsbench.leaderboard.render.sheet import Sheet
+from rsbench.leaderboard.render.sheet import Sheet, number
 from rsbench.leaderboard.throughput import SpeedBoard, SpeedRow, SpeedTable
 
 COLUMNS: Final = (
@@ -61,11 +61,6 @@ def cells(row: SpeedRow, name: str) -> list[str]:
 def flags(row: SpeedRow) -> str:
     """Return what speaks against a row, and how many measurements it stands for."""
     return "; ".join([*row.flags, *([f"newest of {row.measurements}"] if row.measurements > 1 else [])])
-
-
-def number(value: float) -> str:
-    """Return three significant digits, all of those before the point."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def used(table: SpeedTable, dropped: Sequence[str] = ()) -> tuple[list[str], list[list[str]]]:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rsbench.errors import UserError
 from rsbench.leaderboard.census import NO_CURVE, NO_DEVICE, NO_TARGET, OLDER, Census, LeftOut
 from rsbench.leaderboard.machines import machine
 from rsbench.leaderboard.members import Filters, configuration, finished_run, in_time
@@ -111,6 +112,9 @@ def build(
     Args:
         targets: in place of those that the records' protocols declare.
         unreadable: how many records could not be read.
+
+    Raises:
+        UserError: an accuracy is not a share.
     """
     filters = Filters(task, dataset, protocol, division, tag)
     census = Census(len(records), unreadable)
@@ -122,6 +126,8 @@ def build(
             groups.setdefault(key, []).append(loaded.record)
     tables = [_table(key, members, targets, census) for key, members in sorted(groups.items())]
     made = tuple(t for t in tables if t.targets)
+    if made and max(targets, default=0) > 1 and {t.score for t in made} == {"val_accuracy"}:
+        raise UserError("--target is a share for accuracies: 0.97 stands for 97 %.")
     census.left_out[NO_TARGET] += sum(len(row.run_ids) for t in tables if not t.targets for row in t.rows)
     rows = [row for table in made for row in table.rows]
     census.close(sum(len(row.run_ids) for row in rows), len(rows))

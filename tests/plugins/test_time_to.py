@@ -17,10 +17,10 @@ import pytest
 from rsbench_html import budget
 from rsbench_html import render as html
 from rsbench_html.series import series_of
+from rsbench_time_to import render
+from rsbench_time_to.board import PaceBoard, build
 
 from rsbench.leaderboard import pace
-from rsbench.leaderboard.render import time_to as render
-from rsbench.leaderboard.time_to import PaceBoard, build
 from rsbench.records import store
 
 TARGETS = [0.5, 0.8, 0.9]

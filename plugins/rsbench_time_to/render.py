@@ -8,10 +8,9 @@ from typing import Any, Final
 
 from rsbench.leaderboard.namesakes import system_labels
 from rsbench.leaderboard.render import sheet
-from rsbench.leaderboard.render.sheet import Sheet
-from rsbench.leaderboard.render.throughput import number
-from rsbench.leaderboard.time_to import PaceBoard, PaceRow, PaceTable, Reach
+from rsbench.leaderboard.render.sheet import Sheet, number
 from rsbench.records.curve import factor
+from rsbench_time_to.board import PaceBoard, PaceRow, PaceTable, Reach
 
 TO: Final = " to "
 LEFT: Final = ("system", "recipe", "division", "flags")
