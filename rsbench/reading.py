@@ -17,6 +17,7 @@ from typing import Any, Final
 from rsbench.errors import UserError
 
 DELIMITERS: Final = ",;\t"
+LARGEST_NOTE: Final = 16 << 20  # bytes
 _SPACE: Final = re.compile(r"\s*")
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")  # may be half of a surrogate pair, of which no text can be made
 
@@ -96,6 +97,14 @@ def json_document(content: bytes, where: str) -> Any:
     if len(values) != 1:
         raise UserError(f"{where} cannot be read as JSON: it holds {len(values)} values, not one.")
     return values[0]
+
+
+def kept(path: Path) -> Any:
+    """Return what was noted in a file of JSON to save work later; ``None`` where there is none, or it is damaged."""
+    try:
+        return json_document(content_of(path, "it", LARGEST_NOTE), "it")
+    except UserError:
+        return None
 
 
 def csv_rows(text: str, where: str) -> list[dict[str, str]]:

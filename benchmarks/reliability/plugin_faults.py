@@ -294,7 +294,7 @@ def split(ids, columns, **options):
 # "any", "failed", "null" (their metric has no value, all else is the same), "loss" (both runs fail, which have it),
 # "all" (no run comes to an end, of which it is a part), "prepare" (their data are not prepared).
 RUNS: Final[dict[str, tuple[str, str, str]]] = {
-    "network cannot be imported": ("code", "raise RuntimeError('code')", "all"),
+    "network cannot be imported": ("code", "raise RuntimeError('code')", "failed"),
     "network is not built": ("build", "raise Mute", "failed"),
     "network exits as it is built": ("build", "sys.exit(0)", "failed"),
     "network is None": ("build", "return None", "failed"),

@@ -73,11 +73,8 @@ def split_summary(store: Path, fingerprint: str, protocol: ProtocolSpec) -> dict
 
 def kept_split(store: Path, fingerprint: str, protocol: ProtocolSpec) -> dict[str, Any] | None:
     """Return ``{"sizes", "sha256"}`` of a split that is kept of the same data and protocol, unchecked; or ``None``."""
-    try:
-        found = json.loads(split_path(store, protocol).read_text())
-    except (OSError, ValueError):
-        return None
-    return found if found.get("key") == split_key(fingerprint, protocol) else None
+    found = reading.kept(split_path(store, protocol))
+    return found if isinstance(found, dict) and found.get("key") == split_key(fingerprint, protocol) else None
 
 
 def split_path(store: Path, protocol: ProtocolSpec) -> Path:
@@ -112,8 +109,5 @@ def note(store: Path, subject: str, state: Any) -> None:
 
 
 def _noted(store: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((store / CHECKED).read_text())
-    except (OSError, ValueError):
-        return {}
+    found = reading.kept(store / CHECKED)
     return found if isinstance(found, dict) else {}

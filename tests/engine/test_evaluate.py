@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -228,9 +229,18 @@ def test_command_says_what_was_taken_before_anything_runs(
 
 @pytest.mark.parametrize(
     ("content", "kept"),
-    [(b'{"accuracy": 0.25}', 0.25), (b"null", None), (b"\xda", None), (b'{"accuracy": 7.5}', None), (b"{}", None)],
+    [
+        (b'{"accuracy": 0.25}', 0.25),
+        (b"null", None),
+        (b"\xda", None),
+        (b'{"accuracy": 7.5}', None),
+        (b"{}", None),
+        (b"[" * 100_000, None),
+    ],
 )
 def test_a_floor_that_was_kept_and_is_damaged_is_made_anew(tmp_path: Path, content: bytes, kept: float | None) -> None:
     assert sanity._kept(tmp_path / "floor.json") is None
     (tmp_path / "floor.json").write_bytes(content)
     assert sanity._kept(tmp_path / "floor.json") == kept
+    os.mkfifo(tmp_path / "pipe.json")
+    assert sanity._kept(tmp_path / "pipe.json") is None

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rsbench import reading
 from rsbench.engine.input.run_data import RunData
 from rsbench.files import write_atomically
 from rsbench.plan import RunPlan
@@ -52,8 +53,6 @@ def baseline_accuracy(plan: RunPlan, data: RunData, context: ModelContext) -> fl
 
 def _kept(path: Path) -> float | None:
     """Return an accuracy that was kept; ``None`` where there is none, or what is there is damaged."""
-    try:
-        found = json.loads(path.read_text())["accuracy"] if path.is_file() else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    note = reading.kept(path)
+    found = note.get("accuracy") if isinstance(note, dict) else None
     return found if isinstance(found, float) and 0 <= found <= 1 else None
