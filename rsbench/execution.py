@@ -16,7 +16,6 @@ COMPILE_MODES: Final = ("default", "reduce-overhead", "max-autotune", "max-autot
 COMPILE_FIXED: Final = (NONE, *COMPILE_MODES)
 COMPILE: Final = (NONE, AUTO, *COMPILE_MODES)
 STRATEGIES: Final = (AUTO, "ddp", "fsdp")  # auto is ddp
-LAUNCHERS: Final = ("local", "ray")
 
 
 def option(

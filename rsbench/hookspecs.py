@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         DatasetSpec,
         ExporterSpec,
         FormatSpec,
+        LauncherSpec,
         LossSpec,
         MetricSpec,
         ModelSpec,
@@ -86,6 +87,11 @@ def rsbench_boards() -> Iterable[BoardSpec]:  # type: ignore[empty-body]
 @hookspec
 def rsbench_exporters() -> Iterable[ExporterSpec]:  # type: ignore[empty-body]
     """Forms of ``rsbench export --to`` and ``rsbench import --from``."""
+
+
+@hookspec
+def rsbench_launchers() -> Iterable[LauncherSpec]:  # type: ignore[empty-body]
+    """Where ``rsbench run --launcher`` lets runs happen."""
 
 
 @hookspec

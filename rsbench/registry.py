@@ -28,6 +28,7 @@ from rsbench.specs import (
     DatasetSpec,
     ExporterSpec,
     FormatSpec,
+    LauncherSpec,
     LossSpec,
     MetricSpec,
     ModelSpec,
@@ -51,6 +52,7 @@ KINDS: Final[dict[str, tuple[str, type[Spec]]]] = {
     "format": ("rsbench_formats", FormatSpec),
     "board": ("rsbench_boards", BoardSpec),
     "exporter": ("rsbench_exporters", ExporterSpec),
+    "launcher": ("rsbench_launchers", LauncherSpec),
 }
 HEAVY: Final = ("torch", "torchvision", "timm", "torchgeo", "lightning", "pandas", "numpy", "scipy")
 CODE: Final = (

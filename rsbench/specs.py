@@ -478,3 +478,15 @@ class ExporterSpec(Spec):
 
     write: str | None = None
     read: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LauncherSpec(Spec):
+    """Where runs happen.  ``pool(launch, plans)`` returns a context manager that gives a
+    ``rsbench.engine.launch.pool.Pool``, from a ``rsbench.engine.launch.pool.Launch``.
+
+    takes: fields of the ``Launch`` that it heeds besides ``parallel``: ``address``, ``cpus``, ``gpus``.
+    """
+
+    pool: str
+    takes: tuple[str, ...] = ()

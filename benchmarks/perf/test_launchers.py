@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from ratios import paired, seconds
+from rsbench_ray.cluster import LOCAL_ENVIRONMENT
 
 from rsbench.cores import usable_cores
 from rsbench.data.prepare import prepare
 from rsbench.engine.launch.launch import Launch, run_plans
 from rsbench.engine.launch.local import LocalPool
-from rsbench.engine.launch.ray_cluster import LOCAL_ENVIRONMENT
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.registry import registry
 from rsbench.specs import load_attribute

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from rsbench import execution
 from rsbench.cli import complete
+from rsbench.registry import registry
 from rsbench.specs import PRECISIONS
 
 Changes = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")]
@@ -19,13 +19,6 @@ ModelOptions = Annotated[
 Precision = Annotated[str | None, typer.Option(help=" | ".join(PRECISIONS), autocompletion=complete.among(PRECISIONS))]
 Overfit = Annotated[
     int | None, typer.Option(min=1, help="Train and test on this many training images, to see that a model learns.")
-]
-Launcher = Annotated[
-    str,
-    typer.Option(
-        help=" | ".join(execution.LAUNCHERS) + ": processes of this machine, or tasks of a Ray cluster.",
-        autocompletion=complete.among(execution.LAUNCHERS),
-    ),
 ]
 Parallel = Annotated[
     int | None,
@@ -51,3 +44,13 @@ DataRoot = Annotated[Path | None, typer.Option(help="Data root.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plans and stop.")]
 Json = Annotated[bool, typer.Option("--json", help="Print outcomes as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+
+def launcher() -> Any:
+    """The option that says where runs happen, with what is installed when it is asked for."""
+    specs = registry().specs("launcher")
+    summaries = [spec.summary.rstrip(".") for spec in specs.values()]
+    told = ", or ".join(text[:1].lower() + text[1:] for text in summaries)
+    return typer.Option(
+        help=f"{' | '.join(specs)}: {told}.", autocompletion=complete.among(lambda: [*registry().specs("launcher")])
+    )

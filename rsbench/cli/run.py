@@ -54,7 +54,7 @@ def run(
     precision: options.Precision = None,
     overfit: options.Overfit = None,
     how: Execution = Execution(),  # noqa: B008
-    launcher: options.Launcher = "local",
+    launcher: Annotated[str, options.launcher()] = "local",
     parallel: options.Parallel = None,
     ray_address: options.RayAddress = None,
     cpus_per_run: options.CpusPerRun = None,

@@ -49,7 +49,7 @@ CONTRACTS = {"data.images", "data.source", "data.tree", "errors", "metrics.contr
     for name in ["answers", "captioning", "classification", "context", "rsvqa", "standard", "text", "vqa", "weights"]
 }
 # Names of the core that formats, exports and commands may use besides, as the page on formats has them.
-ROW = re.compile(r"^\| `(rsbench\.[\w.]+)` \| (.+) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `(rsbench[\w.]*)` \| (.+) \|$", re.MULTILINE)
 OFFERED = {
     f"{module}.{name}"
     for module, names in ROW.findall((ROOT / "docs" / "plugins" / "format.md").read_text())

@@ -17,6 +17,7 @@ from rsbench.engine.launch.run_result import Outcome
 from rsbench.errors import UserError
 from rsbench.execution import portable_command
 from rsbench.plan import RunPlan, RunRequest, expand
+from rsbench.registry import BLOCK_VARIABLE, registry
 
 
 def make_plans(root: Path, out: Path, seeds: tuple[int, ...], **changes: Any) -> list[RunPlan]:
@@ -82,6 +83,20 @@ def test_parallel_runs_divide_the_cores(tiny_root: Path, tmp_path: Path, monkeyp
 def test_mistakes(launch: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         Launch(**launch)
+
+
+def test_without_its_plugin_a_launcher_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(BLOCK_VARIABLE, "ray")
+    registry.cache_clear()
+    try:
+        for launch, message in (
+            ({"launcher": "ray"}, "'ray' is not one of local"),
+            ({"address": "auto"}, "need a launcher that is not installed"),
+        ):
+            with pytest.raises(UserError, match=message):
+                Launch(**launch)  # type: ignore[arg-type]
+    finally:
+        registry.cache_clear()
 
 
 def test_a_record_does_not_say_where_it_was_made() -> None:

@@ -15,12 +15,14 @@ from typing import Any
 
 import psutil
 import pytest
+from rsbench_ray import address as ray_address
+from rsbench_ray import cluster as ray_cluster
+from rsbench_ray import node as ray_node
+from rsbench_ray.node import Needs, lacks
 from test_launch import make_plans, same
 
 from rsbench import __version__
-from rsbench.engine.launch import ray_address, ray_cluster, ray_node
 from rsbench.engine.launch.launch import Launch, run_plans
-from rsbench.engine.launch.ray_node import Needs, lacks
 from rsbench.errors import UserError
 from rsbench.plan import RunPlan
 

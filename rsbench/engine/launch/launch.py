@@ -1,6 +1,6 @@
-"""Runs plans in a pool of workers: processes of this machine, or tasks of a Ray cluster.
+"""Runs plans in a pool of workers, such as processes of this machine.
 
-This module is imported by the CLI's process and imports neither torch nor NumPy nor Ray.
+This module is imported by the CLI's process and imports neither torch nor NumPy.
 """
 
 from __future__ import annotations
@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
-from rsbench.engine.launch.local import LocalPool
+from rsbench.containment import contained
 from rsbench.engine.launch.pool import Launch, OnEvent, Pool, drive
 from rsbench.engine.launch.run_result import Outcome
 from rsbench.family import families
 from rsbench.plan import RunPlan
+from rsbench.registry import registry
+from rsbench.specs import load_attribute
 
 __all__ = ["Launch", "run_plans"]
 
@@ -25,7 +27,7 @@ def run_plans(plans: Sequence[RunPlan], *, on_event: OnEvent, launch: Launch | N
     ``on_event`` gets the workers' events; an exception in it ends everything.
 
     Raises:
-        UserError: the launcher cannot be used: Ray is missing, or its nodes do not see the folders of the plans.
+        UserError: the launcher cannot be used: what it needs is missing, or nodes do not see the folders of plans.
     """
     with _pool(launch or Launch(), plans) as pool:
         outcomes = drive(pool, families(plans), on_event)
@@ -34,8 +36,7 @@ def run_plans(plans: Sequence[RunPlan], *, on_event: OnEvent, launch: Launch | N
 
 
 def _pool(launch: Launch, plans: Sequence[RunPlan]) -> AbstractContextManager[Pool]:
-    if launch.launcher == "local":
-        return LocalPool(launch.parallel or 1)
-    from rsbench.engine.launch.ray_pool import RayPool
-
-    return RayPool(launch, plans)
+    spec, origin = registry().get("launcher", launch.launcher), registry().origin("launcher", launch.launcher)
+    with contained(origin, f"launcher '{spec.name}'"):
+        pool: AbstractContextManager[Pool] = load_attribute(spec.pool)(launch, plans)
+    return pool

@@ -11,7 +11,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection as pipes
@@ -21,6 +21,7 @@ from typing import Any, Final, Self
 
 from rsbench.cores import ALLOTTED, usable_cores, without_main
 from rsbench.engine.launch import gpus, worker
+from rsbench.engine.launch.pool import Launch
 from rsbench.engine.launch.process import ending
 from rsbench.engine.launch.run_result import Outcome, all_of, record_death
 from rsbench.errors import UserError
@@ -92,6 +93,11 @@ class Worker:
             for each in [*process.children(recursive=True), process]:
                 with suppress(psutil.Error):
                     each.kill()
+
+
+def open_pool(launch: Launch, plans: Sequence[RunPlan]) -> LocalPool:
+    """The pool of ``--launcher local``; see :class:`rsbench.specs.LauncherSpec`."""
+    return LocalPool(launch.parallel or 1)
 
 
 class LocalPool:

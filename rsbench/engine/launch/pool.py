@@ -19,8 +19,8 @@ from typing import Any, Final, Protocol, Self
 from rsbench.engine.launch.run_result import BUSY, Outcome, all_of, cached
 from rsbench.engine.parallel import world
 from rsbench.errors import ENDING, UserError
-from rsbench.execution import LAUNCHERS
 from rsbench.plan import RunPlan
+from rsbench.registry import registry
 
 OnEvent = Callable[[dict[str, Any]], None]
 INTERRUPT_GRACE_SECONDS: Final = 30.0
@@ -32,10 +32,10 @@ WAITED_FOR: Final = "another process is at this run; what it finishes is not don
 class Launch:
     """Where plans run.
 
-    launcher: one of :data:`rsbench.execution.LAUNCHERS`.
-    parallel: runs at once, which take the GPUs of this machine in turn; default: one locally, as many as fit on a Ray
+    launcher: one that ``rsbench list launchers`` shows.
+    parallel: runs at once, which take the GPUs of this machine in turn; default: one locally, as many as fit on a
         cluster.
-    Of Ray alone: address (see :class:`rsbench.engine.launch.ray_cluster.Cluster`), cpus and gpus reserved for a run.
+    Of launchers that take them: address of a cluster, cpus and gpus reserved for a run.
 
     Raises:
         UserError: there is no such launcher, or it takes none of these.
@@ -48,10 +48,16 @@ class Launch:
     gpus: float | None = None
 
     def __post_init__(self) -> None:
-        if self.launcher not in LAUNCHERS:
-            raise UserError(f"Launcher '{self.launcher}' is not one of {', '.join(LAUNCHERS)}.")
-        if self.launcher == "local" and {self.address, self.cpus, self.gpus} != {None}:
-            raise UserError("--ray-address, --cpus-per-run and --gpus-per-run need --launcher ray.")
+        known = registry().specs("launcher")
+        if self.launcher not in known:
+            raise UserError(f"Launcher '{self.launcher}' is not one of {', '.join(known)}.")
+        given = {name for name in ("address", "cpus", "gpus") if getattr(self, name) is not None}
+        if given - {*known[self.launcher].takes}:
+            able = " or ".join(name for name, spec in known.items() if given <= {*spec.takes})
+            raise UserError(
+                "--ray-address, --cpus-per-run and --gpus-per-run need "
+                + (f"--launcher {able}." if able else "a launcher that is not installed.")
+            )
 
 
 class Pool(Protocol):

@@ -23,12 +23,12 @@ def on_node(version: str, work: bytes, mailbox: Any = None) -> tuple[str, list[s
 
     node, name = ray.get_runtime_context().get_node_id(), f"Ray node {socket.gethostname()}"
     try:
-        import rsbench
+        from rsbench import __version__ as installed
 
-        if rsbench.__version__ != version:
-            text = f"{name} has rsbench {rsbench.__version__}, not {version}; install the same version there."
+        if installed != version:
+            text = f"{name} has rsbench {installed}, not {version}; install the same version there."
             return node, [text], []
-        from rsbench.engine.launch.ray_node import lacks
+        from rsbench_ray.node import lacks
 
         needs, function, arguments = pickle.loads(work)
         problems = lacks(needs)

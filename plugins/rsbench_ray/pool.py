@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from rsbench.cores import ALLOTTED
-from rsbench.engine.launch import ray_cluster
 from rsbench.engine.launch.local import LocalPool, Worker, death_message
 from rsbench.engine.launch.pool import Launch, OnEvent, drive
-from rsbench.engine.launch.ray_node import Needs
 from rsbench.engine.launch.run_result import Outcome, all_of, cached, record_death
 from rsbench.engine.parallel.world import SIGNS
 from rsbench.errors import UserError, UserErrors
 from rsbench.plan import RunPlan
+from rsbench_ray import cluster as ray_cluster
+from rsbench_ray.node import Needs
 
 if TYPE_CHECKING:
     from ray import ObjectRef

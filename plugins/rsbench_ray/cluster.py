@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from rsbench import __version__
-from rsbench.engine.launch.ray_address import UNUSABLE, require_answer
-from rsbench.engine.launch.ray_node import Needs
 from rsbench.engine.launch.run_result import folder_of
 from rsbench.errors import UserError, UserErrors
 from rsbench.plan import RunPlan
+from rsbench_ray.address import UNUSABLE, require_answer
+from rsbench_ray.node import Needs
 
 OBJECT_STORE_BYTES: Final = 128 << 20  # tasks return a few kilobytes; Ray would take a third of the memory
 CHECK_SECONDS: Final = 120.0
@@ -151,7 +151,7 @@ def task(
     import ray
     from ray import cloudpickle
 
-    from rsbench.engine.launch import ray_task
+    from rsbench_ray import task as ray_task
 
     cloudpickle.register_pickle_by_value(ray_task)
     work = pickle.dumps((needs, function, arguments))

@@ -14,8 +14,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from rsbench.data import manifest
+from rsbench.data.manifest import read
 from rsbench.engine.launch.run_result import folder_of
+from rsbench.errors import UserError
 from rsbench.hookspecs import PROJECT
 from rsbench.plan import RunPlan
 
@@ -78,16 +79,18 @@ def lacks(needs: Needs) -> list[str]:
 
 def _fingerprint(store: Path) -> str | None:
     try:
-        return str(manifest.read(store)["fingerprint"])
-    except (OSError, ValueError, LookupError):
+        return str(read(store)["fingerprint"])
+    except (OSError, ValueError, LookupError, UserError):
         return None
 
 
 @cache
 def code() -> dict[str, str]:
     """Return a digest of the Python files of rsbench and of each plugin that is installed, by name."""
-    modules = {entry.name: entry.module for entry in metadata.entry_points(group=PROJECT)}
-    return {name: _digest(module.partition(".")[0]) for name, module in {PROJECT: PROJECT, **modules}.items()}
+    packages = {entry.name: entry.module.partition(".")[0] for entry in metadata.entry_points(group=PROJECT)}
+    packages[PROJECT] = PROJECT
+    digests = {package: _digest(package) for package in sorted({*packages.values()})}
+    return {name: digests[package] for name, package in packages.items()}
 
 
 def _digest(module: str) -> str:
