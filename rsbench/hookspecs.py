@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         LossSpec,
         MetricSpec,
         ModelSpec,
+        OptimizerSpec,
         ProtocolSpec,
         RecipeSpec,
         TaskSpec,
@@ -47,6 +48,11 @@ def rsbench_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
 @hookspec
 def rsbench_losses() -> Iterable[LossSpec]:  # type: ignore[empty-body]
     """Losses that a recipe may name."""
+
+
+@hookspec
+def rsbench_optimizers() -> Iterable[OptimizerSpec]:  # type: ignore[empty-body]
+    """Optimizers that a recipe may name."""
 
 
 @hookspec

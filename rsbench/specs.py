@@ -226,6 +226,15 @@ class LossSpec(Spec):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OptimizerSpec(Spec):
+    """An optimizer that a recipe may name besides torch's and timm's.  ``factory(groups, lr=..., **options)`` returns a
+    ``torch.optim.Optimizer``; each of the *groups* of parameters has its ``weight_decay``."""
+
+    factory: str
+    citation: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricSpec(Spec):
     """A metric.  ``factory(context, **options)`` returns a ``rsbench.metrics.contract.Metric``.
 
@@ -259,7 +268,7 @@ class Phase:
 class RecipeSpec(Spec):
     """How a model is trained.
 
-    optimizer: a name timm's ``create_optimizer_v2`` knows (``sgd``, ``adamw``, ...).
+    optimizer: a name timm's ``create_optimizer_v2`` knows (``sgd``, ``adamw``, ...), or that of an ``OptimizerSpec``.
     lr: learning rate per step; schedule: ``constant | cosine | linear | onecycle | cosine_restarts | plateau``.
     warmup: epochs of linear warm-up.  weight_decay: decoupled for AdamW; no_decay: regular expressions of parameter
     names that are exempt (``"norm_and_bias"`` is short for all one-dimensional ones).

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rsbench import hookimpl
 
 if TYPE_CHECKING:
-    from rsbench.specs import ModelSpec, RecipeSpec
+    from rsbench.specs import ModelSpec, OptimizerSpec, RecipeSpec
 
 
 @hookimpl
@@ -25,3 +25,11 @@ def rsbench_recipes() -> Iterator[RecipeSpec]:
     from rsbench_speedrun.declared import RECIPES
 
     yield from RECIPES
+
+
+@hookimpl
+def rsbench_optimizers() -> Iterator[OptimizerSpec]:
+    """What both recipes train with."""
+    from rsbench_speedrun.declared import FILTER_MUON
+
+    yield FILTER_MUON

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from rsbench.specs import Accepts, ModelSpec, Option, RecipeSpec
+from rsbench.specs import Accepts, ModelSpec, OptimizerSpec, Option, RecipeSpec
 
 _AIRBENCH: Final = "In the spirit of Jordan 2024, 94% on CIFAR-10 in 3.29 seconds on a single GPU, arXiv 2404.00498"
 _ACCEPTS: Final = Accepts(min_size=16)
@@ -44,9 +44,16 @@ MODELS: Final = (
     ),
 )
 
+FILTER_MUON: Final = OptimizerSpec(
+    name="filter-muon",
+    summary="Muon for the filters of convolutions, AdamW for all other parameters.",
+    factory="rsbench_speedrun.muon:Muon",
+    citation="Jordan et al. 2024",
+)
+
 _SYMMETRIES: Final = {"hflip": 0.5, "vflip": 0.5, "quarter_turns": True}
 _RECIPE: Final[dict[str, Any]] = {
-    "optimizer": "filter-muon",
+    "optimizer": FILTER_MUON.name,
     "optimizer_options": {"filter_rate": 16.0},
     "lr": 3e-3,
     "schedule": "linear",

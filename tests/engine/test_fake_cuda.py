@@ -10,10 +10,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from fake_gpu import FOUND, NEEDED, FakeGpu, runs_gru
+from rsbench_speedrun.muon import orthogonalised
 from torch import nn
 
 from rsbench.engine.training.ema import MovingAverage
-from rsbench.engine.training.muon import orthogonalised
 from rsbench.engine.training.optimizers import make_optimizer
 from rsbench.engine.training.single_device import Alone
 from rsbench.registry import registry

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 from torch.optim import lr_scheduler
 
-from rsbench.engine.training.muon import Muon
 from rsbench.errors import UserError, did_you_mean
+from rsbench.registry import registry
+from rsbench.specs import load_attribute
 
 SCHEDULES: Final = ("constant", "cosine", "linear", "onecycle", "cosine_restarts", "plateau")
 
@@ -39,11 +40,11 @@ def parameter_groups(model: nn.Module, weight_decay: float, no_decay: Iterable[s
 
 
 def make_optimizer(model: nn.Module, recipe: Mapping[str, Any]) -> torch.optim.Optimizer:
-    """Return the recipe's optimizer: torch's own (fused where it can be) for the common names, ``filter-muon``
-    (:class:`rsbench.engine.training.muon.Muon`), timm's for the rest.
+    """Return the recipe's optimizer: torch's own (fused where it can be) for the common names, that of a plugin, or
+    timm's.
 
     Raises:
-        UserError: neither library knows the name, or an option is not one of the optimizer's.
+        UserError: nobody knows the name, or an option is not one of the optimizer's.
     """
     groups = parameter_groups(model, recipe["weight_decay"], recipe["no_decay"])
     options: dict[str, Any] = {"lr": recipe["lr"], **recipe["optimizer_options"]}
@@ -54,11 +55,12 @@ def make_optimizer(model: nn.Module, recipe: Mapping[str, Any]) -> torch.optim.O
     try:
         if name in common:
             return common[name](groups, fused=fused, **options)
-        if name == "filter-muon":
-            return Muon(groups, **options)
+        if spec := registry().find("optimizer", name):
+            made: torch.optim.Optimizer = load_attribute(spec.factory)(groups, **options)
+            return made
         from timm.optim import create_optimizer_v2, list_optimizers
 
-        known = [*common, "filter-muon", *(str(n) for n in list_optimizers())]
+        known = [*common, *registry().names("optimizer"), *(str(n) for n in list_optimizers())]
         if name not in known:
             raise UserError(f"'{name}' is not an optimizer.{did_you_mean(name, known)}")
         return create_optimizer_v2(groups, opt=name, weight_decay=recipe["weight_decay"], **options)

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from rsbench_speedrun.muon import Muon, orthogonalised
 from torch import nn
 
-from rsbench.engine.training.muon import Muon, orthogonalised
 from rsbench.engine.training.optimizers import Schedule, make_optimizer
 from rsbench.errors import UserError
 from rsbench.specs import RecipeSpec, to_jsonable
