@@ -70,8 +70,8 @@ def expand_evaluation(request: EvaluationRequest) -> RunPlan:
     said = {key: _value(facts[key], key, kind, request.checkpoint) for key, kind in KINDS.items() if key in facts}
     known = said.get("options", {}) if facts.get("model") == name else {}
     options = {k: v for k, v in known.items() if k in spec.options} | dict(request.options)
-    if "weights" in spec.options:  # the checkpoint's are the only ones
-        options["weights"] = "none"
+    # The checkpoint's weights are the only ones.
+    options |= {name: option.file_unless[0] for name, option in spec.options.items() if option.file_unless}
     (plan,) = expand(
         RunRequest(
             models=((name, options),),

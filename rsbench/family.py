@@ -94,6 +94,7 @@ def _check(request: FamilyRequest, names: list[str], problems: list[str]) -> Non
         return
     if not model.shared:
         problems.append(f"Model '{model.name}' does not say what its tasks would share; train its tasks one by one.")
+        return
     if request.recipe is None and not model.recipes:
         problems.append(f"Model '{model.name}' ships no recipe; choose one with --recipe.")
     known = {option for task in registry().specs("task").values() for option in task.options}
@@ -108,7 +109,7 @@ def _request_of(request: FamilyRequest, dataset: str, protocol: str | None) -> R
         models=((request.model, request.options),),
         dataset=dataset,
         protocol=protocol,
-        recipe=request.recipe or "author",
+        recipe=request.recipe or ("author" if registry().get("model", request.model).recipes else None),
         family=True,
         changes=request.changes,
         seeds=request.seeds,

@@ -365,9 +365,10 @@ def model_block(model: ModelSpec, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return a plan's ``model``: the spec, its options, and hashes of its code and of a local weights file."""
     origin = registry().origin("model", model.name)
     changed = {k: v for k, v in options.items() if v != model.options[k].default}
-    weights = options.get("weights")
-    local = Path(str(weights)) if weights not in (None, "none", "imagenet") else None
-    shown = {k: (local.name if k == "weights" and local else v) for k, v in changed.items()}
+    declared = {k: o.file_unless for k, o in model.options.items() if o.file_unless}
+    files = {k: Path(str(options[k])) for k, named in declared.items() if options[k] not in named}
+    local = next(iter(files.values()), None)
+    shown = {k: (files[k].name if k in files else v) for k, v in changed.items()}
     label = model.name + (f" ({', '.join(f'{k}={v}' for k, v in sorted(shown.items()))})" if shown else "")
     return {
         "name": model.name,

@@ -145,7 +145,9 @@ def resolve_options(
 
 
 def _like(value: Any, default: Any) -> Any:
-    """Turn the text of a whole number into a float, and a number into text, where the default says so."""
+    """Turn a whole number into a float, a number into text, and a list into a tuple, where the default says so."""
+    if isinstance(default, tuple) and isinstance(value, list):
+        return tuple(value)
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(default, str) and isinstance(value, (int, float, bool)):

@@ -76,11 +76,16 @@ class Spec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One setting of a model or loss that a user may change with ``--option NAME=VALUE``."""
+    """One setting of a model or loss that a user may change with ``--option NAME=VALUE``.
+
+    file_unless: the values that name no file, the first of them for random weights; any other is the path of a file of
+        weights, whose content is a part of what the run is.
+    """
 
     default: Any
     help: str
     choices: tuple[Any, ...] | None = None
+    file_unless: tuple[Any, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +195,7 @@ class DatasetSpec(Spec):
     """A dataset.  ``source(root, spec)`` returns a ``rsbench.data.source.Source`` over raw files below *root*;
     ``fake(root, spec, **sizes)`` writes a small fake set there in the true on-disk format.
 
-    complete: every class has samples; where one has none, files are missing.
+    all_classes: every class has samples; where one has none, files are missing.
     """
 
     source: str
@@ -200,7 +205,7 @@ class DatasetSpec(Spec):
     image_size: int = 64
     samples: int | None = None
     class_counts: tuple[int, ...] = ()
-    complete: bool = True
+    all_classes: bool = True
     files: tuple[RemoteFile, ...] = ()
     generated: bool = False  # True: `source` needs no raw files
     cluster_key: str | None = None

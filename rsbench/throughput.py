@@ -139,10 +139,8 @@ def _one_of(name: str, value: str, known: Sequence[str]) -> str:
 
 def _random(spec: ModelSpec) -> ModelSpec:
     """Return a model whose weights are random unless others are asked for: speed does not depend on them."""
-    if "weights" not in spec.options:
-        return spec
-    weights = replace(spec.options["weights"], default="none")
-    return replace(spec, options={**spec.options, "weights": weights})
+    random = {n: replace(o, default=o.file_unless[0]) for n, o in spec.options.items() if o.file_unless}
+    return replace(spec, options={**spec.options, **random})
 
 
 @dataclass(frozen=True, slots=True)

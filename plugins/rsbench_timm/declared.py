@@ -22,6 +22,7 @@ def _weights(default: str) -> Option:
     return Option(
         default=default,
         help="none | imagenet (downloaded) | a local .safetensors, .npz, .pt or .pth file, for ImageNet mean and std",
+        file_unless=("none", "imagenet"),
     )
 
 

@@ -14,6 +14,7 @@ def encoder_options(backbone: str) -> dict[str, Option]:
         "weights": Option(
             default="imagenet",
             help="encoder's weights: none | imagenet (downloaded) | a local .safetensors, .npz, .pt or .pth file",
+            file_unless=("none", "imagenet"),
         ),
         "input_size": Option(default=0, help="side to which images are resized inside the model, in pixels; 0: as is"),
     }

@@ -17,6 +17,9 @@ NEW_KINDS = ("model", "dataset", "loss", "metric", "task")
 SIGNS = {"passed": "ok", "skipped": "skipped", "expected": "expected", "failed": "FAULT", "unexpected": "FAULT"}
 
 
+UNCOUNTED = {"commands": "rsbench_commands", "facts": "rsbench_environment"}  # what is known when it is called
+
+
 def register(app: typer.Typer, chosen: str | None = None) -> None:
     """Add the commands."""
     group = typer.Typer(help=list_.__doc__)
@@ -44,7 +47,8 @@ def list_(context: typer.Context, as_json: Annotated[bool, typer.Option("--json"
         return
     plural = {kind: name for name, kind in PLURALS.items()}
     for row in rows:
-        gives = ", ".join(f"{len(v)} {k if len(v) == 1 else plural[k]}" for k, v in row["gives"].items()) or "nothing"
+        many = {kind: f"{len(v)} {kind if len(v) == 1 else plural.get(kind, kind)}" for kind, v in row["gives"].items()}
+        gives = ", ".join(kind if kind in UNCOUNTED else text for kind, text in many.items()) or "nothing"
         typer.echo(f"{row['plugin']:<12} {row['distribution']} {row['version']}: {gives}")
         for problem in row["problems"]:
             typer.echo(f"{'':<12} problem: {problem}")
@@ -59,6 +63,9 @@ def _row(found: Registry, name: str) -> dict[str, Any]:
             counts[kind] = own
     if name in found.observers():
         counts["observer"] = [name]
+    for what, hook in UNCOUNTED.items():
+        if any(other.plugin == name for other, _ in found.callers(hook)):
+            counts[what] = [name]
     problems = [p.error for p in found.problems if p.plugin == name]
     entry = {"plugin": name, "distribution": origin.distribution, "version": origin.version}
     return {**entry, "gives": counts, "problems": problems}

@@ -94,7 +94,7 @@ def open_source(spec: DatasetSpec, raw: Path | None, root: Path) -> Source:
         raise UserError(f"There are no files of '{spec.name}' at {folder}: {hint} --source PATH.")
     with contained(code_of(spec.source), f"the source of '{spec.name}'", limit=False, passing=(OSError,)):
         source: Source = load_attribute(spec.source)(folder, spec)
-        check_columns(source, spec.name, complete=spec.complete)
+        check_columns(source, spec.name, complete=spec.all_classes)
     return source
 
 

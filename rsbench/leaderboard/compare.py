@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from scipy import special
 
-from rsbench.errors import UserError
+from rsbench.errors import UserError, first_of
 from rsbench.leaderboard.aggregate import is_control, seeds_of
 from rsbench.leaderboard.census import Census
 from rsbench.leaderboard.measures import Measures
@@ -137,7 +137,9 @@ def _others(a: dict[str, Any], b: dict[str, Any], beside: Sequence[LoadedRecord]
 def _plan(records: Sequence[LoadedRecord], which: str) -> dict[str, Any]:
     finished = [r.record for r in records if r.record["status"] == "ok"]
     if not records or len(finished) < len(records):
-        raise UserError(f"The {which} side holds {'a run that failed' if records else 'no record'}.")
+        failed = first_of([r.record["run_id"] for r in records if r.record["status"] != "ok"])
+        held = f"runs that failed: {failed}; leave them out, or delete their folders" if records else "no record"
+        raise UserError(f"The {which} side holds {held}.")
     if any(map(is_throughput, finished)):
         raise UserError(f"The {which} side holds speeds, which rsbench leaderboard --throughput sets side by side.")
     found = {configuration(r["plan"]) + r["plan"]["protocol"]["fingerprint"] for r in finished}

@@ -32,7 +32,7 @@ def groups(spec: DatasetSpec) -> Iterator[Group]:
 def loads(trial: DatasetTrial) -> None:
     """Fake files go through the real loader into arrays of the declared shape, bands and type."""
     spec, source = trial.spec, trial.first
-    check_columns(source, spec.name, complete=spec.complete)
+    check_columns(source, spec.name, complete=spec.all_classes)
     store = trial.store
     bands = len(spec.bands or default_bands(source))
     expected = [bands, spec.image_size, spec.image_size]

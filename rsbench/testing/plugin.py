@@ -6,13 +6,22 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rsbench.registry import HEAVY, registry
+import typer
+
+from rsbench.containment import as_json, contained
+from rsbench.errors import UserError
+from rsbench.plan import RunPlan
+from rsbench.records.blank import blank_record
+from rsbench.registry import HEAVY, OBSERVER_HOOKS, registry
 from rsbench.testing.contract import Checks, require
 
 CHECKS: Final = Checks()
+HOOKS: Final = ("rsbench_commands", "rsbench_environment", *OBSERVER_HOOKS)
 _PROBE: Final = """
 import json, sys
 from rsbench.registry import HEAVY, load
@@ -74,3 +83,46 @@ def light_import(trial: PluginTrial) -> None:
 def expected_failures(trial: PluginTrial) -> None:
     """Every declared expected failure is about a check that exists."""
     require(not trial.stale, f"there is no check {', '.join(trial.stale)}")
+
+
+@CHECKS(
+    "hooks",
+    reason="what a hook does wrong is kept away from runs and commands, which do without what it gives",
+    remedy="mend what is named; rsbench_environment returns a mapping that JSON can hold",
+)
+def hooks(trial: PluginTrial) -> None:
+    """Commands can be made, facts are JSON, and an observer can be told of a run."""
+    with tempfile.TemporaryDirectory() as folder:
+        plan = _plan(folder)
+        told = {"plan": plan, "epoch": 1, "logs": {"epoch": 1, "train_loss": 1.0, "seconds": 1.0, "lr": 0.1}}
+        told |= {"record": blank_record(plan.run_id, plan.portable()) | {"status": "ok"}, "chosen": None}
+        faults = [fault for hook in HOOKS for fault in _faults(trial.name, hook, told | {"app": typer.Typer()})]
+    require(not faults, "; ".join(faults))
+
+
+def _faults(name: str, hook: str, arguments: Mapping[str, Any]) -> Iterator[str]:
+    """What calls of a hook of a plugin did wrong."""
+    for origin, call in registry().callers(hook):
+        if origin.plugin == name:
+            try:
+                with contained(origin, hook) as faults:
+                    as_json(call(**arguments))
+                yield from faults
+            except UserError as error:
+                yield getattr(error, "text", str(error))
+
+
+def _plan(folder: str) -> RunPlan:
+    """The plan of a run that never was."""
+    named = {"name": "made-up", "version": "1"}
+    return RunPlan(
+        run_id="made-up",
+        task="made-up",
+        seed=0,
+        division="debug",
+        model=named | {"label": "made-up", "options": {}, "tags": []},
+        dataset=named | {"fingerprint": "", "store": ""},
+        protocol=named | {"fingerprint": "", "primary": "made-up", "metrics": ["made-up"]},
+        recipe={"name": "made-up", "epochs": 1, "batch": 1, "lr": 0.1},
+        out=folder,
+    )

@@ -13,7 +13,7 @@ from rsbench.errors import UserError, UserErrors
 from rsbench.execution import portable_command
 from rsbench.plan import RunPlan, RunRequest, expand, protocol_block, source_sha256
 from rsbench.registry import registry
-from rsbench.specs import Accepts, load_attribute
+from rsbench.specs import Accepts, Option, load_attribute
 
 
 @pytest.fixture(scope="module")
@@ -300,3 +300,29 @@ def test_shipped_suites_are_valid() -> None:
 )
 def test_commands_in_records_name_no_place_of_a_machine(typed: str, kept: str) -> None:
     assert portable_command(typed) == kept
+
+
+def test_an_option_called_weights_belongs_to_its_model(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only one that is declared to hold paths is looked for as a file; others are compared by value."""
+    spec = registry().get("model", "tiny-cnn")
+    options = {
+        "weights": Option(default="none", help="a name of theirs"),
+        "wavelengths": Option(default=(0.665, 0.56), help="micrometers"),
+    }
+    theirs = dataclasses.replace(spec, name="theirs", options=options)
+    monkeypatch.setitem(registry()._specs["model"], "theirs", theirs)
+    monkeypatch.setitem(registry()._origins, ("model", "theirs"), registry().origin("model", "tiny-cnn"))
+    given = {"weights": "SENTINEL2_ALL_MOCO", "wavelengths": [0.665, 0.56]}
+    (plan,) = expand(request(root, models=(("theirs", given),)))
+    assert plan.model["label"] == "theirs (weights=SENTINEL2_ALL_MOCO)"
+    assert plan.model["weights_sha256"] is None
+    declared = dataclasses.replace(options["weights"], file_unless=("none",))
+    monkeypatch.setitem(
+        registry()._specs["model"], "theirs", dataclasses.replace(theirs, options={"weights": declared})
+    )
+    with pytest.raises(UserError, match="There is no weights file 'SENTINEL2_ALL_MOCO'"):
+        expand(request(root, models=(("theirs", {"weights": "SENTINEL2_ALL_MOCO"}),)))
+    (root / "w.npz").write_bytes(b"weights")
+    (plan,) = expand(request(root, models=(("theirs", {"weights": str(root / "w.npz")}),)))
+    assert plan.model["label"] == "theirs (weights=w.npz)"
+    assert plan.model["weights_sha256"] == hashlib.sha256(b"weights").hexdigest()

@@ -1,4 +1,4 @@
-"""Twelve plugins, each with one fault, and a sound one to which the fault is done."""
+"""Thirteen plugins, each with one fault, and a sound one to which the fault is done."""
 
 from __future__ import annotations
 
@@ -162,6 +162,13 @@ CASES = {
         f"images.mul_(0.5)\n        return {POOLED}",
         "input-unchanged",
         "changed its input",
+    ),
+    "no-facts": Broken(
+        "model",
+        "@hookimpl\ndef rsbench_models():",
+        "@hookimpl\ndef rsbench_environment():\n    return dict(path=os)\n\n@hookimpl\ndef rsbench_models():",
+        "hooks",
+        "rsbench_environment raised TypeError: Object of type module is not JSON serializable",
     ),
     "leaks-test": Broken(
         "dataset",

@@ -1,4 +1,4 @@
-"""The kit names the fault of each of twelve broken plugins, and finds none in the sound ones that they were made of."""
+"""The kit names the fault of each of thirteen broken plugins, and finds none in the sound ones that they were made of."""
 
 from __future__ import annotations
 
