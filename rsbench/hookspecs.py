@@ -13,13 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pluggy
 
 if TYPE_CHECKING:
+    from rsbench.extensions import BoardSpec, ExporterSpec, FormatSpec, LauncherSpec
     from rsbench.specs import (
-        BoardSpec,
         ClaimSet,
         DatasetSpec,
-        ExporterSpec,
-        FormatSpec,
-        LauncherSpec,
         LossSpec,
         MetricSpec,
         ModelSpec,

@@ -22,13 +22,10 @@ import pluggy
 from rsbench import hookspecs
 from rsbench.containment import Origin, PluginHung, as_json, contained
 from rsbench.errors import UserError, did_you_mean
+from rsbench.extensions import BoardSpec, ExporterSpec, FormatSpec, LauncherSpec
 from rsbench.specs import (
-    BoardSpec,
     ClaimSet,
     DatasetSpec,
-    ExporterSpec,
-    FormatSpec,
-    LauncherSpec,
     LossSpec,
     MetricSpec,
     ModelSpec,

@@ -8,20 +8,25 @@ import re
 from typing import Any, Final
 
 from docs.generator.text import code, prose, table
-from rsbench import specs
+from rsbench import extensions, specs
 
 INTRODUCTION: Final = """# Specs
 
-All specs are frozen dataclasses of `rsbench.specs` with keyword arguments. They name their code as
+All specs are frozen dataclasses with keyword arguments, the last four of `rsbench.extensions`, the others of
+`rsbench.specs`. They name their code as
 `"module:attribute"` and never import it. A spec has the fields of `Spec` besides its own.
 """
 _REMARK: Final = re.compile(r"^    (\w+): [^#]*#\s*(.*)$", re.MULTILINE)
 
 
 def documented() -> list[type[Any]]:
-    """Return the dataclasses of :mod:`rsbench.specs` in the order of the file."""
-    found = [c for c in vars(specs).values() if inspect.isclass(c) and dataclasses.is_dataclass(c)]
-    return [c for c in found if c.__module__ == specs.__name__]
+    """Return the dataclasses of :mod:`rsbench.specs` and :mod:`rsbench.extensions` in the order of the files."""
+    return [
+        found
+        for module in (specs, extensions)
+        for found in vars(module).values()
+        if inspect.isclass(found) and dataclasses.is_dataclass(found) and found.__module__ == module.__name__
+    ]
 
 
 def page() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rsbench import hookimpl
-from rsbench.specs import FormatSpec
+from rsbench.extensions import FormatSpec
 
 
 @hookimpl

@@ -9,10 +9,11 @@ import typer
 
 from rsbench.containment import contained
 from rsbench.errors import UserError
+from rsbench.extensions import BoardSpec
 from rsbench.files import write_atomically
 from rsbench.foreign import printable
 from rsbench.registry import registry
-from rsbench.specs import BoardSpec, load_attribute
+from rsbench.specs import load_attribute
 
 
 def write(name: str, paths: Sequence[Path], format_: str, output: Path | None, check: bool, **filters: object) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from rsbench.containment import contained
 from rsbench.errors import UserError, did_you_mean
+from rsbench.extensions import FormatSpec
 from rsbench.foreign import printable
 from rsbench.registry import registry
-from rsbench.specs import FormatSpec, load_attribute
+from rsbench.specs import load_attribute
 
 if TYPE_CHECKING:
     from rsbench.leaderboard.aggregate import Table
@@ -43,7 +44,7 @@ def for_suffix(suffix: str) -> FormatSpec | None:
 
 
 def render(spec: FormatSpec, board: Board, output: Path | None, samples: Samples | None) -> str:
-    """Return a board as text; see :class:`rsbench.specs.FormatSpec`.
+    """Return a board as text; see :class:`rsbench.extensions.FormatSpec`.
 
     Raises:
         PluginError: the code of a plugin failed.

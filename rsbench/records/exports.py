@@ -8,10 +8,11 @@ from pathlib import Path
 
 from rsbench.containment import contained
 from rsbench.errors import UserError, did_you_mean
+from rsbench.extensions import ExporterSpec
 from rsbench.foreign import printable
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import HOME, registry
-from rsbench.specs import ExporterSpec, load_attribute
+from rsbench.specs import load_attribute
 
 
 def targets() -> list[str]:

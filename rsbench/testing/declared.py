@@ -82,7 +82,7 @@ def code(spec: Spec) -> None:
     """Every ``module:attribute`` that the spec names can be imported and called."""
     for field in dataclasses.fields(spec):
         path = getattr(spec, field.name)
-        if field.name in _CODE and path:
+        if field.name in _CODE and isinstance(path, str) and path:
             try:
                 found = load_attribute(path)
             except (ImportError, SpecError) as error:

@@ -24,7 +24,7 @@ FILES = {
 # Parts of rsbench, each importing only from above its own line.
 LEVELS = (
     {"errors", "files", "foreign", "specs"},
-    {"containment", "cores", "reading", "spec_check"},
+    {"containment", "cores", "extensions", "reading", "spec_check"},
     {"data", "execution", "hookspecs", "suites"},
     {"registry", "scale"},
     {"metrics"},
@@ -44,7 +44,16 @@ WINGS = tuple(
 )
 ORDERS = {"rsbench": LEVELS, "rsbench.engine": WINGS}
 # What plugins may build on; other modules of the core may change without a word.
-CONTRACTS = {"data.images", "data.source", "data.tree", "errors", "metrics.contract", "reading", "specs"} | {
+CONTRACTS = {
+    "data.images",
+    "data.source",
+    "data.tree",
+    "errors",
+    "extensions",
+    "metrics.contract",
+    "reading",
+    "specs",
+} | {
     f"tasks.{name}"
     for name in ["answers", "captioning", "classification", "context", "rsvqa", "standard", "text", "vqa", "weights"]
 }

@@ -18,7 +18,7 @@ from docs.generator.commands import commands
 from docs.generator.hooks import hooks
 from docs.generator.protocols import WHY, protocols
 from docs.generator.specs import documented
-from rsbench import hookspecs, specs
+from rsbench import extensions, hookspecs, specs
 from rsbench.cli.app import build
 from rsbench.registry import registry
 
@@ -75,7 +75,8 @@ def test_every_command_has_a_description_and_every_parameter_a_meaning() -> None
 
 
 def test_every_spec_and_field_is_documented() -> None:
-    declared = {n.name for n in ast.parse(Path(specs.__file__).read_text()).body if isinstance(n, ast.ClassDef)}
+    files = [Path(module.__file__ or "") for module in (specs, extensions)]
+    declared = {n.name for f in files for n in ast.parse(f.read_text()).body if isinstance(n, ast.ClassDef)}
     assert {kind.__name__ for kind in documented()} == declared - {"SpecError"}
     for kind in documented():
         section = page("reference/specs.md").partition(f"\n## {kind.__name__}\n")[2].partition("\n## ")[0]

@@ -14,10 +14,10 @@ from rsbench import hookimpl
 from rsbench.cli.app import build as app
 from rsbench.cli.complete import among
 from rsbench.cli.leaderboard import PAGE, show
+from rsbench.extensions import FormatSpec
 from rsbench.leaderboard import formats
 from rsbench.records import store
 from rsbench.registry import BLOCK_VARIABLE, registry
-from rsbench.specs import FormatSpec
 
 CORE = ["terminal", "markdown", "csv", "json"]
 

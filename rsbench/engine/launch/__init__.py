@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rsbench.extensions import LauncherSpec
 from rsbench.hookspecs import hookimpl
-from rsbench.specs import LauncherSpec
 
 
 @hookimpl

@@ -96,7 +96,7 @@ class Worker:
 
 
 def open_pool(launch: Launch, plans: Sequence[RunPlan]) -> LocalPool:
-    """The pool of ``--launcher local``; see :class:`rsbench.specs.LauncherSpec`."""
+    """The pool of ``--launcher local``; see :class:`rsbench.extensions.LauncherSpec`."""
     return LocalPool(launch.parallel or 1)
 
 

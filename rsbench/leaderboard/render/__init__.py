@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rsbench.extensions import BoardSpec, FormatSpec
 from rsbench.hookspecs import hookimpl
-from rsbench.specs import BoardSpec, FormatSpec
 
 
 @hookimpl

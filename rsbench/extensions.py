@@ -1,0 +1,70 @@
+"""What a plugin declares of the program: formats and boards of results, forms of others, places where runs happen.
+
+As all specs, these name their code as ``"module:attribute"`` and never import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rsbench.specs import Spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatSpec(Spec):
+    """A format of ``leaderboard --format``.  ``render(board) -> str`` takes a ``rsbench.leaderboard.board.Board`` and,
+    by keyword, what *takes* names.
+
+    takes: ``output``, the file that is to be written, or ``None``; ``samples``, protocol fingerprint -> what *samples*
+        returned, or ``None``.
+    samples: ``samples(table, root, count)`` returns what the format shows of so many test images of a
+        ``rsbench.leaderboard.aggregate.Table``; *root* is the data root.
+    beside: ending -> ``function(board) -> str`` of each file that is written beside *output*.
+    """
+
+    render: str
+    suffix: str = ""  # of its files, such as ".html"
+    takes: tuple[str, ...] = ()
+    samples: str | None = None
+    beside: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardSpec(Spec):
+    """A board of something else than scores.  ``build(records, unreadable=0, **filters)`` returns an object with
+    ``problems``, a sentence each, from records of ``rsbench.records.store.LoadedRecord``; *unreadable* counts those
+    that could not be read, *filters* are options of the command.
+
+    render: names a mapping from formats to functions from what was built to text.
+    """
+
+    build: str
+    render: str
+    title: str  # as in "the board of throughput"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExporterSpec(Spec):
+    """A form in which others keep results.
+
+    write: ``write(records) -> {path: text}`` for ``export --to``; records are ``rsbench.records.store.LoadedRecord``,
+        paths relative to where the files are to be put.
+    read: ``read(file, out) -> (lines, problems)`` for ``import --from``: keeps what a file reports as records below
+        *out*; says what became of it, and what is wrong with it.
+    """
+
+    write: str | None = None
+    read: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LauncherSpec(Spec):
+    """Where runs happen.  ``pool(launch, plans)`` returns a context manager that gives a
+    ``rsbench.engine.launch.pool.Pool``, from a ``rsbench.engine.launch.pool.Launch``.
+
+    takes: fields of the ``Launch`` that it heeds besides ``parallel``: ``address``, ``cpus``, ``gpus``.
+    """
+
+    pool: str
+    takes: tuple[str, ...] = ()
