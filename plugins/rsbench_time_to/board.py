@@ -19,10 +19,11 @@ from rsbench.leaderboard.census import NO_CURVE, NO_DEVICE, NO_TARGET, OLDER, Ce
 from rsbench.leaderboard.machines import machine
 from rsbench.leaderboard.members import Filters, configuration, finished_run, in_time
 from rsbench.leaderboard.namesakes import recipe_labels
-from rsbench.leaderboard.pace import Arrival, arrival, marks, score_name
+from rsbench.leaderboard.pace import marks, score_name
 from rsbench.leaderboard.summary import GATE
 from rsbench.records.curve import heading
 from rsbench.records.store import LoadedRecord
+from rsbench_time_to.arrival import Arrival, arrival
 
 # Task, dataset, protocol, fingerprint, score and machine: what the rows of a table have in common.
 _Key = tuple[str, str, str, str, str, str]

@@ -18,6 +18,7 @@ from rsbench_html import budget
 from rsbench_html import render as html
 from rsbench_html.series import series_of
 from rsbench_time_to import render
+from rsbench_time_to.arrival import Arrival, arrival, setup_seconds
 from rsbench_time_to.board import PaceBoard, build
 
 from rsbench.leaderboard import pace
@@ -65,36 +66,36 @@ def test_marks_add_seconds_and_samples_up_and_leave_epochs_without_validation_ou
 
 def test_the_first_epoch_that_reaches_a_target_counts_even_if_the_next_falls_below() -> None:
     record = run()
-    assert pace.arrival(record, 0.8) == pace.Arrival(20.0, 23.0, 200)
-    assert pace.arrival(record, 0.75) == pace.Arrival(20.0, 23.0, 200)
-    assert pace.arrival(record, 0.9) == pace.Arrival(40.0, 43.0, 400)
-    assert pace.arrival(record, 0.96) is None
+    assert arrival(record, 0.8) == Arrival(20.0, 23.0, 200)
+    assert arrival(record, 0.75) == Arrival(20.0, 23.0, 200)
+    assert arrival(record, 0.9) == Arrival(40.0, 43.0, 400)
+    assert arrival(record, 0.96) is None
 
 
 def test_seconds_noted_in_training_go_before_those_of_the_curve() -> None:
     record = run()
     record["train"]["time_to"] = {"0.8": 19.5}
-    assert pace.arrival(record, 0.8) == pace.Arrival(19.5, 22.5, 200)
+    assert arrival(record, 0.8) == Arrival(19.5, 22.5, 200)
     record["train"]["curve"] = []
-    assert pace.arrival(record, 0.8) == pace.Arrival(19.5, 22.5, None)
+    assert arrival(record, 0.8) == Arrival(19.5, 22.5, None)
 
 
 def test_what_a_run_taken_up_again_does_not_know_is_null() -> None:
     """Its stages are those of the last process; an epoch that was interrupted lacks the seconds before."""
     late, within = run(), run()
     late["timing"]["stages"]["train"] = 12.0
-    assert pace.arrival(late, 0.8) == pace.Arrival(20.0, None, 200)
+    assert arrival(late, 0.8) == Arrival(20.0, None, 200)
     within["train"]["seconds"] += 5.0
-    assert pace.arrival(within, 0.8) == pace.Arrival(None, None, 200)
+    assert arrival(within, 0.8) == Arrival(None, None, 200)
     del within["train"]["curve"][0]["seconds"]
-    assert pace.arrival(within, 0.8) == pace.Arrival(None, None, 200)
+    assert arrival(within, 0.8) == Arrival(None, None, 200)
 
 
 def test_all_that_precedes_the_first_step_is_set_up() -> None:
     record = run()
     record["timing"]["stages"] |= {"preflight": 4.0, "encode": 8.0, "compile": 16.0, "evaluate": 100.0}
-    assert pace.setup_seconds(record) == 31.0
-    assert pace.setup_seconds(record | {"timing": {}}) is None
+    assert setup_seconds(record) == 31.0
+    assert setup_seconds(record | {"timing": {}}) is None
 
 
 # The board
