@@ -65,8 +65,9 @@ def _pages(nav: Any) -> Iterator[str]:
                 yield from _pages(value)
 
 
-def test_the_picture_is_described_and_loads_nothing() -> None:
-    text = (DOCS / "flow.svg").read_text()
+@pytest.mark.parametrize("name", ["flow.svg", "structure.svg"])
+def test_pictures_are_described_and_load_nothing(name: str) -> None:
+    text = (DOCS / name).read_text()
     root = ElementTree.fromstring(text)
     assert root.find("{*}title") is not None
     assert root.find("{*}desc") is not None
