@@ -7,10 +7,13 @@ What a user hands in is read here, so that every file is understood, or refused 
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -154,3 +157,15 @@ def _object(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise UserError(f"{where} cannot be read as JSON: one object holds '{twice}' twice.")
     return found
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Keep the collector of cycles from walking over thousands of records, which have none, again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

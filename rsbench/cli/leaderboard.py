@@ -11,7 +11,7 @@ import typer
 from rsbench.cli import complete, lazy
 from rsbench.errors import UserError
 from rsbench.leaderboard import formats
-from rsbench.records.store import collector_paused
+from rsbench.reading import collector_paused
 
 PAGE = "leaderboard.html"
 

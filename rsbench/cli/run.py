@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rsbench import api, observing
 from rsbench.cli import complete, lazy, options
 from rsbench.cli.how import takes
 from rsbench.execution import Execution
@@ -89,6 +88,7 @@ def run(
 
       rsbench run --suite suite.yaml --launcher ray --ray-address auto --cpus-per-run 4
     """
+    from rsbench import api, observing
     from rsbench.config import parse_pairs
     from rsbench.engine.launch.launch import Launch
     from rsbench.engine.parallel import world as distributed_world
@@ -141,6 +141,7 @@ def execute(
     plans: list[RunPlan], quiet: bool, launch: Launch | None = None, observers: Sequence[str] = ()
 ) -> list[Outcome]:
     """Run plans with progress on the terminal."""
+    from rsbench import api
     from rsbench.cli.progress import reporter
     from rsbench.engine.parallel.world import follows
 

@@ -10,7 +10,8 @@ from rsbench.leaderboard.census import FILTERED, SPEEDS, Census
 from rsbench.leaderboard.members import Filters, Member, member
 from rsbench.leaderboard.rank import rank
 from rsbench.leaderboard.reading import Readers
-from rsbench.records.store import LoadedRecord, collector_paused
+from rsbench.reading import collector_paused
+from rsbench.records.store import LoadedRecord
 
 
 @dataclass

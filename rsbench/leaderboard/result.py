@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from rsbench.errors import UserError
 from rsbench.files import write_atomically
 from rsbench.leaderboard import formats
+from rsbench.reading import collector_paused
 from rsbench.records.sources import Source, load_records
-from rsbench.records.store import LoadedRecord, collector_paused
+from rsbench.records.store import LoadedRecord
 
 if TYPE_CHECKING:
     import pandas as pd

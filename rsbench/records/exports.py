@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rsbench.containment import contained
 from rsbench.errors import UserError, did_you_mean
 from rsbench.extensions import ExporterSpec
 from rsbench.foreign import printable
-from rsbench.records.store import LoadedRecord
 from rsbench.registry import HOME, registry
 from rsbench.specs import load_attribute
+
+if TYPE_CHECKING:
+    from rsbench.records.store import LoadedRecord
 
 
 def targets() -> list[str]:

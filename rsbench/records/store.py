@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from rsbench.errors import UserError
 from rsbench.files import sweep, walk, write_atomically
-from rsbench.reading import content_of
+from rsbench.reading import collector_paused, content_of
 from rsbench.records.seal import sealed
 from rsbench.records.upgrade import upgrade
 
@@ -227,18 +225,6 @@ def _leads_beside(link: Path) -> bool:
         return target.is_file() and target.parent == link.parent.resolve()
     except (OSError, RuntimeError):  # a circle
         return False
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Keep the collector of cycles from walking over thousands of records, which have none, again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def sha256_file(path: Path) -> str:

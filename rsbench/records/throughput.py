@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from rsbench.plan import digest
-
 DIVISION: Final = "throughput"
 MODES: Final = ("inference", "training")
 TOLERANCE: Final = 1e-9  # relative, between a stored statistic and the one that its windows give
@@ -99,6 +97,8 @@ def content_sha(plan: Mapping[str, Any], device: str, threads: int) -> str:
         plan: its model, dataset, protocol and recipe count.
         device, threads: as asked for.
     """
+    from rsbench.plan import digest  # listing commands does without plans
+
     parts = {name: plan[name] for name in ("model", "dataset", "protocol", "recipe")}
     return digest([parts, device, threads])[:8]
 
