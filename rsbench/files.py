@@ -5,11 +5,13 @@ Importing this module imports nothing but the standard library.
 
 from __future__ import annotations
 
+import errno
 import glob
 import itertools
 import os
 import platform
 import re
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -25,18 +27,19 @@ _numbers = itertools.count()  # for threads that write the same file at once
 def write_atomically(path: Path, content: str | bytes | Callable[[IO[bytes]], object], *, durable: bool = True) -> None:
     """Write a file, and its folders, so that *path* holds all of *content* or what it held before.
 
-    A symbolic link is followed.  What is no regular file, such as a pipe, is written to as it is.
+    A symbolic link is followed.  What is no regular file, such as a pipe that is being read, is written to as it is.
 
     Args:
         content: text (UTF-8), bytes, or a function that writes to the stream it is called with.
         durable: wait for the disk; not for what can be made again, and is checked by its digest when it is read.
 
     Raises:
-        OSError: the disk is full, or the folder cannot be written to; it names *path*.  No temporary file stays behind.
+        OSError: the disk is full, the folder cannot be written to, or nobody reads the pipe; it names *path*.  No
+            temporary file stays behind.
     """
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
-        with path.open("wb") as stream:
+        with _special(path) as stream:
             _write(stream, content)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,6 +80,28 @@ def sweep(folder: Path, name: str = "*") -> None:
                     path.unlink(missing_ok=True)
 
 
+def regular(path: Path, most: int | None = None, *, links: bool = True) -> Path:
+    """Return *path*, so that it can be opened: one of a pipe may wait for ever, and a device may have no end.
+
+    What lies in a run's folder or beside prepared data, and what a user hands in, is opened through this.
+
+    Args:
+        most: bytes that it may have.
+        links: whether a link to a file will do; what is written through one is lost elsewhere.
+
+    Raises:
+        OSError: there is none, or it is larger, or it is no regular file; it names *path*.
+    """
+    state = path.stat() if links else path.lstat()
+    if not stat.S_ISREG(state.st_mode):
+        raise OSError(
+            errno.EINVAL, f"this is no {'' if links else 'plain '}file: move away what is in its place", str(path)
+        )
+    if most is not None and state.st_size > most:
+        raise OSError(errno.EFBIG, f"it has {state.st_size:,} bytes, {most:,} at most are read", str(path))
+    return path
+
+
 def state_of(path: Path | str) -> list[int] | None:
     """Return what changes whenever a file is written to: size, inode and times.
 
@@ -114,6 +139,13 @@ def _write(stream: IO[bytes], content: str | bytes | Callable[[IO[bytes]], objec
         content(stream)
     else:
         stream.write(content.encode() if isinstance(content, str) else content)
+
+
+def _special(path: Path) -> IO[bytes]:
+    """Open what is no regular file; one of a pipe without a reader would wait for one."""
+    descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+    os.set_blocking(descriptor, True)
+    return os.fdopen(descriptor, "wb")
 
 
 def _sync(path: Path) -> None:

@@ -11,13 +11,13 @@ import gc
 import io
 import json
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from rsbench.errors import UserError
+from rsbench.files import regular
 
 DELIMITERS: Final = ",;\t"
 LARGEST_NOTE: Final = 16 << 20  # bytes
@@ -35,12 +35,7 @@ def content_of(path: Path, where: str, most: int | None = None) -> bytes:
         UserError: it cannot be read, is larger, or is a pipe or a device, which might never end.
     """
     try:
-        state = path.stat()
-        if not stat.S_ISREG(state.st_mode):
-            raise UserError(f"{where} cannot be read: this is no file.")
-        if most is not None and state.st_size > most:
-            raise UserError(f"{where} cannot be read: it has {state.st_size:,} bytes, {most:,} at most are read.")
-        return path.read_bytes()
+        return regular(path, most).read_bytes()
     except (OSError, ValueError) as error:
         raise UserError(f"{where} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
 

@@ -98,11 +98,11 @@ def run(
     return Done(process.returncode, *said, seconds, peak, faults)
 
 
-def marked(mark: str, variable: str = MARK) -> Iterator[psutil.Process]:
+def marked(mark: str) -> Iterator[psutil.Process]:
     """Yield the processes of a command, whatever has become of their parents."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.environ().get(variable) == mark and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
                 yield process
 
 
@@ -135,13 +135,13 @@ def numbers(record: Path, without: str | None = None, weights: bool = True) -> s
     """Return a digest of what a record and its files say that must not depend on what disturbed the run.
 
     Args:
-        without: a metric that is left out.
+        without: a metric, or a value of an epoch, that is left out.
         weights: look at them too, whose file names the run's id.
     """
     content = json.loads(record.read_text())
     metrics = {k: v for k, v in content["metrics"].items() if k != without}
     epochs = (content["train"] or {}).get("curve", ())
-    curve = [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in epochs]
+    curve = [{k: v for k, v in epoch.items() if k not in ("seconds", without)} for epoch in epochs]
     files = [
         hashlib.sha256(each.read_bytes()).hexdigest()
         for each in sorted(record.parent.glob("*.[ps]a*" if weights else "*.pa*"))

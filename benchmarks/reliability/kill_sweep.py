@@ -12,7 +12,6 @@ failed.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import random
@@ -25,7 +24,6 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -34,6 +32,7 @@ from threading import Thread
 from typing import Any, Final
 
 import psutil
+from commands import MARK, marked, numbers, write_plugin
 
 from rsbench.data.prepare import prepare
 from rsbench.registry import registry
@@ -72,7 +71,6 @@ SIGNALS: Final = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 KEPT: Final = re.compile(
     r"record\.json|predictions\.parquet|model\.safetensors|\.lock|run\.log|rank\d+\.log|ray\.log|leaderboard\.html"
 )
-MARK: Final = "RSBENCH_KILL_SWEEP"  # an environment variable by which the processes of a command are known
 END_SECONDS: Final = 60.0  # for a command that was asked to end, and for what it has started
 
 # Has every epoch's state saved, and makes epochs long enough to be met.
@@ -108,11 +106,7 @@ class Place:
             spec = registry().get("dataset", name)
             load_attribute(spec.fake)(folder / "files" / name, spec, **options)
             prepare(spec, folder / "files" / name, folder / "data")
-        info = folder / "plugin" / "sweep-1.dist-info"
-        info.mkdir(parents=True)
-        (folder / "plugin" / "sweep.py").write_text(PLUGIN)
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sweep\nVersion: 1\n")
-        (info / "entry_points.txt").write_text("[rsbench]\nsweep = sweep\n")
+        write_plugin(folder / "plugin", "sweep", {"sweep": PLUGIN})
         return cls(folder)
 
     def start(self, kind: str, out: Path, mark: str) -> subprocess.Popen[str]:
@@ -143,31 +137,12 @@ class Place:
 
 def results(out: Path) -> dict[str, str]:
     """Return a digest of what each record says that must not depend on what disturbed its run."""
-    found = {}
-    for path in sorted(out.glob("*/record.json")):
-        record = json.loads(path.read_text())
-        curve = [
-            {k: v for k, v in epoch.items() if k != "seconds"} for epoch in (record["train"] or {}).get("curve", ())
-        ]
-        files = [hashlib.sha256(each.read_bytes()).hexdigest() for each in sorted(path.parent.glob("*.[ps]a*"))]
-        content = [record["status"], record["metrics"], record["by_group"], curve, files]
-        found[record["run_id"]] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return found
+    return {json.loads(path.read_text())["run_id"]: numbers(path) for path in sorted(out.glob("*/record.json"))}
 
 
 def left_files(out: Path) -> list[str]:
     """Return what lies in the folder of results and does not belong there."""
     return sorted(str(p.relative_to(out)) for p in out.rglob("*") if p.is_file() and not KEPT.fullmatch(p.name))
-
-
-def marked(mark: str) -> Iterator[psutil.Process]:
-    """Yield the processes of a command, whatever has become of their parents."""
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
-                yield process
-        except psutil.Error:
-            continue
 
 
 def depth(process: psutil.Process) -> int:

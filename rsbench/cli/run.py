@@ -7,13 +7,14 @@ import signal
 import statistics
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rsbench import reading
 from rsbench.cli import complete, lazy, options
 from rsbench.cli.how import takes
 from rsbench.execution import Execution
@@ -216,10 +217,8 @@ def _earlier_seconds(out: Path) -> dict[str, float]:
     """Median seconds of finished runs in *out*, by configuration."""
     found: dict[str, list[float]] = {}
     for path in out.glob("*/record.json"):
-        try:
-            record = json.loads(path.read_text())
+        with suppress(KeyError, TypeError):  # it is damaged
+            record = reading.kept(path)
             if record["status"] == "ok":
                 found.setdefault(_configuration(record["plan"]), []).append(record["timing"]["total"])
-        except (ValueError, KeyError, OSError):
-            continue
     return {key: statistics.median(values) for key, values in found.items()}

@@ -59,8 +59,8 @@ def _with_checksum(file: RemoteFile, path: Path, records: dict[str, dict[str, An
     if file.record is None or file.sha256 or file.md5:
         return file
     note = path.with_name(f".{path.name}.published")
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        facts = json.loads(note.read_text())
+    with suppress(KeyError, TypeError):
+        facts = reading.kept(note)
         return replace(file, md5=facts["md5"], bytes=facts["bytes"])
     if file.record not in records:
         records[file.record] = _published(file.record, path.parent)
@@ -108,7 +108,7 @@ def _extract_beside(archive: Path, folder: Path) -> None:
     """Unpack into a folder of the archive's name, then move its contents up, once."""
     marker = folder / f".{archive.name}.extracted"
     digest = archive.stat().st_mtime_ns
-    if marker.is_file() and marker.read_text() == str(digest):
+    if reading.kept(marker) == digest:
         return
     unpacked = extract(archive, folder / f"{archive.stem}.unpacked")
     for item in unpacked.iterdir():
@@ -128,11 +128,8 @@ def is_verified(path: Path, file: RemoteFile) -> bool:
         return False
     state, note = path.stat(), path.with_name(f".{path.name}.verified")
     facts = [state.st_size, state.st_mtime_ns, file.sha256 or file.md5]
-    try:
-        if json.loads(note.read_text()) == facts:
-            return True
-    except (OSError, ValueError):
-        pass
+    if reading.kept(note) == facts:
+        return True
     if (file.bytes is not None and state.st_size != file.bytes) or not _digest_matches(path, file):
         return False
     write_atomically(note, json.dumps(facts))

@@ -17,7 +17,8 @@ from typing import Any, Final
 from rsbench.cores import usable_cores
 from rsbench.data import manifest as manifest_files
 from rsbench.errors import UserError
-from rsbench.files import state_of
+from rsbench.files import regular, state_of
+from rsbench.reading import LARGEST_NOTE
 from rsbench.specs import DatasetSpec
 
 STORE: Final = "(store)"  # no name of a protocol, which stands for its split
@@ -59,13 +60,13 @@ def ensure_intact(path: Path) -> None:
 
 def verify(path: Path) -> list[str]:
     """Compare what is prepared at *path* with the hashes that were taken then; return what differs, file by file."""
-    content = (path / manifest_files.MANIFEST).read_bytes()
+    content = regular(path / manifest_files.MANIFEST, manifest_files.LARGEST_MANIFEST).read_bytes()
     manifest = json.loads(content)
-    sealed = (path / manifest_files.COMPLETE).read_text().split()[1:]
+    sealed = regular(path / manifest_files.COMPLETE, LARGEST_NOTE).read_text().split()[1:]
     if sealed and sealed != [_sha256(content)]:
         return [f"{manifest_files.MANIFEST} was changed"]
     try:
-        samples = json.loads((path / manifest_files.SAMPLES).read_text(encoding="utf-8"))
+        samples = json.loads(regular(path / manifest_files.SAMPLES).read_text(encoding="utf-8"))
         same = fingerprint(manifest, samples) == manifest["fingerprint"]
         counts = len(samples["image_ids"]), len(samples["columns"]["id"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -91,15 +92,15 @@ def marker(fingerprint: str, manifest: str) -> str:
 def _state(path: Path) -> dict[str, Any]:
     """What tells whether a file was written since: hashes, but of the images size, inode and times."""
     small = (manifest_files.COMPLETE, manifest_files.MANIFEST, manifest_files.SAMPLES)
-    images = {manifest_files.IMAGES: state_of(path / manifest_files.IMAGES)}
-    return {name: _sha256((path / name).read_bytes()) for name in small} | images
+    images = {manifest_files.IMAGES: state_of(regular(path / manifest_files.IMAGES))}
+    return {name: _sha256(regular(path / name).read_bytes()) for name in small} | images
 
 
 def _wrong_images(path: Path, manifest: Mapping[str, Any]) -> list[str]:
     import numpy as np  # here, since planning needs it only where something was written since
 
     try:
-        images = np.load(path, mmap_mode="r")
+        images = np.load(regular(path), mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         return [f"{path.name} cannot be read ({error})"]
     size, hashes = manifest["block"], manifest["hashes"]

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from rsbench import reading
 from rsbench.errors import NotPrepared, UserError
-from rsbench.files import write_atomically
+from rsbench.files import regular, write_atomically
 from rsbench.specs import DatasetSpec, ProtocolSpec, to_jsonable
 
 SCHEMA: Final = "rsbench.store/1"
@@ -18,6 +18,7 @@ MANIFEST: Final = "manifest.json"
 SAMPLES: Final = "samples.json"
 IMAGES: Final = "images.npy"
 COMPLETE: Final = "complete"
+LARGEST_MANIFEST: Final = 256 << 20  # bytes: a hash for each block of images
 CHECKED: Final = "checked.json"  # what was found whole, and in which state; may be deleted at any time
 
 
@@ -29,7 +30,7 @@ def store_path(root: Path, spec: DatasetSpec) -> Path:
 def is_complete(path: Path) -> bool:
     """Whether *path* holds a finished preparation: the marker is written last and names the fingerprint."""
     try:
-        return (path / COMPLETE).read_text().split()[0] == read(path)["fingerprint"]
+        return regular(path / COMPLETE, reading.LARGEST_NOTE).read_text().split()[0] == read(path)["fingerprint"]
     except (OSError, UserError, ValueError, LookupError):
         return False
 
@@ -41,7 +42,7 @@ def read(path: Path) -> dict[str, Any]:
         UserError: it cannot be read, or is no manifest.
     """
     where = f"The manifest {path / MANIFEST}"
-    found = reading.json_document(reading.content_of(path / MANIFEST, where), where)
+    found = reading.json_document(reading.content_of(path / MANIFEST, where, LARGEST_MANIFEST), where)
     if not isinstance(found, dict):
         raise UserError(f"{where} is no object; prepare the data again with --force.")
     return found
@@ -94,7 +95,8 @@ def split_state(store: Path, protocol: ProtocolSpec) -> str:
         OSError: there are none.
     """
     path = split_path(store, protocol)
-    return hashlib.sha256(path.read_bytes() + path.with_suffix(".npy").read_bytes()).hexdigest()
+    parts = regular(path, reading.LARGEST_NOTE), regular(path.with_suffix(".npy"))
+    return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
 
 
 def is_noted(store: Path, subject: str, state: Any) -> bool:

@@ -30,7 +30,8 @@ from rsbench.data.integrity import fingerprint, marker
 from rsbench.data.source import SampleError, Source
 from rsbench.data.store import PreparedStore, store_path
 from rsbench.errors import UserError
-from rsbench.files import write_atomically
+from rsbench.files import regular, write_atomically
+from rsbench.reading import LARGEST_NOTE
 from rsbench.specs import Band, DatasetSpec, load_attribute
 
 BLOCK: Final = 512
@@ -177,10 +178,10 @@ class _Preparation:
     def _resume(self) -> dict[int, str] | None:
         """Return start -> hash of the blocks that a killed preparation finished, each checked on disk."""
         try:
-            if json.loads((self.partial / IDENTITY).read_text()) != self._identity():
+            if json.loads(regular(self.partial / IDENTITY, LARGEST_NOTE).read_text()) != self._identity():
                 return None
-            lines = (self.partial / JOURNAL).read_text().splitlines()
-            images = np.load(self.partial / manifest_files.IMAGES, mmap_mode="r")
+            lines = regular(self.partial / JOURNAL).read_text().splitlines()
+            images = np.load(regular(self.partial / manifest_files.IMAGES), mmap_mode="r")
         except (OSError, ValueError):
             return None
         done = {}

@@ -16,7 +16,7 @@ from rsbench.containment import code_of, contained
 from rsbench.data import manifest
 from rsbench.data.store import PreparedStore
 from rsbench.errors import UserError
-from rsbench.files import write_atomically
+from rsbench.files import regular, write_atomically
 from rsbench.specs import ProtocolSpec, load_attribute, to_jsonable
 
 PARTS: Final = ("train", "val", "test")
@@ -89,7 +89,7 @@ def resolve(store: PreparedStore, protocol: ProtocolSpec) -> Split:
         with suppress(OSError):  # a read-only store: the split is computed again next time
             manifest.note(store.path, protocol.name, manifest.split_state(store.path, protocol))
         return split
-    numbers = np.load(manifest.split_path(store.path, protocol).with_suffix(".npy"))
+    numbers = np.load(regular(manifest.split_path(store.path, protocol).with_suffix(".npy")))
     train, val, test = np.split(numbers, np.cumsum([found["sizes"][p] for p in PARTS])[:-1])
     return Split(train, val, test, found["sha256"])
 
@@ -132,7 +132,7 @@ def _compute(store: PreparedStore, protocol: ProtocolSpec) -> Split:
 
 def _holds(path: Path, numbers: np.ndarray) -> bool:
     try:
-        return np.array_equal(np.load(path), numbers)
+        return np.array_equal(np.load(regular(path)), numbers)
     except (OSError, ValueError, EOFError):
         return False
 

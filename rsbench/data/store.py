@@ -13,6 +13,7 @@ from rsbench.data import integrity
 from rsbench.data import manifest as manifest_files
 from rsbench.data.manifest import store_path
 from rsbench.errors import NotPrepared
+from rsbench.files import regular
 from rsbench.specs import DatasetSpec
 
 __all__ = ["PreparedStore", "find", "store_path"]
@@ -33,7 +34,7 @@ class PreparedStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.manifest: dict[str, Any] = manifest_files.read(path)
-        self._samples = json.loads((path / manifest_files.SAMPLES).read_text(encoding="utf-8"))
+        self._samples = json.loads(regular(path / manifest_files.SAMPLES).read_text(encoding="utf-8"))
 
     @classmethod
     def open(cls, path: Path) -> PreparedStore:
@@ -51,7 +52,7 @@ class PreparedStore:
     @cached_property
     def images(self) -> np.ndarray:
         """Images as stored."""
-        return np.load(self.path / manifest_files.IMAGES, mmap_mode="r")
+        return np.load(regular(self.path / manifest_files.IMAGES), mmap_mode="r")
 
     @property
     def ids(self) -> list[str]:

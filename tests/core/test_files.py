@@ -14,7 +14,7 @@ from typing import IO
 import pytest
 
 from rsbench import files
-from rsbench.files import publish, state_of, sweep, write_atomically
+from rsbench.files import publish, regular, state_of, sweep, write_atomically
 
 RSBENCH = Path(__file__).parent.parent.parent / "rsbench"
 
@@ -163,3 +163,24 @@ def test_a_walk_enters_a_folder_once_whatever_leads_there(tmp_path: Path) -> Non
     (tmp_path / "b" / "inner" / "up").symlink_to(tmp_path)
     found = [(Path(place).relative_to(tmp_path).as_posix(), inside) for place, _, inside in files.walk(tmp_path)]
     assert found == [(".", []), ("a", []), ("a/inner", ["file"])]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_what_is_no_file_is_neither_opened_nor_waited_for(tmp_path: Path) -> None:
+    pipe, endless, folder, kept = (tmp_path / name for name in ("pipe", "endless", "folder", "kept"))
+    os.mkfifo(pipe)
+    endless.symlink_to("/dev/zero")
+    folder.mkdir()
+    kept.write_bytes(b"12345")
+    for path in (pipe, endless, folder):
+        with pytest.raises(OSError, match=f"this is no file: move away what is in its place: '{path}'"):
+            regular(path)
+    with pytest.raises(OSError, match="it has 5 bytes, 4 at most are read"):
+        regular(kept, 4)
+    assert regular(kept, 5) == kept
+    with pytest.raises(OSError, match=f"'{pipe}'"):  # nobody reads it
+        write_atomically(pipe, "text")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(pipe, "text")
+    assert os.read(reader, 9) == b"text"
+    os.close(reader)

@@ -4,10 +4,12 @@ import errno
 import hashlib
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from rsbench.data import prepare as preparation
 from rsbench.data.prepare import prepare
 from rsbench.data.source import SampleError
 from rsbench.errors import NotPrepared, UserError
+from rsbench.registry import registry
 from rsbench.specs import DatasetSpec, ProtocolSpec
 
 SPEC = DatasetSpec(name="toy", summary="s", source=f"{__name__}:make", classes=("a", "b"), generated=True)
@@ -264,3 +267,22 @@ def test_processes_that_prepare_end_with_the_command(tmp_path: Path, number: int
         assert said == "rsbench: interrupted.\n"
     (path,) = tmp_path.glob(journal)
     assert path.read_text().count("\n") < 10
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+@pytest.mark.parametrize("name", ["complete", "manifest.json", "samples.json", "images.npy", "checked.json", "splits"])
+@pytest.mark.parametrize("put", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"])
+def test_no_pipe_or_device_among_prepared_data_is_opened(
+    name: str, put: Callable[[Path], object], root: Path, tmp_path: Path
+) -> None:
+    protocol = registry().get("protocol", "in-domain-60-20-20")
+    folder = Path(shutil.copytree(store.store_path(root, registry().get("dataset", "eurosat")), tmp_path / "store"))
+    truth = splits.resolve(store.PreparedStore.open(folder), protocol)
+    path = folder / name if name != "splits" else manifest.split_path(folder, protocol).with_suffix(".npy")
+    path.unlink()
+    put(path)
+    if name == "checked.json":  # it saves work alone
+        assert splits.resolve(store.PreparedStore.open(folder), protocol).sha256 == truth.sha256
+        return
+    with pytest.raises(UserError, match=r"prepared|splits|is not the split"):
+        splits.resolve(store.PreparedStore.open(folder), protocol)

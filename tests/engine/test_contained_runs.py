@@ -23,7 +23,7 @@ from rsbench.registry import registry
 
 
 class Net(nn.Module):
-    """Does something odd at the tenth batch."""
+    """Does something odd at the tenth batch, or, in the second epoch, gives NaN."""
 
     odd = ""
 
@@ -41,14 +41,15 @@ class Net(nn.Module):
                 "moves": lambda: os.chdir("/"),
                 "dtype": lambda: torch.set_default_dtype(torch.float64),
             }.get(self.odd, lambda: None)()
-        return self.last(images.float().mean((2, 3)))
+        logits = self.last(images.float().mean((2, 3)))
+        return logits * float("nan") if self.odd == "nan" and self.calls >= 5 else logits
 
     def log_values(self) -> dict[str, Any]:
         return {"nan": float("nan"), "text": "abc", "one": 1} if self.odd == "logs" else {}
 
 
-def build(context: Any, **options: Any) -> Net:
-    return Net(context.channels, len(context.classes))
+def build(context: Any, **options: Any) -> Net | None:
+    return None if Net.odd == "none" else Net(context.channels, len(context.classes))
 
 
 @pytest.fixture
@@ -77,6 +78,19 @@ def test_a_network_that_ends_the_process_fails_its_run(
     assert record["status"] == "failed"
     said = f"{error} (raised in code of plugin 'theirs' (distribution 'rsbench-theirs'))"
     assert record["error"]["message"] == said
+
+
+@pytest.mark.parametrize(
+    ("odd", "stage", "error"),
+    [("none", "build", "returned NoneType, not a module"), ("nan", "train", "The loss became nan in epoch ")],
+)
+def test_what_our_code_refuses_of_a_network_names_its_distribution(
+    plan: RunPlan, monkeypatch: pytest.MonkeyPatch, odd: str, stage: str, error: str
+) -> None:
+    found = run(plan, monkeypatch, odd)["error"]
+    assert found["stage"] == stage
+    assert error in found["message"]
+    assert found["message"].endswith(" (model 'their-net' is of distribution 'rsbench-theirs')")
 
 
 @pytest.mark.parametrize(

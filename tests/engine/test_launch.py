@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -144,3 +145,25 @@ def test_a_process_that_shares_work_and_is_killed_is_a_sentence() -> None:
         processes.open(2)
         with pytest.raises(UserError, match=r"A process that shares the work was ended .*; RSBENCH_CORES=1 does"):
             list(processes.map(end_at_three, range(9)))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+@pytest.mark.parametrize(
+    ("name", "put"),
+    [
+        ("run.log", Path.mkdir),
+        ("run.log", os.mkfifo),
+        ("record.json", os.mkfifo),
+        ("record.json", lambda path: path.symlink_to("/dev/zero")),
+        ("predictions.parquet", lambda path: path.symlink_to(__file__)),
+    ],
+)
+def test_what_is_in_the_way_of_a_runs_files_is_refused_before_the_run(
+    name: str, put: Callable[[Path], object], tiny_root: Path, tmp_path: Path
+) -> None:
+    plan = make_plans(tiny_root, tmp_path, (0,))[-1]
+    path = tmp_path / plan.run_id / name
+    path.parent.mkdir()
+    put(path)
+    with pytest.raises((UserError, OSError), match=f"this is no plain file: .*{name}"):
+        run_plans([plan], on_event=lambda _: None)

@@ -25,6 +25,7 @@ from rsbench.engine.launch.pool import Launch
 from rsbench.engine.launch.process import ending
 from rsbench.engine.launch.run_result import Outcome, all_of, record_death
 from rsbench.errors import UserError
+from rsbench.files import regular
 from rsbench.plan import RunPlan
 
 # Waiting OpenMP threads that spin as long as they do by default (300,000 turns) make two jobs on two cores many times
@@ -136,6 +137,10 @@ class LocalPool:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        for path in folder.glob("[!.]*"):
+            with suppress(FileNotFoundError):  # another process, which is at the run, has removed it
+                if path.name == worker.LOG or not path.is_dir():
+                    regular(path, links=False)
         if len(os.fsencode(tempfile.gettempdir())) > LONGEST_TEMPORARY:
             raise UserError(
                 f"Processes cannot speak by sockets in '{tempfile.gettempdir()[:40]}...', whose name is too long: set "

@@ -75,7 +75,7 @@ def execute(
             if record["status"] != "ok":
                 record |= {"status": "failed", "error": error}
 
-    with report.failures(fail, stages):
+    with report.failures(fail, stages, plans[0]):
         machine = Machine.prepare(plans[0])
         context = RunContext(_folder(plans[0]), machine, stages, emit, interrupted, observers)
         with observers.process_of(plans[0]):

@@ -35,6 +35,7 @@ from rsbench.specs import MetricSpec
 from rsbench.tasks.task import get_task, metric_context
 
 PREDICTIONS: Final = "predictions.parquet"
+AT_THE_MODEL: Final = ("build", "preflight", "train", "fit", "evaluate")  # where a model may be the cause
 
 
 class Stages:
@@ -102,12 +103,16 @@ class Machine:
         return environment.describe(self.device, flags) | ({"plugins": extra} if extra else {})
 
 
-def describe_error(error: BaseException, stage: str) -> dict[str, str]:
-    """Return the ``error`` block: stage, type and one line, which names the plugin in whose code it was raised."""
+def describe_error(error: BaseException, stage: str, model: Mapping[str, Any]) -> dict[str, str]:
+    """Return the ``error`` block: stage, type and one line, which names the plugin in whose code it was raised, or
+    whose *model* (as the plan has it) gave what our code refused."""
     if isinstance(error, torch.OutOfMemoryError):
         message = "The device ran out of memory: use a smaller batch (--set batch=...)."
     elif isinstance(error, (RunError, UserError)):
         message = " ".join(str(error).split())
+        whose = model.get("distribution")
+        if isinstance(error, RunError) and error.stage in AT_THE_MODEL and whose not in (None, "rsbench"):
+            message += f" (model '{model['name']}' is of distribution '{whose}')"
     else:
         message = described(error)
         if owner := registry().blamed(error):
@@ -116,7 +121,7 @@ def describe_error(error: BaseException, stage: str) -> dict[str, str]:
 
 
 @contextmanager
-def failures(fail: Callable[[dict[str, str]], object], stages: Stages) -> Iterator[None]:
+def failures(fail: Callable[[dict[str, str]], object], stages: Stages, plan: RunPlan) -> Iterator[None]:
     """Hand the ``error`` block of whatever a block raises to *fail*, also of what would end the process: networks,
     losses and tasks are plugins' code.
 
@@ -128,7 +133,7 @@ def failures(fail: Callable[[dict[str, str]], object], stages: Stages) -> Iterat
     except BaseException as error:
         if isinstance(error, Interrupted) or is_the_users(error):
             raise
-        fail(describe_error(error, stages.current))
+        fail(describe_error(error, stages.current, plan.model))
         log_traceback()
 
 
@@ -144,7 +149,7 @@ def saved(record: dict[str, Any], folder: Path) -> dict[str, Any]:
         if store.finished(folder):
             raise
         failed = blank_record(record["run_id"], record["plan"])
-        record = failed | {"error": describe_error(error, "save"), "timing": record["timing"]}
+        record = failed | {"error": describe_error(error, "save", record["plan"]["model"]), "timing": record["timing"]}
         store.save(record, folder)
     return record
 

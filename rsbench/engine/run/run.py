@@ -48,7 +48,7 @@ def execute(
     first = place is None or place.rank == 0
     observers = Observers(emit) if first else _Unobserved(emit)
     observers.tell("rsbench_run_start", plan=plan)
-    with report.failures(lambda error: record.update(error=error), stages):
+    with report.failures(lambda error: record.update(error=error), stages, plan):
         machine = Machine.prepare(dataclasses.replace(plan, device=local_device(plan.device, place)))
         context = RunContext(folder, machine, stages, emit, interrupted, observers, place)
         with observers.process_of(plan):

@@ -41,7 +41,7 @@ def execute(plan: RunPlan, emit: Emit, interrupted: Callable[[], bool] = lambda:
         if interrupted():
             raise Interrupted
 
-    with report.failures(lambda error: record.update(error=error), stages):
+    with report.failures(lambda error: record.update(error=error), stages, plan):
         machine = Machine.prepare(plan)
         record["env"] = _environment(plan, machine)
         record["perf"] = _measure(plan, machine, stages, emit, check)
