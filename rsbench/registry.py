@@ -212,7 +212,7 @@ class Registry:
                 with contained(origin, hook):
                     facts[origin.plugin] = as_json(dict(_call(implementation, {})))
             except UserError as error:
-                facts[origin.plugin] = {"error": getattr(error, "text", str(error))}
+                facts[origin.plugin] = {"error": str(error)}
         return facts
 
     def callers(self, hook: str) -> Iterator[tuple[Origin, Callable[..., Any]]]:
