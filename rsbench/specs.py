@@ -79,7 +79,7 @@ class Option:
     """One setting of a model or loss that a user may change with ``--option NAME=VALUE``.
 
     file_unless: the values that name no file, the first of them for random weights; any other is the path of a file of
-        weights, whose content is a part of what the run is.
+        weights, whose content is a part of what the run is.  An option that holds paths is called ``weights``.
     """
 
     default: Any
@@ -188,6 +188,8 @@ class ModelSpec(Spec):
     def __post_init__(self) -> None:
         Spec.__post_init__(self)
         check_provenance(self.provenance, reconstruction="reconstruction" in self.tags)
+        if other := {name for name, option in self.options.items() if option.file_unless} - {"weights"}:
+            raise SpecError(f"option '{min(other)}' of '{self.name}' holds paths; only one called 'weights' may")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

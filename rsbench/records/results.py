@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-from rsbench.metrics.evaluate import evaluate
 from rsbench.records.audit import AGREED, RECOMPUTED, Audit
 from rsbench.records.installed import absent, advice, metric_specs
 from rsbench.records.seal import was_unsealed
 from rsbench.tasks.gates import same_detail
+from rsbench.tasks.scoring import entries_of
 from rsbench.tasks.task import Outcome, get_task, metric_context
 
 OLD_INTERVAL: Final = "bootstrap-percentile"  # of schema 1: drawn in an order that depended on the processor
@@ -21,16 +22,8 @@ def computed(record: Mapping[str, Any], outcome: Outcome) -> tuple[dict[str, dic
     """Return the entries of the metrics that are installed, and the breakdown, as predictions give them today."""
     plan = record["plan"]
     context = metric_context(plan)
-    metrics = evaluate(
-        metric_specs(record),
-        outcome.predictions,
-        outcome.references,
-        context,
-        primary=plan["protocol"]["primary"],
-        clusters=outcome.clusters,
-        kept=outcome.kept,
-        reasons=_reasons(record, outcome),
-    )
+    known = replace(outcome, reasons=_reasons(record, outcome))
+    metrics = entries_of(known, metric_specs(record), context, plan["protocol"]["primary"])
     return metrics, get_task(plan["task"]).by_group(outcome, context)
 
 

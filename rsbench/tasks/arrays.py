@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,8 +94,9 @@ class ArrayTask(Task):
         return self.outcome([*values], np.array([*values.values()]), np.array([*references.values()]))
 
     def _numbers(self, entry: Entry, what: str) -> np.ndarray:
-        try:
-            found = np.array(entry.get(self.value_field), np.float64)
+        value = entry.get(self.value_field)
+        try:  # of CSV it is text, of a row of numbers as JSON
+            found = np.array(json.loads(value) if isinstance(value, str) else value, np.float64)
         except (TypeError, ValueError, OverflowError):
             found = np.array(np.nan)
         if found.ndim > 1 or not np.isfinite(found).all():

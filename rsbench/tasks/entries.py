@@ -99,18 +99,18 @@ def _parquet(content: bytes, where: str) -> tuple[str, list[Any]]:
 def _text(content: bytes, where: str, task: Task) -> tuple[str, list[Any]]:
     text = reading.decoded(content, where)
     if not text.lstrip().startswith(("[", "{")):
-        return "row", [_cells(row, where) for row in reading.csv_rows(text, where)]
+        return "row", [_cells(row, where, task) for row in reading.csv_rows(text, where)]
     values = reading.json_values(text, where)
     return "entry", _listed(values[0], task) if len(values) == 1 else values
 
 
-def _cells(row: Mapping[str, str], where: str) -> dict[str, Any]:
-    """A row of CSV: lists are written as JSON, and an empty cell is no value, unless it may be an answer."""
+def _cells(row: Mapping[str, str], where: str, task: Task) -> dict[str, Any]:
+    """A row of CSV: lists are written as JSON, and an empty cell is no value, unless it is what was said."""
     found: dict[str, Any] = {}
     for name, cell in row.items():
         if name in LISTS and cell.lstrip().startswith("["):
             found[name] = next(iter(reading.json_values(cell, f"{where}, column '{name}',")))
-        elif cell.strip() or name in ("caption", "answer"):
+        elif cell.strip() or (name == task.value_field and not task.probabilistic):
             found[name] = cell
     return found
 

@@ -38,7 +38,7 @@ def score_files(
     entries = predictions_in(predictions, kind)
     found, context = kind.references_of(references_in(references, kind), classes, entries)
     specs = metrics_of(task)
-    outcome = _with_statistics(kind, kind.outcome_of(entries, found, context, logits=logits), specs, context)
+    outcome = with_statistics(kind, kind.outcome_of(entries, found, context, logits=logits), specs, context)
     primary = registry().get("task", task).primary or specs[0].name
     return score_outcome(kind, outcome, specs, context, primary)
 
@@ -70,7 +70,7 @@ def outcome_against(
     _check_options(task, logits)
     context = task.context(store.manifest)
     outcome = task.outcome_of(entries, task.references_in(store, test), context, logits=logits)
-    return task.as_kept(_with_statistics(task, outcome, specs, context))
+    return task.as_kept(with_statistics(task, outcome, specs, context))
 
 
 def score_outcome(
@@ -85,7 +85,22 @@ def score_outcome(
         context: what they are told.
         primary: the name of that by which systems are ranked.
     """
-    metrics = evaluate(
+    return {
+        "task": task.name,
+        "n": len(outcome.predictions),
+        "classes": [*context.classes],
+        "metrics": entries_of(outcome, specs, context, primary),
+        "by_group": task.by_group(outcome, context),
+        **task.details(outcome, specs),
+        "warnings": [*outcome.notes],
+    }
+
+
+def entries_of(
+    outcome: Outcome, specs: Sequence[MetricSpec], context: MetricContext, primary: str
+) -> dict[str, dict[str, Any]]:
+    """Return a record's entry of each metric, computed from an outcome; see :func:`score_outcome`."""
+    return evaluate(
         specs,
         outcome.predictions,
         outcome.references,
@@ -95,15 +110,6 @@ def score_outcome(
         kept=outcome.kept,
         reasons=outcome.reasons,
     )
-    return {
-        "task": task.name,
-        "n": len(outcome.predictions),
-        "classes": [*context.classes],
-        "metrics": metrics,
-        "by_group": task.by_group(outcome, context),
-        **task.details(outcome, specs),
-        "warnings": [*outcome.notes],
-    }
 
 
 def metrics_of(task: str) -> list[MetricSpec]:
@@ -116,7 +122,7 @@ def _check_options(task: Task, of_classes: bool) -> None:
         raise UserError(f"--classes and --logits are for probabilities of classes, and this is {task.name}.")
 
 
-def _with_statistics(task: Task, outcome: Outcome, specs: Sequence[MetricSpec], context: MetricContext) -> Outcome:
+def with_statistics(task: Task, outcome: Outcome, specs: Sequence[MetricSpec], context: MetricContext) -> Outcome:
     """Return an outcome with the statistics of each metric that can be computed here, where the task keeps them."""
     if not task.keeps_statistics:
         return outcome

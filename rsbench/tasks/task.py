@@ -229,8 +229,9 @@ class Task(ABC):
         return ()
 
     def said(self, outcome: Outcome, row: int, classes: Sequence[str]) -> str:
-        """Return what was predicted of the sample in a row of an outcome, in words."""
-        raise NotImplementedError
+        """Return what was predicted of the sample in a row of an outcome, in words; a task that writes ``truth``
+        writes it, too."""
+        raise UserError(f"Task '{self.name}' does not say in words what was predicted.")
 
     def synthetic_columns(self, samples: int, texts: Sequence[str], dataset: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Return columns of made-up samples, beside ``id`` and ``label``, for runs that measure speed.

@@ -11,7 +11,7 @@ import torch
 from rsbench.engine.input.run_data import open_data
 from rsbench.engine.run import build as setup
 from rsbench.engine.run import multitask_run, run
-from rsbench.engine.run.multitask_training import Family, FamilyJob, RoundLoader
+from rsbench.engine.run.multitask_training import Family, FamilyTraining, RoundLoader
 from rsbench.engine.training import trainer
 from rsbench.engine.training.device import make_fabric
 from rsbench.errors import RunError, UserErrors
@@ -60,7 +60,7 @@ def parts_of(plans: list[RunPlan]) -> tuple[Family, list[Any], list[Any]]:
 def test_gradient_is_that_of_the_weighted_sum(text_root: Path, tmp_path: Path) -> None:
     plans = plans_of(text_root, tmp_path, weights={QUESTIONS: 0.25}, options={**SMALL, "dropout": 0.0})
     family, tasks, loaders = parts_of(plans)
-    losses = [setup.build_loss(plan, task.loss_context()) for plan, task in zip(plans, tasks, strict=True)]
+    losses = [task.build_loss() for task in tasks]
     (first, second) = [next(loader.training_epoch(0)) for loader in loaders]
     shared = family.members[0].encoder.embed.weight
     assert family.members[1].encoder is family.members[0].encoder
@@ -68,7 +68,7 @@ def test_gradient_is_that_of_the_weighted_sum(text_root: Path, tmp_path: Path) -
     for member, task, loss, batch in zip(family.members, tasks, losses, (first, second), strict=True):
         (gradient,) = torch.autograd.grad(task.loss(member, batch, loss), shared)
         separate.append(gradient)
-    work = FamilyJob(["a", "b"], tasks, losses, [1.0, 0.25])
+    work = FamilyTraining(["a", "b"], tasks, losses, [1.0, 0.25])
     round_ = next(RoundLoader(loaders, 3).training_epoch(0))
     (together,) = torch.autograd.grad(work.loss(family, round_, None), shared)
     torch.testing.assert_close(together, separate[0] + 0.25 * separate[1])
@@ -243,11 +243,11 @@ def test_a_family_has_an_id_of_its_own_for_each_seed_and_weight(text_root: Path,
 def test_mixed_precision_takes_a_round(text_root: Path, tmp_path: Path) -> None:
     plans = plans_of(text_root, tmp_path)
     family, tasks, loaders = parts_of(plans)
-    losses = [setup.build_loss(plan, task.loss_context()) for plan, task in zip(plans, tasks, strict=True)]
+    losses = [task.build_loss() for task in tasks]
     fabric = make_fabric(CPU, "bf16")
     optimizer = torch.optim.SGD(family.parameters(), lr=0.1)
     model, _ = fabric.setup(family, optimizer)
     round_ = next(RoundLoader(loaders, 1).training_epoch(0))
     with fabric.autocast():
-        loss = FamilyJob(["a", "b"], tasks, losses, [1.0, 1.0]).loss(model, round_, None)
+        loss = FamilyTraining(["a", "b"], tasks, losses, [1.0, 1.0]).loss(model, round_, None)
     assert torch.isfinite(loss)

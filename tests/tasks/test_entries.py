@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from rsbench.errors import UserError
+from rsbench.metrics.contract import MetricContext
+from rsbench.tasks.arrays import ArrayTask
 from rsbench.tasks.entries import identity, predictions_in, references_in
 from rsbench.tasks.scoring import score_files
 from rsbench.tasks.task import get_task
@@ -271,3 +273,24 @@ def test_any_file_is_scored_or_refused_in_a_sentence(
     good = json.dumps(GOOD).encode()
     with contextlib.suppress(UserError):
         scored(folder, task, *((good, content) if swapped else (content, good)), logits=logits)
+
+
+def test_numbers_of_a_task_are_read_from_any_form(tmp_path: Path) -> None:
+    """One number or a row of them for each sample; of another count, or no number, in a sentence."""
+
+    class Shares(ArrayTask):
+        name = "shares"
+
+    task, context = Shares(), MetricContext("shares")
+    truth, _ = task.references_of([{"id": "a", "value": [0.2, 0.8]}, {"id": "b", "value": [1, 0]}], None, [])
+    (tmp_path / "p.csv").write_text('id,value\nb,"[0.5, 0.5]"\na,"[0.25, 0.75]"\n')
+    found = task.outcome_of(predictions_in(tmp_path / "p.csv", task), truth, context)
+    assert found.predictions.values.tolist() == [[0.25, 0.75], [0.5, 0.5]]
+    assert found.references.tolist() == [[0.2, 0.8], [1.0, 0.0]]
+    task.write(tmp_path / "p.parquet", found)
+    again = task.read(tmp_path / "p.parquet")
+    assert (again.predictions.values.tolist(), list(again.predictions.ids)) == ([[0.25, 0.75], [0.5, 0.5]], ["a", "b"])
+    for value, message in (([0.1], "has 1 numbers"), ("x", "has no 'value'"), ([0.1, float("nan")], "has no 'value'")):
+        entries = [{"id": "a", "value": value}, {"id": "b", "value": [0, 1]}]
+        with pytest.raises(UserError, match=message):
+            task.outcome_of(entries, truth, context)

@@ -15,7 +15,7 @@ from rsbench.errors import RunError
 from rsbench.plan import RunPlan
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
-from rsbench.tasks.context import LossContext, ModelContext
+from rsbench.tasks.context import ModelContext
 
 
 def make_task(plan: RunPlan, data: RunData) -> TrainingTask:
@@ -44,12 +44,6 @@ def build_network(task: TrainingTask, device: torch.device) -> nn.Module:
     if device.type == "cuda":
         torch.cuda.manual_seed(plan.seed)  # fork_rng, under which a factory may try things out, is of the CPU alone
     return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def build_loss(plan: RunPlan, context: LossContext) -> nn.Module:
-    """Build the recipe's loss."""
-    spec = registry().get("loss", plan.recipe["loss"])
-    return load_attribute(spec.factory)(context, **plan.recipe["loss_options"])
 
 
 def normalisation(plan: RunPlan, data: RunData) -> Normalisation:

@@ -35,7 +35,7 @@ def run_checkpoint(task: TrainingTask, context: RunContext) -> tuple[dict[str, A
     with stages.stage("build"):
         model = build.build_network(task, device)
         taken = load(model, plan)
-        loss = build.build_loss(plan, task.loss_context()).to(device)
+        loss = task.build_loss().to(device)
         norm = normalisation(plan, task.data)
     with stages.stage("preflight"):
         first = next(task.make_loader(task.data.train, device, norm, training=True).training_epoch(0), None)

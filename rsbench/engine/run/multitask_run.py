@@ -15,7 +15,7 @@ from rsbench.engine.input.normalization import Normalisation
 from rsbench.engine.input.run_data import open_data
 from rsbench.engine.run import build as setup
 from rsbench.engine.run import preflight, report
-from rsbench.engine.run.multitask_training import Family, FamilyJob, RoundLoader, own_curve
+from rsbench.engine.run.multitask_training import Family, FamilyTraining, RoundLoader, own_curve
 from rsbench.engine.run.observers import Observers
 from rsbench.engine.run.report import Machine, RunContext, Stages
 from rsbench.engine.tasks.base import TrainingTask
@@ -128,7 +128,7 @@ class FamilyRun:
         device = self.machine.device
         self.family = build(self.tasks, device)
         self.members = [_member(task, k, device) for k, task in enumerate(self.tasks)]
-        self.losses = [setup.build_loss(task.plan, task.loss_context()).to(device) for task in self.tasks]
+        self.losses = [task.build_loss().to(device) for task in self.tasks]
 
     def _check(self) -> None:
         """Try a batch of each before time is spent on training."""
@@ -150,7 +150,7 @@ class FamilyRun:
 
         val = [m.val for m in members]
         self.trainer = Trainer(
-            FamilyJob([m.name for m in members], self.tasks, self.losses, block["weights"]),
+            FamilyTraining([m.name for m in members], self.tasks, self.losses, block["weights"]),
             self.family,
             self.plans[0].recipe,
             None,

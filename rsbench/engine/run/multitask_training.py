@@ -109,7 +109,7 @@ def _stream(loader: ArrayLoader, first: int) -> Iterator[Batch]:
         turn, step = turn + 1, 0
 
 
-class FamilyJob:
+class FamilyTraining:
     """The tasks of all members as one.
 
     Args:

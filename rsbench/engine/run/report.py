@@ -26,13 +26,13 @@ from rsbench.engine.training.checkpoint_selection import Selection
 from rsbench.engine.training.device import has_bf16, pin_threads, select_device, select_precision, set_arithmetic
 from rsbench.engine.training.trainer import Progress
 from rsbench.errors import RunError, UserError
-from rsbench.metrics.evaluate import collect, evaluate
 from rsbench.plan import RunPlan
 from rsbench.records import store
 from rsbench.records.blank import blank_record
 from rsbench.registry import registry
 from rsbench.specs import MetricSpec
-from rsbench.tasks.task import get_task, metric_context
+from rsbench.tasks.scoring import entries_of, with_statistics
+from rsbench.tasks.task import get_task
 
 PREDICTIONS: Final = "predictions.parquet"
 AT_THE_MODEL: Final = ("build", "preflight", "train", "fit", "evaluate")  # where a model may be the cause
@@ -170,38 +170,25 @@ def add_scores(parts: dict[str, Any], task: TrainingTask, folder: Path, result: 
     parts["artifacts"] |= {"predictions": artifact}
 
 
-def _write_predictions(task: TrainingTask, path: Path, result: Evaluated) -> tuple[dict[str, Any], dict[str, str]]:
+def _write_predictions(task: TrainingTask, path: Path, result: Evaluated) -> tuple[dict[str, Any], Mapping[str, str]]:
     """Return the artifact's entry, and why metrics could not be computed."""
     if not np.array_equal(result.index, task.data.test):
         raise RunError("The evaluation did not return each test sample exactly once.", "score")
-    kind, outcome = get_task(task.plan.task), result.outcome
-    reasons: dict[str, str] = {}
-    if kind.keeps_statistics:
-        context = metric_context(task.plan.to_dict())
-        rows, reasons = collect(_metrics(task.plan), outcome.predictions, outcome.references, context)
-        outcome = replace(outcome, kept=rows)
+    kind = get_task(task.plan.task)
+    outcome = with_statistics(kind, result.outcome, _metrics(task.plan), kind.context(task.plan.dataset))
     kind.write(path, outcome)
-    return {"path": path.name, "sha256": store.sha256_file(path), "bytes": path.stat().st_size}, reasons
+    return {"path": path.name, "sha256": store.sha256_file(path), "bytes": path.stat().st_size}, outcome.reasons
 
 
 def _metrics(plan: RunPlan) -> list[MetricSpec]:
     return [registry().get("metric", name) for name in plan.protocol["metrics"]]
 
 
-def _score(plan: RunPlan, path: Path, reasons: dict[str, str]) -> dict[str, Any]:
+def _score(plan: RunPlan, path: Path, reasons: Mapping[str, str]) -> dict[str, Any]:
     """Compute every metric from the predictions as stored, so that they can be verified later."""
-    kind, context = get_task(plan.task), metric_context(plan.to_dict())
-    outcome = kind.read(path)
-    metrics = evaluate(
-        _metrics(plan),
-        outcome.predictions,
-        outcome.references,
-        context,
-        primary=plan.protocol["primary"],
-        clusters=outcome.clusters,
-        kept=outcome.kept,
-        reasons=reasons,
-    )
+    kind = get_task(plan.task)
+    context, outcome = kind.context(plan.dataset), replace(kind.read(path), reasons=reasons)
+    metrics = entries_of(outcome, _metrics(plan), context, plan.protocol["primary"])
     return {"metrics": metrics, "by_group": kind.by_group(outcome, context)}
 
 

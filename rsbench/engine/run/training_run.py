@@ -77,7 +77,7 @@ class NetworkRun:
     def _build(self) -> None:
         plan, ranks = self.plan, self.ranks
         self.model = build.build_network(self.task, torch.device("cpu") if ranks.sharded else self.device)
-        self.loss = build.build_loss(plan, self.task.loss_context()).to(self.device)
+        self.loss = self.task.build_loss().to(self.device)
         if plan.checkpoint_activations and not checkpoint_activations(self.model):
             raise RunError(
                 f"'{self.task.name}' has no blocks to checkpoint; leave --checkpoint-activations out.", "build"

@@ -23,10 +23,14 @@ from rsbench.engine.input.normalization import Normalisation
 from rsbench.engine.input.run_data import RunData
 from rsbench.engine.parallel.ranks import GatheredLoss, SharedLoss
 from rsbench.errors import RunError
+from rsbench.metrics.contract import Unavailable
+from rsbench.metrics.evaluate import build
+from rsbench.metrics.guard import reduced, statistics_of
 from rsbench.plan import RunPlan
 from rsbench.registry import registry
+from rsbench.specs import load_attribute
 from rsbench.tasks.context import LossContext, ModelContext
-from rsbench.tasks.task import Outcome
+from rsbench.tasks.task import Outcome, get_task
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -88,6 +92,21 @@ class TrainingTask(ABC):
     @abstractmethod
     def loss_context(self) -> LossContext:
         """What the loss's factory is told."""
+
+    def build_loss(self) -> nn.Module:
+        """Build the recipe's loss."""
+        spec = registry().get("loss", self.plan.recipe["loss"])
+        loss: nn.Module = load_attribute(spec.factory)(self.loss_context(), **self.plan.recipe["loss_options"])
+        return loss
+
+    def primary(self, outcome: Outcome) -> float:
+        """Return the protocol's primary metric of an outcome; NaN where it cannot be computed."""
+        spec = registry().get("metric", self.plan.protocol["primary"])
+        metric = build(spec, get_task(self.plan.task).context(self.plan.dataset))
+        try:
+            return reduced(metric, statistics_of(metric, outcome.predictions, outcome.references))
+        except Unavailable:
+            return math.nan
 
     @abstractmethod
     def make_loader(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -18,14 +17,10 @@ from rsbench.engine.input.normalization import Normalisation
 from rsbench.engine.tasks.base import Evaluated, Fitted, Loss, TrainingTask
 from rsbench.engine.tasks.beam_search import Search, generate
 from rsbench.errors import RunError
-from rsbench.metrics.contract import Unavailable
-from rsbench.metrics.evaluate import build
-from rsbench.metrics.guard import reduced, statistics_of
-from rsbench.registry import registry
 from rsbench.tasks.captioning import Captions, CaptionTargets, token_loss
 from rsbench.tasks.context import LossContext, ModelContext
 from rsbench.tasks.gates import above_commonest, several_captions
-from rsbench.tasks.task import Outcome, metric_context
+from rsbench.tasks.task import Outcome
 from rsbench.tasks.text import END, PAD, SPECIAL, START, Vocabulary
 
 EVALUATION_BATCH: Final = 32
@@ -174,17 +169,8 @@ class CaptioningTraining(TrainingTask):
         captions = self._say(model, loader, fabric, search)
         model.train(training)
         total, words = map(sum, zip(*loader.ranks.collect((total, words)), strict=True))
-        score = self._primary(captions, loader.samples)
+        score = self.primary(self._outcome(captions, loader.samples))
         return {"val_loss": total / max(words, 1)} | ({} if math.isnan(score) else {"val_score": score})
-
-    def _primary(self, captions: Sequence[str], samples: np.ndarray) -> float:
-        """The protocol's primary metric of captions of samples; NaN where it cannot be computed."""
-        metric = build(registry().get("metric", self.plan.protocol["primary"]), metric_context(self.plan.to_dict()))
-        references = [self.sentences[i] for i in samples]
-        try:
-            return reduced(metric, statistics_of(metric, Captions(self._ids(samples), captions), references))
-        except Unavailable:
-            return math.nan
 
     def _ids(self, samples: np.ndarray) -> list[str]:
         return [self.data.store.ids[i] for i in samples]
@@ -252,7 +238,7 @@ class CaptioningTraining(TrainingTask):
         """Better than saying the commonest training sentence of every image; more than one sentence said."""
         counts = Counter(text for i in self.data.train for text in self.sentences[i])
         constant = max(counts, key=lambda text: (counts[text], text))
-        floor = self._primary([constant] * len(self.data.test), self.data.test)
-        value = self._primary(outcome.predictions.captions, self.data.test)
+        floor = self.primary(self._outcome([constant] * len(self.data.test), self.data.test))
+        value = self.primary(outcome)
         above = above_commonest(self.plan.protocol["primary"], value, floor)
         return [above, several_captions(outcome.predictions.captions)]

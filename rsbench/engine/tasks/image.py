@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from abc import abstractmethod
 from functools import cached_property
@@ -17,14 +18,10 @@ from rsbench.engine.parallel.ranks import GlobalLoss
 from rsbench.engine.tasks.base import Evaluated, Fitted, Loss, TrainingTask
 from rsbench.engine.tasks.evaluate import evaluate
 from rsbench.errors import RunError
-from rsbench.metrics.contract import Unavailable
-from rsbench.metrics.evaluate import build
-from rsbench.metrics.guard import reduced, statistics_of
 from rsbench.registry import registry
-from rsbench.specs import MetricSpec
 from rsbench.tasks.arrays import ArrayTask
 from rsbench.tasks.context import LossContext, ModelContext
-from rsbench.tasks.task import Outcome, get_task, metric_context
+from rsbench.tasks.task import Outcome, get_task
 
 
 class ImageTraining(TrainingTask):
@@ -40,12 +37,15 @@ class ImageTraining(TrainingTask):
     @property
     def score(self) -> str:  # type: ignore[override]
         """``val_`` and the primary metric; where lower is better ``val_neg_``, and its negative is compared."""
-        return f"val_{'' if self._primary.higher_is_better else 'neg_'}{self._primary.name}"
+        return f"val_{'neg_' if self._lower_is_better else ''}{self.plan.protocol['primary']}"
 
     @property
-    def _primary(self) -> MetricSpec:
-        spec: MetricSpec = registry().get("metric", self.plan.protocol["primary"])
-        return spec
+    def _lower_is_better(self) -> bool:
+        return registry().get("metric", self.plan.protocol["primary"]).higher_is_better is False
+
+    @cached_property
+    def _validation_loss(self) -> nn.Module:
+        return self.build_loss()
 
     @property
     @abstractmethod
@@ -86,26 +86,20 @@ class ImageTraining(TrainingTask):
 
     def loss(self, model: Any, batch: Batch, loss: Loss) -> torch.Tensor:
         """Return the recipe's loss of outputs shaped as the targets are, computed in float32."""
-        outputs = model(batch.images).float()
-        one = batch.targets.is_floating_point() and batch.targets.ndim == 1
-        return loss(outputs.squeeze(1) if one else outputs, batch.targets)
+        return _held(loss, model(batch.images).float(), batch.targets)
 
     def expected_shape(self, batch: Batch) -> tuple[int, ...]:
         """[B, K]."""
         return len(batch.images), self.outputs()
 
+    @torch.inference_mode()
     def validate(self, model: nn.Module, loader: ArrayLoader, fabric: Any) -> dict[str, float]:
-        """Return the mean squared error of the outputs, and the primary metric, turned round where lower is better."""
+        """Return the recipe's loss, and the primary metric, turned round where lower is better."""
         result = evaluate(model, loader, fabric)
-        errors = result.logits.astype(np.float64) - result.targets.reshape(len(result.targets), -1)
-        logs = {"val_loss": float((errors**2).mean())}
-        spec = self._primary
-        metric, made = build(spec, metric_context(self.plan.to_dict())), self.outcome(result.index, result.logits)
-        try:
-            value = reduced(metric, statistics_of(metric, made.predictions, made.references))
-        except Unavailable:
-            return logs
-        return logs | {self.score: value if spec.higher_is_better else -value}
+        outputs, targets = torch.from_numpy(result.logits), torch.from_numpy(result.targets)
+        value = self.primary(self.outcome(result.index, result.logits))
+        logs = {"val_loss": float(_held(self._validation_loss, outputs, targets))}
+        return logs if math.isnan(value) else logs | {self.score: -value if self._lower_is_better else value}
 
     def evaluate(self, model: nn.Module, loader: ArrayLoader, fabric: Any) -> Evaluated:
         """Return what the outputs predict."""
@@ -130,6 +124,12 @@ class ImageTraining(TrainingTask):
         """Targets of made-up samples, drawn anew."""
         rows = torch.randint(len(self.targets), (samples,), generator=generator)
         return samples, torch.from_numpy(self.targets)[rows].to(device)
+
+
+def _held(loss: Loss, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Return the loss of outputs [B, K] against targets; one number an image is held against as many."""
+    one = targets.is_floating_point() and targets.ndim == 1
+    return loss(outputs.squeeze(1) if one else outputs, targets)
 
 
 class ArrayTraining(ImageTraining):
