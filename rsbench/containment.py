@@ -74,6 +74,10 @@ class PluginHung(PluginError):
     """It took too long."""
 
 
+class Refused(Exception):
+    """What a plugin's code gave is not what it is to give; the text goes on from what was called: "gave None, ..."."""
+
+
 class _Overtime(BaseException):
     """Raised in a call that takes too long."""
 
@@ -107,7 +111,8 @@ def contained(
         passing: errors that say something to who calls.
 
     Raises:
-        PluginError: it raised an error of any kind, also one to end the process, or took too long.
+        PluginError: it raised an error of any kind, also one to end the process, took too long, or gave what is
+            :class:`Refused` in this block.
         UserError: as it was raised, for the user; so are those of *passing*.
     """
     faults: list[str] = []
@@ -127,6 +132,8 @@ def contained(
     except _Overtime:
         text = f"{what} took longer than {_limit():g} s and was ended; {LIMIT_VARIABLE} gives it more"
         raise PluginHung(origin, text) from None
+    except Refused as error:
+        raise PluginError(origin, f"{what} {error}") from None
     except _Exited as end:
         raise PluginError(origin, f"{what} called os._exit({end})") from None
     except BaseException as error:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -23,7 +23,7 @@ from typing import Any, Final
 import numpy as np
 from filelock import FileLock
 
-from rsbench.containment import Origin, code_of, contained
+from rsbench.containment import Origin, Refused, code_of, contained
 from rsbench.cores import process_pool, usable_cores, without_main
 from rsbench.data import manifest as manifest_files
 from rsbench.data.integrity import fingerprint, marker
@@ -104,7 +104,10 @@ def check_columns(source: Source, name: str, *, complete: bool = True) -> None:
 
     Raises:
         UserError: ids repeat, a column has another length, a label is out of range, or a class is empty.
+        Refused: it is no source: what it says is of other types than :class:`Source` has.
     """
+    if wrong := _misfit(source):
+        raise Refused(f"gave {wrong}")
     ids = list(source.columns["id"])
     if not ids:
         raise UserError(f"No samples of '{name}' were found.")
@@ -122,6 +125,22 @@ def check_columns(source: Source, name: str, *, complete: bool = True) -> None:
             raise UserError(f"'{name}' has no image of class {', '.join(empty)}: its files are incomplete.")
 
 
+def _misfit(source: Any) -> str | None:
+    """What of a source is not as :class:`Source` says, in a few words."""
+    if missing := [name for name in Source.__annotations__ if not hasattr(source, name)]:
+        return f"{type(source).__name__}, which has no {', '.join(missing)}"
+    shape = source.shape
+    if len(shape) != 3 or not all(isinstance(n, (int, np.integer)) and n > 0 for n in shape):
+        return f"{shape} as the shape of its images, not [C, H, W]"
+    if not isinstance(source.dtype, str) or np.dtype(source.dtype).kind not in "uif":
+        return f"{source.dtype!r} as the type of its images, not the name of one of NumPy's numbers"
+    if not isinstance(source.columns, Mapping) or "id" not in source.columns:
+        return "columns without 'id'"
+    named = {"ids of images": source.image_ids, "ids": source.columns["id"], "classes": source.classes}
+    odd = [what for what, names in named.items() if not all(isinstance(name, str) for name in names)]
+    return f"{' and '.join(odd)} that are no texts" if odd else None
+
+
 class _Preparation:
     def __init__(
         self, spec: DatasetSpec, source: Source, target: Path, workers: int | None, on_progress: OnProgress
@@ -133,6 +152,8 @@ class _Preparation:
         self.workers = workers or usable_cores()
         columns = {name: _plain(values) for name, values in source.columns.items()}
         self.samples: dict[str, Any] = {"image_ids": list(source.image_ids), "columns": columns}
+        with contained(code_of(spec.source), f"the source of '{spec.name}'", limit=False):
+            self.text = json.dumps(self.samples, sort_keys=True)
 
     def run(self) -> PreparedStore:
         done = self._resume() or self._start()
@@ -148,7 +169,7 @@ class _Preparation:
             yield start, min(start + BLOCK, self.total)
 
     def _identity(self) -> dict[str, Any]:
-        samples = hashlib.sha256(json.dumps(self.samples, sort_keys=True).encode()).hexdigest()
+        samples = hashlib.sha256(self.text.encode()).hexdigest()
         return {"version": self.spec.version, "shape": list(self.shape), "dtype": self.source.dtype, "samples": samples}
 
     def _start(self) -> dict[int, str]:

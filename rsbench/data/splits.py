@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from rsbench.containment import code_of, contained
+from rsbench.containment import Refused, code_of, contained
 from rsbench.data import manifest
 from rsbench.data.store import PreparedStore
 from rsbench.errors import UserError
@@ -80,8 +80,8 @@ def resolve(store: PreparedStore, protocol: ProtocolSpec) -> Split:
     """Return the split of *protocol* on a store, computed once and kept beside it.
 
     Raises:
-        UserError: the protocol's split function finds that it cannot be made, its parts overlap, or what is kept is
-            another split.
+        UserError: the protocol's split function finds that it cannot be made, or what is kept is another split.
+        PluginError: it raised an error, or its parts overlap or are no numbers of samples.
     """
     found = manifest.split_summary(store.path, store.manifest["fingerprint"], protocol)
     if found is None:
@@ -123,11 +123,26 @@ def _compute(store: PreparedStore, protocol: ProtocolSpec) -> Split:
     columns = {name: store.column(name) for name in plain}
     with contained(code_of(protocol.split), f"the split of protocol '{protocol.name}'", limit=False):
         parts = load_attribute(protocol.split)(store.ids, columns, **protocol.split_options)
-        arrays = [np.asarray(parts.get(part, ()), dtype=np.int64) for part in PARTS]
-    together = np.concatenate(arrays)
-    if len(np.unique(together)) != len(together):
-        raise UserError(f"The parts of protocol '{protocol.name}' overlap or repeat samples.")
+        arrays = _parts(parts, len(store.ids))
     return Split(arrays[0], arrays[1], arrays[2], _hashes(store.ids, arrays))
+
+
+def _parts(given: Any, samples: int) -> list[np.ndarray]:
+    """Return the numbers int64 of the samples in each part."""
+    if not isinstance(given, Mapping):
+        raise Refused(f"gave {type(given).__name__}, not the samples of {', '.join(PARTS)}")
+    arrays = [np.asarray(given.get(part, ())) for part in PARTS]
+    if odd := [
+        part for part, a in zip(PARTS, arrays, strict=True) if a.ndim != 1 or (a.size and a.dtype.kind not in "iu")
+    ]:
+        raise Refused(f"gave no list of sample numbers for {', '.join(odd)}")
+    arrays = [array.astype(np.int64) for array in arrays]
+    together = np.concatenate(arrays)
+    if len(together) and not 0 <= together.min() <= together.max() < samples:
+        raise Refused(f"counts from {together.min():,} to {together.max():,}, but there are {samples:,} samples")
+    if len(np.unique(together)) != len(together):
+        raise Refused("has parts that overlap or repeat samples")
+    return arrays
 
 
 def _holds(path: Path, numbers: np.ndarray) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from rsbench.containment import PluginError, contained, described, is_the_users
+from rsbench.containment import PluginError, Refused, contained, described, is_the_users
 from rsbench.metrics.contract import Metric, Unavailable
 from rsbench.registry import registry
 
@@ -63,9 +63,10 @@ def statistics_of(metric: Metric, predictions: Any, references: Any) -> np.ndarr
     """
     with guarded(metric):
         rows = metric.statistics(read_only(predictions), read_only(references))
-        if not isinstance(rows, np.ndarray) or rows.ndim != 2 or len(rows) != len(predictions):
-            shape = list(rows.shape) if isinstance(rows, np.ndarray) else type(rows).__name__
-            raise Unavailable(f"it gave {shape} as statistics of {len(predictions)} samples, not rows [N, k]")
+        is_array = isinstance(rows, np.ndarray)
+        if not is_array or rows.ndim != 2 or len(rows) != len(predictions) or rows.dtype.kind not in "biuf":
+            found = f"{list(rows.shape)} of {rows.dtype}" if is_array else type(rows).__name__
+            raise Refused(f"gave {found} as statistics of {len(predictions)} samples, not numbers [N, k]")
         return rows
 
 
@@ -73,10 +74,14 @@ def reduced(metric: Metric, statistics: np.ndarray) -> float:
     """Return a metric's score of rows [N, k], which it cannot change; NaN where it is not defined.
 
     Raises:
-        Unavailable: the metric raised an error, which the message names.
+        Unavailable: the metric raised an error, or gave no number, which the message names.
     """
     with guarded(metric):
-        return float(metric.reduce(read_only(statistics)))
+        score = metric.reduce(read_only(statistics))
+        try:
+            return float(score)
+        except (TypeError, ValueError):
+            raise Refused(f"gave {type(score).__name__} as its score, not a number") from None
 
 
 @contextmanager
@@ -84,8 +89,8 @@ def guarded(*metrics: Metric | str) -> Iterator[None]:
     """Call code of metrics, or of the factory ``"module:attribute"`` of one, in this block.
 
     Raises:
-        Unavailable: there is nothing; the message is the metric's own reason, or the error that it raised, in one line,
-            with the distribution of a metric that is not ours.
+        Unavailable: there is nothing; the message is the metric's own reason, or the error that it raised, or why what
+            it gave is refused, in one line, with the distribution of a metric that is not ours.
     """
     modules = (one.partition(":")[0] if isinstance(one, str) else type(one).__module__ for one in metrics)
     owner = next(filter(None, map(registry().owner, modules)), None)
@@ -97,6 +102,8 @@ def guarded(*metrics: Metric | str) -> Iterator[None]:
     except PluginError as error:
         cause = error.__cause__
         raise cause if isinstance(cause, Unavailable) else Unavailable(f"{error.text} ({owner})") from error
+    except Refused as error:
+        raise Unavailable(f"it {error}") from None
     except BaseException as error:
         if is_the_users(error):
             raise

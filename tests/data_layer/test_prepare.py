@@ -11,11 +11,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
+from rsbench.containment import PluginError
 from rsbench.data import integrity, manifest, splits, store
 from rsbench.data import prepare as preparation
 from rsbench.data.prepare import prepare
@@ -233,15 +235,52 @@ def test_a_column_names_training_and_test_samples_or_is_no_split() -> None:
         splits.from_column(["a"] * 5, {"label": column})
 
 
-def test_overlapping_split_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"train": [0, 1, 2], "test": [2, 3]}, "has parts that overlap or repeat samples"),
+        (None, "gave NoneType, not the samples of train, val, test"),
+        ({"train": [0], "test": [10**9]}, "counts from 0 to 1,000,000,000, but there are 1,500 samples"),
+        ({"train": [0], "test": [-3]}, "counts from -3 to 0, but there are 1,500 samples"),
+        ({"train": ["a"], "val": [0.5], "test": [[1]]}, "gave no list of sample numbers for train, val, test"),
+        ({"train": [True, False], "test": [2]}, "gave no list of sample numbers for train"),
+    ],
+)
+def test_a_split_that_is_none_is_refused_and_its_plugin_named(tmp_path: Path, given: Any, text: str) -> None:
     made = prepare(SPEC, None, tmp_path, workers=1)
-    bad = ProtocolSpec(name="bad", summary="s", dataset="toy", split=f"{__name__}:overlapping")
-    with pytest.raises(UserError, match="overlap"):
+    bad = ProtocolSpec(
+        name="bad", summary="s", dataset="toy", split=f"{__name__}:odd_split", split_options={"given": given}
+    )
+    with pytest.raises(PluginError) as caught:
         splits.resolve(made, bad)
+    assert str(caught.value).endswith(f"(distribution 'unknown'): the split of protocol 'bad' {text}")
 
 
-def overlapping(ids: list[str], columns: dict) -> dict[str, list[int]]:
-    return {"train": [0, 1, 2], "test": [2, 3]}
+def odd_split(ids: list[str], columns: dict, given: Any) -> Any:
+    return given
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"shape": (3, 16)}, "gave (3, 16) as the shape of its images, not [C, H, W]"),
+        ({"dtype": np.dtype("uint8")}, "gave dtype('uint8') as the type of its images, not the name of one of NumPy's"),
+        ({"columns": {"label": [0]}}, "gave columns without 'id'"),
+        ({"image_ids": [1, 2]}, "gave ids of images that are no texts"),
+        ({"columns": {"id": ["a"], "label": [np.int64(0)]}, "classes": ()}, "raised TypeError: Object of type int64"),
+        (None, "gave NoneType, which has no shape, dtype, image_ids, columns, classes"),
+    ],
+)
+def test_a_source_that_is_none_is_refused_and_its_plugin_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any] | None, text: str
+) -> None:
+    if changes is None:
+        monkeypatch.setattr(sys.modules[__name__], "toy", None)
+    else:
+        vars(toy).update(changes)
+    with pytest.raises(PluginError) as caught:
+        prepare(SPEC, None, tmp_path, workers=1)
+    assert f"(distribution 'unknown'): the source of 'toy' {text}" in str(caught.value)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

@@ -20,6 +20,7 @@ from rsbench.engine.run.run import execute
 from rsbench.plan import RunPlan
 from rsbench.records import store
 from rsbench.registry import registry
+from rsbench.specs import LossSpec
 
 
 class Net(nn.Module):
@@ -91,6 +92,45 @@ def test_what_our_code_refuses_of_a_network_names_its_distribution(
     assert found["stage"] == stage
     assert error in found["message"]
     assert found["message"].endswith(" (model 'their-net' is of distribution 'rsbench-theirs')")
+
+
+class Loss(nn.Module):
+    odd = ""
+
+    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> Any:
+        return {
+            "text": lambda: "loss",
+            "vector": lambda: logits.sum(1),
+            "NaN": lambda: logits.sum() * float("nan"),
+            "detached": lambda: logits.sum().detach(),
+        }[self.odd]()
+
+
+def build_loss(context: Any) -> Any:
+    return None if Loss.odd == "none" else Loss()
+
+
+@pytest.mark.parametrize(
+    ("odd", "error"),
+    [
+        ("none", "The factory of loss 'their-loss' returned NoneType, not a module."),
+        ("text", "The loss of 'their-net' on its first batch is str, not one finite number."),
+        ("vector", "The loss of 'their-net' on its first batch is a tensor [8], not one finite number."),
+        ("NaN", "The loss of 'their-net' on its first batch is nan, not one finite number."),
+        ("detached", "The loss of 'their-net' has no gradient: it does not come of what the model gave."),
+    ],
+)
+def test_what_our_code_refuses_of_a_loss_names_its_distribution_too(
+    plan: RunPlan, monkeypatch: pytest.MonkeyPatch, odd: str, error: str
+) -> None:
+    spec = LossSpec(name="their-loss", summary="s", factory=f"{__name__}:build_loss")
+    monkeypatch.setitem(registry()._specs["loss"], "their-loss", spec)
+    monkeypatch.setitem(registry()._origins, ("loss", "their-loss"), Origin("more", "rsbench-more", "1"))
+    monkeypatch.setattr(Loss, "odd", odd)
+    recipe = {**plan.recipe, "loss": "their-loss", "loss_options": {}}
+    record = run(dataclasses.replace(plan, recipe=recipe), monkeypatch, "")
+    whose = "model 'their-net' is of distribution 'rsbench-theirs'; loss 'their-loss' is of distribution 'rsbench-more'"
+    assert record["error"]["message"] == f"{error} ({whose})"
 
 
 @pytest.mark.parametrize(

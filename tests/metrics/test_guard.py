@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rsbench.containment import Origin
 from rsbench.metrics.contract import Metric, MetricContext, Unavailable
 from rsbench.metrics.evaluate import collect, evaluate
 from rsbench.metrics.guard import read_only, statistics_of
@@ -66,6 +67,21 @@ class GivesOneNumber(Right):
         return np.ones(len(predictions))
 
 
+class GivesObjects(Right):
+    def statistics(self, predictions: Any, references: Any) -> np.ndarray:
+        return np.array([[object()]] * len(predictions))
+
+
+class GivesText(Right):
+    def statistics(self, predictions: Any, references: Any) -> Any:
+        return "rows"
+
+
+class ScoresNone(Right):
+    def reduce(self, statistics: np.ndarray) -> Any:
+        return None
+
+
 def cannot_be_built(context: MetricContext) -> Metric:
     raise KeyError("absent")
 
@@ -76,7 +92,10 @@ HARMFUL = {
     "SortsIds": "AttributeError: 'tuple' object has no attribute 'sort'",
     "WritesRows": "ValueError: assignment destination is read-only",
     "RaisesInReduce": "ZeroDivisionError: by design",
-    "GivesOneNumber": "gave [4] as statistics of 4 samples",
+    "GivesOneNumber": "it gave [4] of float64 as statistics of 4 samples, not numbers [N, k]",
+    "GivesObjects": "it gave [4, 1] of object as statistics of 4 samples",
+    "GivesText": "it gave str as statistics of 4 samples",
+    "ScoresNone": "it gave NoneType as its score, not a number",
     "cannot_be_built": "KeyError: 'absent'",
 }
 
@@ -106,6 +125,17 @@ def test_a_harmful_metric_is_null_with_its_reason_and_the_others_stay(harmful: s
     assert (made.labels == LABELS).all()
     assert (truth == TRUTH).all()
     assert made.labels.flags.writeable, "the caller's own arrays stay as they were"
+
+
+@pytest.mark.parametrize("harmful", ["GivesOneNumber", "ScoresNone", "RaisesInReduce"])
+def test_what_is_refused_of_a_metric_by_others_names_its_distribution(
+    harmful: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry()._packages, __name__, Origin("theirs", "rsbench-theirs", "1"))
+    found = evaluate([spec(harmful)], Predictions(list("dcba"), LABELS), TRUTH, CONTEXT, primary=harmful)
+    text = HARMFUL[harmful] if harmful != "RaisesInReduce" else f"it raised {HARMFUL[harmful]}"
+    assert found[harmful]["note"].startswith(text)
+    assert found[harmful]["note"].endswith(" (plugin 'theirs' (distribution 'rsbench-theirs'))")
 
 
 def test_statistics_that_are_kept_name_what_went_wrong() -> None:

@@ -43,10 +43,7 @@ def run(
         with fabric.autocast():
             task.check_logits(forward(task, trial, batch), task.expected_shape(batch))
             start = task.loss(trial, batch, loss)
-        if start.ndim or not torch.isfinite(start):
-            raise RunError(
-                f"The loss of '{task.name}' on its first batch is {_short(start)}, not one finite number.", "preflight"
-            )
+        _check_loss(task.name, start)
         start.backward()
         gradients = gradient_check(trial)
     value = float(start.detach())
@@ -137,5 +134,17 @@ def _is_finite(gradient: torch.Tensor) -> bool:
     return bool(found.full_tensor() if hasattr(found, "full_tensor") else found)  # of slices, by all ranks
 
 
-def _short(value: torch.Tensor) -> str:
+def _check_loss(name: str, value: Any) -> None:
+    """Raise unless *value* is one finite number that gradients are taken of."""
+    if not isinstance(value, torch.Tensor) or value.ndim or not torch.isfinite(value):
+        raise RunError(
+            f"The loss of '{name}' on its first batch is {_short(value)}, not one finite number.", "preflight"
+        )
+    if not value.requires_grad:
+        raise RunError(f"The loss of '{name}' has no gradient: it does not come of what the model gave.", "preflight")
+
+
+def _short(value: Any) -> str:
+    if not isinstance(value, torch.Tensor):
+        return type(value).__name__
     return str(value.item()) if value.numel() == 1 else f"a tensor {list(value.shape)}"

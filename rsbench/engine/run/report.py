@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -29,13 +29,14 @@ from rsbench.errors import RunError, UserError
 from rsbench.plan import RunPlan
 from rsbench.records import store
 from rsbench.records.blank import blank_record
-from rsbench.registry import registry
+from rsbench.registry import HOME, registry
 from rsbench.specs import MetricSpec
 from rsbench.tasks.scoring import entries_of, with_statistics
 from rsbench.tasks.task import get_task
 
 PREDICTIONS: Final = "predictions.parquet"
-AT_THE_MODEL: Final = ("build", "preflight", "train", "fit", "evaluate")  # where a model may be the cause
+BEFORE: Final = ("start", "data")  # stages that call no code of a model, a loss or a task
+AFTER: Final = ("score", "save")  # and such as call a task's alone
 
 
 class Stages:
@@ -103,21 +104,33 @@ class Machine:
         return environment.describe(self.device, flags) | ({"plugins": extra} if extra else {})
 
 
-def describe_error(error: BaseException, stage: str, model: Mapping[str, Any]) -> dict[str, str]:
+def describe_error(error: BaseException, stage: str, plan: Mapping[str, Any]) -> dict[str, str]:
     """Return the ``error`` block: stage, type and one line, which names the plugin in whose code it was raised, or
-    whose *model* (as the plan has it) gave what our code refused."""
+    those of the *plan* whose code gave what ours may have refused."""
+    stage = getattr(error, "stage", stage)
     if isinstance(error, torch.OutOfMemoryError):
         message = "The device ran out of memory: use a smaller batch (--set batch=...)."
-    elif isinstance(error, (RunError, UserError)):
+    elif isinstance(error, UserError):
         message = " ".join(str(error).split())
-        whose = model.get("distribution")
-        if isinstance(error, RunError) and error.stage in AT_THE_MODEL and whose not in (None, "rsbench"):
-            message += f" (model '{model['name']}' is of distribution '{whose}')"
     else:
-        message = described(error)
-        if owner := registry().blamed(error):
-            message += f" (raised in code of {owner})"
-    return {"stage": getattr(error, "stage", stage), "type": type(error).__name__, "message": message}
+        message = " ".join(str(error).split()) if isinstance(error, RunError) else described(error)
+        owner = None if isinstance(error, RunError) else registry().blamed(error)
+        message += f" (raised in code of {owner})" if owner else _suspects(plan, stage)
+    return {"stage": stage, "type": type(error).__name__, "message": message}
+
+
+def _suspects(plan: Mapping[str, Any], stage: str) -> str:
+    """Name the parts of a plan by others that are called in a stage, and their distributions."""
+    recipe, model = plan["recipe"], plan["model"]
+    names = {} if stage in BEFORE else {"task": plan["task"]}
+    if stage not in (*BEFORE, *AFTER):
+        names |= {"model": model["name"], "loss": recipe.get("loss"), "optimizer": recipe.get("optimizer")}
+    found = {"model": model.get("distribution") or HOME} if "model" in names else {}
+    for kind in [kind for kind, name in names.items() if name and kind not in found]:
+        with suppress(UserError):  # an optimizer of torch or timm, which is no plugin's
+            found[kind] = registry().origin(kind, names[kind]).distribution
+    said = [f"{kind} '{names[kind]}' is of distribution '{whose}'" for kind, whose in found.items() if whose != HOME]
+    return f" ({'; '.join(said)})" if said else ""
 
 
 @contextmanager
@@ -133,7 +146,7 @@ def failures(fail: Callable[[dict[str, str]], object], stages: Stages, plan: Run
     except BaseException as error:
         if isinstance(error, Interrupted) or is_the_users(error):
             raise
-        fail(describe_error(error, stages.current, plan.model))
+        fail(describe_error(error, stages.current, plan.to_dict()))
         log_traceback()
 
 
@@ -149,7 +162,7 @@ def saved(record: dict[str, Any], folder: Path) -> dict[str, Any]:
         if store.finished(folder):
             raise
         failed = blank_record(record["run_id"], record["plan"])
-        record = failed | {"error": describe_error(error, "save", record["plan"]["model"]), "timing": record["timing"]}
+        record = failed | {"error": describe_error(error, "save", record["plan"]), "timing": record["timing"]}
         store.save(record, folder)
     return record
 

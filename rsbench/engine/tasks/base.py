@@ -94,9 +94,15 @@ class TrainingTask(ABC):
         """What the loss's factory is told."""
 
     def build_loss(self) -> nn.Module:
-        """Build the recipe's loss."""
+        """Build the recipe's loss.
+
+        Raises:
+            RunError: its factory returned something else.
+        """
         spec = registry().get("loss", self.plan.recipe["loss"])
-        loss: nn.Module = load_attribute(spec.factory)(self.loss_context(), **self.plan.recipe["loss_options"])
+        loss = load_attribute(spec.factory)(self.loss_context(), **self.plan.recipe["loss_options"])
+        if not isinstance(loss, nn.Module):
+            raise RunError(f"The factory of loss '{spec.name}' returned {type(loss).__name__}, not a module.", "build")
         return loss
 
     def primary(self, outcome: Outcome) -> float:

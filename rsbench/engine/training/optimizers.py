@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.optim import lr_scheduler
 
-from rsbench.errors import UserError, did_you_mean
+from rsbench.errors import RunError, UserError, did_you_mean
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
 
@@ -45,6 +45,7 @@ def make_optimizer(model: nn.Module, recipe: Mapping[str, Any]) -> torch.optim.O
 
     Raises:
         UserError: nobody knows the name, or an option is not one of the optimizer's.
+        RunError: the factory of a plugin returned something else.
     """
     groups = parameter_groups(model, recipe["weight_decay"], recipe["no_decay"])
     options: dict[str, Any] = {"lr": recipe["lr"], **recipe["optimizer_options"]}
@@ -56,7 +57,10 @@ def make_optimizer(model: nn.Module, recipe: Mapping[str, Any]) -> torch.optim.O
         if name in common:
             return common[name](groups, fused=fused, **options)
         if spec := registry().find("optimizer", name):
-            made: torch.optim.Optimizer = load_attribute(spec.factory)(groups, **options)
+            made = load_attribute(spec.factory)(groups, **options)
+            if not isinstance(made, torch.optim.Optimizer):
+                found = type(made).__name__
+                raise RunError(f"The factory of optimizer '{name}' returned {found}, not an optimizer.", "train")
             return made
         from timm.optim import create_optimizer_v2, list_optimizers
 
