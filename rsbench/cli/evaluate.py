@@ -97,8 +97,8 @@ def evaluate(
             )
         )
     ]
-    run.try_weights(plans)
     if dry_run:
+        run.try_weights(plans)
         run.show_plans(plans, Path(how.out), as_json)
         return
     outcomes = run.execute(plans, quiet or as_json, observers=observer or ())

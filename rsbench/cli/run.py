@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from rsbench.engine.launch.launch import Launch
     from rsbench.engine.launch.run_result import Outcome
     from rsbench.plan import RunPlan
+
+MISTAKES: Final = ("UserError", "UserErrors", "NotPrepared")  # errors in a record that are the user's to mend
 
 
 def register(app: typer.Typer, chosen: str | None = None) -> None:
@@ -122,7 +124,7 @@ def run(
 
 
 def try_weights(plans: Sequence[RunPlan]) -> None:
-    """See before anything runs whether the weights in files fit, and say what is taken of them."""
+    """See without a run whether the weights in files fit, and say what is taken of them."""
     with_files = {json.dumps(p.model, sort_keys=True): p for p in plans if p.model.get("weights_sha256")}
     for plan in with_files.values():
         from rsbench.engine.run.checkpoint_run import try_loading
@@ -172,10 +174,17 @@ def is_interrupted(outcome: Outcome) -> bool:
     return outcome.status == "interrupted"
 
 
+def _is_mistake(outcome: Outcome) -> bool:
+    """Whether a run failed for what the user can mend, such as a file of weights that does not fit."""
+    record = reading.kept(outcome.record_path) if outcome.record_path else None
+    return isinstance(record, dict) and record["error"]["type"] in MISTAKES
+
+
 def leave(outcomes: Sequence[Outcome], out: Path, quiet: bool = False) -> None:
     """Name the runs that failed or are not finished, and exit with the code of that; return where there are none."""
-    lines = [f"{outcome.run_id} failed: {outcome.error}" for outcome in outcomes if outcome.status == "failed"]
-    code = 1 if lines else 0
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    lines = [f"{outcome.run_id} failed: {outcome.error}" for outcome in failed]
+    code = 0 if not failed else 2 if all(map(_is_mistake, failed)) else 1
     if unfinished := list(filter(is_interrupted, outcomes)):
         names = ", ".join(outcome.run_id for outcome in unfinished)
         lines.append(f"interrupted; the same command resumes from {out}. Not finished: {names}.")

@@ -17,6 +17,8 @@ from safetensors.torch import load_file, save_file
 from rsbench.cli import main
 from rsbench.data.prepare import prepare
 from rsbench.data.store import find
+from rsbench.engine.launch.run_result import Outcome, of_record
+from rsbench.engine.run import build as setup
 from rsbench.engine.run.run import execute
 from rsbench.engine.tasks import sanity
 from rsbench.errors import UserError, UserErrors
@@ -225,6 +227,33 @@ def test_command_says_what_was_taken_before_anything_runs(
     assert call("run", "timm:resnet10t", "eurosat", "--weights", str(tmp_path / "less.pth"), *common) == 2
     assert "less.pth does not fit ResNet: missing layer1.0.conv1.weight" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_network_is_built_once_and_what_does_not_fit_is_still_the_users_mistake(
+    root: Path, tmp_path: Path, trained: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    state = load_file(trained["folder"] / "model.safetensors")
+    torch.save({"state_dict": {k: v * 0 for k, v in state.items()}, "state_dict_ema": state}, tmp_path / "last.ckpt")
+    torch.save({"model": {k: v for k, v in state.items() if "layer1" not in k}}, tmp_path / "less.pth")
+    built, build_network = list[str](), setup.build_network
+
+    def counted(task: Any, device: Any) -> Any:
+        built.append(task.name)
+        return build_network(task, device)
+
+    def execute_here(plans: list[Any], on_event: Any, **_: Any) -> list[Outcome]:
+        (plan,) = plans
+        return [of_record(execute(plan, lambda event: on_event({"run_id": plan.run_id} | event)))]
+
+    monkeypatch.setattr(setup, "build_network", counted)
+    monkeypatch.setattr("rsbench.api.execute", execute_here)
+    where = ["--model", "timm:resnet10t", "--data-root", str(root), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    assert call("evaluate", str(tmp_path / "last.ckpt"), "eurosat", *where, "--threads", "1") == 0
+    assert built == ["timm:resnet10t"]
+    assert "warning: last.ckpt: taken from 'state_dict_ema', and not from 'state_dict'" in capsys.readouterr().err
+    assert call("evaluate", str(tmp_path / "less.pth"), "eurosat", *where, "--threads", "1", "--quiet") == 2
+    assert len(built) == 2
+    assert "less.pth (taken from 'model') does not fit" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

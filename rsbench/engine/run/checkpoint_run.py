@@ -35,6 +35,8 @@ def run_checkpoint(task: TrainingTask, context: RunContext) -> tuple[dict[str, A
     with stages.stage("build"):
         model = build.build_network(task, device)
         taken = load(model, plan)
+        if taken:
+            context.emit({"type": "warning", "text": f"{Path(plan.checkpoint or '').name}: {taken}"})
         loss = task.build_loss().to(device)
         norm = normalisation(plan, task.data)
     with stages.stage("preflight"):
