@@ -87,13 +87,13 @@ def regular(path: Path, most: int | None = None, *, links: bool = True) -> Path:
 
     Args:
         most: bytes that it may have.
-        links: whether a link to a file will do; what is written through one is lost elsewhere.
+        links: whether a link out of its folder will do; what is written through one is lost elsewhere.
 
     Raises:
         OSError: there is none, or it is larger, or it is no regular file; it names *path*.
     """
-    state = path.stat() if links else path.lstat()
-    if not stat.S_ISREG(state.st_mode):
+    inside = links or Path(os.path.realpath(path)).parent == Path(os.path.realpath(path.parent))
+    if not inside or not stat.S_ISREG((state := path.stat()).st_mode):
         raise OSError(
             errno.EINVAL, f"this is no {'' if links else 'plain '}file: move away what is in its place", str(path)
         )

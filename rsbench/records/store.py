@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from rsbench.errors import UserError
-from rsbench.files import sweep, walk, write_atomically
+from rsbench.files import regular, sweep, walk, write_atomically
 from rsbench.reading import collector_paused, content_of
 from rsbench.records.seal import sealed
 from rsbench.records.upgrade import upgrade
@@ -57,16 +56,14 @@ class LoadedRecord:
 
     def artifact(self, name: str) -> Path | None:
         """Path of an artifact; ``None`` where the record has none of this name, or no regular file beside the record
-        has: what a link, a pipe or a device would give is no part of the run."""
+        has: what a pipe, a device or a link to elsewhere would give is no part of the run."""
         entry = self.record["artifacts"].get(name)
         if entry is None or Path(entry["path"]).name != entry["path"]:
             return None
-        path = self.path.parent / entry["path"]
         try:
-            regular = stat.S_ISREG(path.lstat().st_mode)
+            return regular(self.path.parent / entry["path"], links=False)
         except (OSError, ValueError):
             return None
-        return path if regular or _leads_beside(path) else None
 
 
 def save(record: dict[str, Any], directory: Path) -> Path:
@@ -216,15 +213,6 @@ def _files(paths: Iterable[Path]) -> list[str]:
 
 def _below(folder: Path) -> Iterator[str]:
     return (os.path.join(place, FILE) for place, _, files in walk(folder) if FILE in files)
-
-
-def _leads_beside(link: Path) -> bool:
-    """Whether a link leads to a regular file in its own folder."""
-    try:
-        target = link.resolve(strict=True)
-        return target.is_file() and target.parent == link.parent.resolve()
-    except (OSError, RuntimeError):  # a circle
-        return False
 
 
 def sha256_file(path: Path) -> str:

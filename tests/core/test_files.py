@@ -98,6 +98,31 @@ def test_links_are_followed_and_devices_written_to(tmp_path: Path) -> None:
         write_atomically(Path("/dev/full"), "x" * 100_000)
 
 
+def test_a_link_within_its_folder_is_a_file_of_it(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    (folder / "deeper").mkdir(parents=True)
+    for path in (folder / "real", folder / "deeper" / "other", tmp_path / "outside"):
+        path.write_text("text")
+    (tmp_path / "way").symlink_to("run")
+    (folder / "link").symlink_to("real")
+    for path in (folder / "real", folder / "link", tmp_path / "way" / "link"):
+        assert regular(path, links=False) == path
+    for name, target in {
+        "out": "../outside",
+        "down": "deeper/other",
+        "circle": "circle",
+        "device": "/dev/null",
+    }.items():
+        (folder / name).symlink_to(target)
+        with pytest.raises(OSError, match="this is no plain file|symbolic links"):
+            regular(folder / name, links=False)
+    assert regular(folder / "out").read_text() == "text"
+    (folder / "link").unlink()
+    (folder / "link").symlink_to("not yet")
+    with pytest.raises(FileNotFoundError):
+        regular(folder / "link", links=False)
+
+
 def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
     code = (
         "import os, pathlib, rsbench.files as files\n"

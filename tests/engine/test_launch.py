@@ -156,6 +156,7 @@ def test_a_process_that_shares_work_and_is_killed_is_a_sentence() -> None:
         ("record.json", os.mkfifo),
         ("record.json", lambda path: path.symlink_to("/dev/zero")),
         ("predictions.parquet", lambda path: path.symlink_to(__file__)),
+        ("predictions.parquet", lambda path: path.symlink_to("/nowhere/yet")),
     ],
 )
 def test_what_is_in_the_way_of_a_runs_files_is_refused_before_the_run(
