@@ -114,7 +114,7 @@ def test_a_link_within_its_folder_is_a_file_of_it(tmp_path: Path) -> None:
         "device": "/dev/null",
     }.items():
         (folder / name).symlink_to(target)
-        with pytest.raises(OSError, match="this is no plain file|symbolic links"):
+        with pytest.raises(OSError, match=r"this is no plain file|symbolic links"):
             regular(folder / name, links=False)
     assert regular(folder / "out").read_text() == "text"
     (folder / "link").unlink()
