@@ -67,17 +67,24 @@ def publish(temporary: Path, path: Path) -> None:
 
 
 def sweep(folder: Path, name: str = "*") -> None:
-    """Remove what processes that were killed in :func:`write_atomically` have left in *folder*, of the file *name*.
+    """Remove what :func:`abandoned` finds in *folder*, of the file *name*."""
+    for path in abandoned(folder, name):
+        with suppress(OSError):  # another process sweeps as well, or the folder is only to be read
+            path.unlink(missing_ok=True)
+
+
+def abandoned(folder: Path, name: str = "*") -> Iterator[Path]:
+    """Yield what processes that were killed in :func:`write_atomically` have left in *folder*, of the file *name*.
 
     Whether a process of another machine lives is not known here, and in containers their numbers are used again: what
-    nobody has written to for an hour is removed, whoever has begun it.
+    nobody has written to for an hour counts, whoever has begun it.
     """
     for path in folder.glob(f".{name}.*.tmp"):
         if found := TEMPORARY.fullmatch(path.name):
-            with suppress(OSError):  # another process sweeps as well, or the folder is only to be read
+            with suppress(OSError):
                 ended = found["node"] == _node() and not _is_alive(int(found["pid"]))
                 if ended or path.stat().st_mtime < time.time() - ABANDONED_SECONDS:
-                    path.unlink(missing_ok=True)
+                    yield path
 
 
 def regular(path: Path, most: int | None = None, *, links: bool = True) -> Path:

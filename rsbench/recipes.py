@@ -68,6 +68,27 @@ def _check_task_options(recipe: dict[str, Any], task: str, problems: list[str], 
 LATER: Final[dict[str, Any]] = {"validate_from": 1, "drop_last": True}
 
 
+def changes_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a plan's recipe differs from the installed one of its name, as ``--set`` takes it; nothing where there
+    is none."""
+    spec, loss = registry().find("recipe", recipe.get("name") or ""), registry().find("loss", recipe.get("loss") or "")
+    if spec is None:
+        return {}
+    declared = to_jsonable(spec)
+    defaults = {name: option.default for name, option in loss.options.items()} if loss else {}
+    declared["loss_options"] = defaults | declared["loss_options"]
+    found: dict[str, Any] = {}
+    for name, value in {**LATER, **recipe}.items():
+        was = declared.get(name)
+        if name in RECIPE_DESCRIPTION or name not in declared or value == was:
+            continue
+        if isinstance(value, Mapping) and isinstance(was, Mapping) and value.keys() >= was.keys():
+            found |= {f"{name}.{part}": one for part, one in value.items() if part not in was or one != was[part]}
+        else:
+            found[name] = value
+    return found
+
+
 def _change(recipe: dict[str, Any], key: str, value: Any, problems: list[str]) -> None:
     """Set a (dotted) field of a recipe."""
     first, dot, rest = key.partition(".")

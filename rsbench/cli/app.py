@@ -20,6 +20,7 @@ from rsbench.cli import (
     plugin_commands,
     plugins,
     run,
+    runs,
     schema,
     score,
     throughput,
@@ -59,6 +60,7 @@ def build(chosen: str | None = None) -> typer.Typer:
         export,
         schema,
         plugins,
+        runs,
         doctor,
     ):
         module.register(app, chosen)

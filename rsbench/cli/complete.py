@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from typer import Context
+
 from rsbench.errors import UserError
 from rsbench.registry import registry
 
@@ -32,3 +34,16 @@ def observers(incomplete: str) -> list[str]:
 def among(values: Sequence[str] | Callable[[], Sequence[str]]) -> Callable[[str], list[str]]:
     """Return a completion of a fixed list of words, or of what a function returns when it is asked."""
     return lambda incomplete: [v for v in (values() if callable(values) else values) if v.startswith(incomplete)]
+
+
+def runs(ctx: Context, incomplete: str) -> list[str]:
+    """Complete a run by its id or the hash at the end, in the folder that the command names."""
+    from pathlib import Path
+
+    from rsbench.engine.launch.run_folders import run_names
+
+    with suppress(OSError):
+        found = run_names(Path(ctx.params.get("out") or "rsbench-results"))
+        hashes = [name.rpartition("-")[2] for name in found]
+        return sorted(name for name in (*found, *hashes) if name.startswith(incomplete)) if incomplete else found
+    return []

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rsbench.family import families
-from rsbench.metrics.display import factor, shown
-from rsbench.records.curve import score_name
+from rsbench.metrics.display import with_interval
+from rsbench.records.curve import told
 
 if TYPE_CHECKING:
     from rsbench.plan import RunPlan
@@ -38,11 +38,8 @@ def summary(event: dict[str, Any]) -> str:
     primary = event["primary"]
     if primary is None or primary["value"] is None:
         return event["status"]
-    unit = primary["unit"]
-    value, sign = shown(primary["value"], unit), factor(unit)[1]
-    interval = " [{}, {}]".format(*(shown(v, unit) for v in primary["ci95"])) if primary["ci95"] else ""
     when = "as before" if event["status"] == "cached" else f"in {event['seconds']:.0f} s"
-    return f"{primary['name']} {value}{' ' if sign else ''}{sign}{interval} {when}"
+    return f"{with_interval(primary)} {when}"
 
 
 class _Places:
@@ -74,26 +71,12 @@ class _Lines:
         place = self.places.of(event)
         if event["type"] == "epoch":
             print(
-                f"{place} epoch {event['epoch']}/{event['epochs']} {_logs(event['logs'])}", file=sys.stderr, flush=True
+                f"{place} epoch {event['epoch']}/{event['epochs']} {told(event['logs'])}", file=sys.stderr, flush=True
             )
         elif event["type"] == "done":
             print(f"{place} {summary(event)}", file=sys.stderr, flush=True)
         elif event["type"] == "warning":
             print(f"{place} warning: {event['text']}", file=sys.stderr, flush=True)
-
-
-def _logs(logs: dict[str, Any]) -> str:
-    text = f"loss {logs['train_loss']:.4f}"
-    name = score_name([logs])
-    if name == "val_accuracy":
-        text += f", val {100 * logs[name]:.2f} %"
-    elif name:
-        text += f", val {logs[name]:.4f}"
-    for key, value in logs.items():  # of a family's members
-        member, _, what = key.rpartition("/")
-        if member and score_name([{what: value}]):
-            text += f", {member} {value:.4f}"
-    return f"{text}, {logs['seconds']:.1f} s"
 
 
 @contextmanager

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 def factor(unit: str) -> tuple[float, str]:
     """Return what a value in *unit* is multiplied by in print, and the sign of it: ``%``, ``x100`` or nothing."""
@@ -18,6 +21,14 @@ def shown(value: float | None, unit: str) -> str:
         return "-"
     times, sign = factor(unit)
     return f"{times * value:.2f}" if sign else f"{value:.4f}"
+
+
+def with_interval(entry: Mapping[str, Any]) -> str:
+    """Return ``mcc 0.9510 [0.9420, 0.9600]`` of an entry with ``name``, ``value``, ``unit`` and ``ci95``."""
+    unit = entry["unit"]
+    value, sign = shown(entry["value"], unit), factor(unit)[1]
+    interval = " [{}, {}]".format(*(shown(v, unit) for v in entry["ci95"])) if entry["ci95"] else ""
+    return f"{entry['name']} {value}{' ' if sign else ''}{sign}{interval}"
 
 
 def p_value(p: float, equal: str = "") -> str:

@@ -30,5 +30,18 @@ def heading(name: str) -> str:
     return f"validation {name.removeprefix(PREFIX).replace('_', ' ')}{sign}"
 
 
+def told(epoch: Mapping[str, Any]) -> str:
+    """Return one epoch of a curve in words: its loss, validation score (of each member of a family) and seconds."""
+    text = f"loss {epoch['train_loss']:.4f}"
+    if (name := score_name([epoch])) is not None:
+        sign = HUNDREDFOLD.get(name, "")
+        text += f", val {factor(name) * epoch[name]:.2f} {sign}" if sign == "%" else f", val {epoch[name]:.4f}"
+    for key, value in epoch.items():  # of a family's members
+        member, _, what = key.rpartition("/")
+        if member and score_name([{what: value}]):
+            text += f", {member} {value:.4f}"
+    return f"{text}, {epoch['seconds']:.1f} s"
+
+
 def _finite(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -9,11 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from rsbench.engine.training import resume
+from rsbench.files import write_atomically
 from rsbench.plan import RunPlan
 from rsbench.records import store
 from rsbench.records.blank import blank_record
 
 BUSY: Final = "busy"  # status of plans that another process is at
+LOCK: Final = ".lock"  # held by the process that is at the run
+PLAN: Final = "plan.json"  # of a run that was begun and has left no record since
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,21 @@ class Outcome:
 def folder_of(plan: RunPlan) -> Path:
     """Folder of a plan's record."""
     return Path(plan.out) / plan.run_id
+
+
+def begin(plans: Sequence[RunPlan]) -> None:
+    """Note in the folder of each plan what runs there, and whose folder is locked for it."""
+    for plan in plans:
+        text = json.dumps({"lead": plans[0].run_id, "plan": plan.portable()}, indent=1)
+        with suppress(OSError):  # of a full disk the record will tell
+            write_atomically(folder_of(plan) / PLAN, text, durable=False)
+
+
+def settle(plans: Sequence[RunPlan]) -> None:
+    """Take the notes away: from here on records have the plans."""
+    for plan in plans:
+        with suppress(OSError):
+            (folder_of(plan) / PLAN).unlink(missing_ok=True)
 
 
 def cached(plans: Sequence[RunPlan]) -> list[Outcome]:
@@ -80,7 +99,9 @@ def all_of(plans: Sequence[RunPlan], status: str, **facts: Any) -> list[Outcome]
 
 def record_death(plans: Sequence[RunPlan], message: str, seconds: float | None) -> list[Outcome]:
     """Write failure records of *plans*, whose worker was lost without a word; what was finished before stays."""
-    return [_record_death(plan, message, seconds) for plan in plans]
+    outcomes = [_record_death(plan, message, seconds) for plan in plans]
+    settle(plans)
+    return outcomes
 
 
 def _record_death(plan: RunPlan, message: str, seconds: float | None) -> Outcome:

@@ -13,13 +13,23 @@ from typing import Any, Final
 
 from rsbench.engine.events import Interrupted
 from rsbench.engine.launch.process import StopFlag, leave, redirect_output, stop_with_parent
-from rsbench.engine.launch.run_result import BUSY, Outcome, all_of, cached, folder_of, of_record
+from rsbench.engine.launch.run_log import RunLog
+from rsbench.engine.launch.run_result import (
+    BUSY,
+    LOCK,
+    Outcome,
+    all_of,
+    begin,
+    cached,
+    folder_of,
+    of_record,
+    settle,
+)
 from rsbench.engine.parallel import world
 from rsbench.files import sweep
 from rsbench.plan import RunPlan
 
 LOG: Final = world.LOG
-LOCK: Final = ".lock"  # held by the process that is at the run
 LOCK_SECONDS: Final = 0.2  # between looks whether it is free
 
 
@@ -32,9 +42,10 @@ def main(
 ) -> None:
     """Run one plan, or those of a family together.
 
-    What the run prints goes to ``run.log`` in the first plan's folder; events go through *connection*, and at the end
-    one ``result`` with the outcome of each plan.  Another process at the same run is waited for where *patient*; else
-    the outcomes are :data:`rsbench.engine.launch.run_result.BUSY`.  What it has finished by then is not done again.
+    What the run prints goes to ``run.log`` in the first plan's folder, beside a line for each stage and epoch; events
+    go through *connection*, and at the end one ``result`` with the outcome of each plan.  Another process at the same
+    run is waited for where *patient*; else the outcomes are :data:`rsbench.engine.launch.run_result.BUSY`.  What it has
+    finished by then is not done again.
     """
     os.environ.update(environment)
     stop = StopFlag()
@@ -62,11 +73,33 @@ def _outcomes(
 ) -> list[Outcome]:
     try:
         with _held(folder_of(plans[0]), stop, patient):
-            return cached(plans) or [of_record(record) for record in _execute(plans, emit, stop)]
+            return cached(plans) or _logged(plans, emit, stop)
     except Busy:
         return all_of(plans, BUSY)
     except Interrupted as error:
         return all_of(plans, "interrupted", signal=stop.signal or next(iter(error.args), None))
+
+
+def _logged(plans: list[RunPlan], emit: Callable[[dict[str, Any]], None], stop: StopFlag) -> list[Outcome]:
+    """Execute, with a note and a log of it in the run's folder; of several ranks the first keeps these."""
+    if world.follows():
+        return [of_record(record) for record in _execute(plans, emit, stop)]
+    log = RunLog(plans)
+    begin(plans)
+    log.begin()
+
+    def tell(event: dict[str, Any]) -> None:
+        emit(event)
+        log.event(event)
+
+    try:
+        outcomes = [of_record(record) for record in _execute(plans, tell, stop)]
+    except Interrupted:
+        log.end(all_of(plans, "interrupted"))
+        raise
+    settle(plans)
+    log.end(outcomes)
+    return outcomes
 
 
 @contextmanager

@@ -346,6 +346,7 @@ class Trainer:
         if state is None or state.get("identity") != self.identity:
             return None
         self.progress = Progress(**state["progress"])
+        self.emit({"type": "resumed", "epoch": self.progress.epoch, "step": self.progress.step})
         self.model.load_state_dict(state["model"])
         if self.ema is not None and state["ema"] is not None:
             self.ema.load_state_dict(state["ema"])
