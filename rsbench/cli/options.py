@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -44,6 +44,21 @@ DataRoot = Annotated[Path | None, typer.Option(help="Data root.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plans and stop.")]
 Json = Annotated[bool, typer.Option("--json", help="Print outcomes as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+RUNS: Final = Path("rsbench-results")
+RunsOut = Annotated[Path, typer.Option(help="Folder of the runs.", envvar="RSBENCH_OUT")]
+RunName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="Id of a run, the hash at its end, a beginning of either, or its folder.",
+        autocompletion=complete.runs,
+    ),
+]
+RunNames = Annotated[
+    list[str],
+    typer.Argument(metavar="RUN...", help="As rsbench runs shows them, or folders.", autocompletion=complete.runs),
+]
 
 
 def launcher() -> Any:

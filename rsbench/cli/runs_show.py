@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from rsbench.cli import options
 from rsbench.cli.human import duration, local_time, size
-from rsbench.cli.runs import OUT, Out, Run, facts
+from rsbench.cli.runs_list import facts
 from rsbench.errors import UserError
 from rsbench.foreign import printable
 from rsbench.metrics.display import factor, shown
@@ -26,8 +27,8 @@ TAIL: Final = 5  # lines of the log of a run without a record
 
 
 def show(
-    run: Run,
-    out: Out = OUT,
+    run: options.RunName,
+    out: options.RunsOut = options.RUNS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the whole record.")] = False,
 ) -> None:
     """Show one run: plan, changes of the recipe, scores, curve, files, environment, and what to type next.
@@ -50,7 +51,7 @@ def show(
         typer.echo(printable(line))
 
 
-def log(run: Run, out: Out = OUT) -> None:
+def log(run: options.RunName, out: options.RunsOut = options.RUNS) -> None:
     """Print a run's log: settings, stages, epochs, warnings, and what the run printed.
 
     Examples:

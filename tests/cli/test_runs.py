@@ -246,3 +246,9 @@ def test_durations_and_sizes_are_read_at_once() -> None:
         "1 h 13 min",
     ]
     assert [size(n) for n in (0, 999, 1000, 1_257_440, 42e9)] == ["0 B", "999 B", "1.0 kB", "1.3 MB", "42 GB"]
+
+
+def test_commands_of_runs_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = {"COMP_WORDS": "rsbench runs s", "COMP_CWORD": "2", "_RSBENCH_COMPLETE": "complete_bash"}
+    done = CliRunner().invoke(build(), [], prog_name="rsbench", env=words)
+    assert done.stdout.split() == ["show"]
