@@ -170,8 +170,8 @@ def _run(folder: Path, names: set[str]) -> RunFolder:
         return RunFolder(folder, "finished", record, record["plan"])
     if note is not None:  # another attempt was begun since
         return RunFolder(folder, "interrupted", None, plan or record["plan"])
-    error = record["error"] or {}
-    return RunFolder(folder, "failed", record, record["plan"], f"{error.get('stage')}: {error.get('message')}")
+    why = record["error"] or {}
+    return RunFolder(folder, "failed", record, record["plan"], f"{why.get('stage')}: {why.get('message')}")
 
 
 def _noted(note: Any) -> tuple[str | None, dict[str, Any]]:
