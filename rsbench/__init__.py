@@ -9,9 +9,10 @@ from rsbench.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from rsbench.api import leaderboard, load_records, run
+    from rsbench.inference import load_model, predict
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "hookimpl", "leaderboard", "load_records", "run"]
+__all__ = ["__version__", "hookimpl", "leaderboard", "load_model", "load_records", "predict", "run"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,6 +21,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("rsbench.leaderboard")
     if name in ("load_records", "run"):
         return getattr(importlib.import_module("rsbench.api"), name)
+    if name in ("load_model", "predict"):
+        return getattr(importlib.import_module("rsbench.inference"), name)
     raise AttributeError(f"module 'rsbench' has no attribute '{name}'")
 
 

@@ -67,7 +67,7 @@ def expand_evaluation(request: EvaluationRequest) -> RunPlan:
     spec = registry().get("model", name)
     if spec.kind != "network":
         raise UserError(f"'{name}' has no weights to load; evaluate takes networks.")
-    said = {key: _value(facts[key], key, kind, request.checkpoint) for key, kind in KINDS.items() if key in facts}
+    said = {key: value_of(facts[key], key, kind, request.checkpoint) for key, kind in KINDS.items() if key in facts}
     known = said.get("options", {}) if facts.get("model") == name else {}
     options = {k: v for k, v in known.items() if k in spec.options} | dict(request.options)
     # The checkpoint's weights are the only ones.
@@ -121,8 +121,17 @@ def _untrained(plan: RunPlan, request: EvaluationRequest, facts: Mapping[str, st
     )
 
 
-def _value(text: str, key: str, kind: Any, path: Path) -> Any:
-    """Return what the metadata of a checkpoint say under *key*, which anybody may have written."""
+def value_of(text: str, key: str, kind: Any, path: Path) -> Any:
+    """Return what the metadata of a checkpoint say under *key*, which anybody may have written.
+
+    Args:
+        text: the value, JSON.
+        kind: ``list`` (of texts) or ``dict``.
+        path: of the checkpoint.
+
+    Raises:
+        UserError: it is something else.
+    """
     where = f"The metadata '{key}' of {path}"
     value = reading.json_document(text.encode(), where)
     if not isinstance(value, kind) or (kind is list and not all(isinstance(item, str) for item in value)):

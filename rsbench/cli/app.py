@@ -19,6 +19,7 @@ from rsbench.cli import (
     multitask,
     plugin_commands,
     plugins,
+    predict,
     run,
     runs,
     schema,
@@ -60,6 +61,7 @@ def build(chosen: str | None = None) -> typer.Typer:
         export,
         schema,
         plugins,
+        predict,
         runs,
         doctor,
     ):

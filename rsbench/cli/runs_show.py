@@ -188,7 +188,9 @@ def _environment(env: Mapping[str, Any]) -> list[str]:
 def _next(run: RunFolder) -> list[str]:
     """Commands that make sense of a run in this state."""
     if run.state == "finished":
+        kept = "checkpoint" in (run.record or {}).get("artifacts", {})
         return [
+            *([f"rsbench predict {run.short} IMAGES"] if kept else []),
             f"rsbench leaderboard {run.path.parent}",
             f"rsbench verify {run.path}",
             f"rsbench export {run.path} --to hf",

@@ -103,6 +103,20 @@ class ArrayTask(Task):
             raise UserError(f"{what} '{entry['id']}' has no '{self.value_field}' of finite numbers.")
         return found
 
+    def blank_columns(
+        self, samples: int, outputs: int, dataset: Mapping[str, Any], **asked: str
+    ) -> dict[str, list[Any]]:
+        """Numbers that nobody looks at, as many as the network gives."""
+        self._unasked(asked)
+        return {self.column: [0.0 if outputs == 1 else [0.0] * outputs] * samples}
+
+    def predicted(self, outcome: Outcome, classes: Sequence[str], top: int) -> dict[str, list[Any]]:
+        """A column for each number."""
+        values = outcome.predictions.values
+        if values.ndim == 1:
+            return {self.value_field: values.tolist()}
+        return {f"{self.value_field}_{k + 1}": column.tolist() for k, column in enumerate(values.T)}
+
     def truth(self, store: PreparedStore, sample: int) -> tuple[str, ...]:
         """Its numbers."""
         return (_text(self.column_of(store)[sample]),)

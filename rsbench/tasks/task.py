@@ -233,6 +233,38 @@ class Task(ABC):
         writes it, too."""
         raise UserError(f"Task '{self.name}' does not say in words what was predicted.")
 
+    def blank_columns(
+        self, samples: int, outputs: int, dataset: Mapping[str, Any], **asked: str
+    ) -> dict[str, list[Any]]:
+        """Return columns of samples of which nothing is known but the image, beside ``id``, for predictions of new
+        images.
+
+        Args:
+            samples: how many.
+            outputs: numbers that the network gives of each (:attr:`rsbench.tasks.context.ModelContext.outputs`).
+            dataset: a plan's.
+            asked: ``question`` and ``question_type``, as far as they were given; they hold for all samples.
+
+        Raises:
+            UserError: the task predicts no new images, asks no questions, or needs one.
+        """
+        raise UserError(f"Task '{self.name}' does not predict new images.")
+
+    def _unasked(self, asked: Mapping[str, str]) -> None:
+        """Refuse questions, of a task without."""
+        if asked:
+            raise UserError(f"Task '{self.name}' asks no questions: leave {', '.join(sorted(asked))} out.")
+
+    def predicted(self, outcome: Outcome, classes: Sequence[str], top: int) -> dict[str, list[Any]]:
+        """Return columns of texts and numbers, one value a sample, that tell a reader what was predicted.
+
+        Args:
+            top: where predictions are probabilities, the most probable classes that are told.
+        """
+        del top
+        rows = range(len(outcome.predictions))
+        return {self.value_field: [self.said(outcome, row, classes) for row in rows]}
+
     def synthetic_columns(self, samples: int, texts: Sequence[str], dataset: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Return columns of made-up samples, beside ``id`` and ``label``, for runs that measure speed.
 

@@ -33,7 +33,7 @@ LEVELS = (
     {"plan"},
     {"config", "evaluation", "family", "records"},
     {"engine", "leaderboard", "schemas", "throughput"},
-    {"api", "testing"},
+    {"api", "inference", "testing"},
     {"cli"},
     {"__main__"},
 )

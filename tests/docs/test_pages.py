@@ -19,7 +19,7 @@ from rsbench.suites.schema import check
 from rsbench.testing import cases
 from rsbench.testing.contract import BAD
 
-SLOW = {"index.md"}  # trains
+SLOW = {"index.md", "runs.md"}  # they train
 # Page -> the checks that the default suite runs of its plugin; the others run with ``-m slow``.
 KIT = {
     "plugins/model.md": "model/*",

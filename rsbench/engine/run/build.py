@@ -35,10 +35,14 @@ def build_network(task: TrainingTask, device: torch.device) -> nn.Module:
     Raises:
         RunError: the factory returned something else.
     """
-    plan = task.plan
+    return network(task.plan, task.model_context(), device)
+
+
+def network(plan: RunPlan, context: ModelContext, device: torch.device) -> nn.Module:
+    """Build a network from the plan's seed and what its factory is told; see :func:`build_network`."""
     torch.manual_seed(plan.seed)
     np.random.seed(plan.seed % 2**32)
-    model = build_model(plan, task.model_context())
+    model = build_model(plan, context)
     if not isinstance(model, nn.Module):
         raise RunError(f"The factory of '{plan.model['name']}' returned {type(model).__name__}, not a module.", "build")
     if device.type == "cuda":

@@ -152,6 +152,11 @@ class TrainingTask(ABC):
     def evaluate(self, model: nn.Module, loader: ArrayLoader, fabric: Any) -> Evaluated:
         """Return the outcome of one pass over the test loader."""
 
+    def restore(self, context: ModelContext) -> None:
+        """Take from what a trained network's factory was told what else would come of the training split, such as a
+        vocabulary: the data hold new images alone.  Nothing, unless a task has some."""
+        del context
+
     def predict(self, model: nn.Module, batch: Batch) -> Any:
         """Return what a network predicts of a batch, as far as that takes time; its logits."""
         return self.forward(model, batch)

@@ -99,6 +99,10 @@ class CaptioningTraining(TrainingTask):
         rows = self.vocabulary.encode(texts, self.options["max_words"], marks=True)
         return rows.reshape(len(self.sentences), most, -1)
 
+    def restore(self, context: ModelContext) -> None:
+        """The vocabulary."""
+        self.vocabulary = Vocabulary(context.vocabulary)
+
     @property
     def _labels(self) -> np.ndarray | None:
         return self.data.store.labels if self.data.classes else None

@@ -163,6 +163,11 @@ class VQATraining(TrainingTask):
         texts = self.data.store.columns["question"]
         return self.vocabulary.encode(texts, self.options["max_words"], marks=False)
 
+    def restore(self, context: ModelContext) -> None:
+        """The vocabulary; a question longer than the network has seen loses its end."""
+        self.vocabulary = Vocabulary(context.vocabulary)
+        self.tokens = self.tokens[:, : context.max_length]
+
     @cached_property
     def question_types(self) -> tuple[str, ...]:
         """Names of the types, as the dataset orders them."""

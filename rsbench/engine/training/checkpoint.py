@@ -17,6 +17,8 @@ from rsbench.engine.tasks.base import TrainingTask
 from rsbench.files import write_atomically
 
 WEIGHTS: Final = "model.safetensors"
+CONTEXT: Final = "context"  # in the metadata: what a factory is told and the others do not say
+TOLD: Final = ("units", "class_counts", "max_length", "question_types", "outputs")
 
 
 def describe(task: TrainingTask, norm: Normalisation) -> dict[str, str]:
@@ -48,6 +50,7 @@ def describe(task: TrainingTask, norm: Normalisation) -> dict[str, str]:
         "unit": dataset["units"][data.bands[0]],
         "input_size": context.size,
         "normalisation": {"name": model["accepts"]["normalisation"], "mean": norm.mean, "std": norm.std},
+        CONTEXT: {name: getattr(context, name) for name in TOLD},
     }
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
 

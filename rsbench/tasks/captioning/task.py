@@ -117,6 +117,13 @@ class Captioning(Task):
         """The value of each metric for each image."""
         return {"per_image": score.per_image(specs, outcome.predictions.ids, outcome.kept)}
 
+    def blank_columns(
+        self, samples: int, outputs: int, dataset: Mapping[str, Any], **asked: str
+    ) -> dict[str, list[Any]]:
+        """Sentences without words, and labels that nobody looks at."""
+        self._unasked(asked)
+        return {"sentences": [[""]] * samples, "label": [0] * samples}
+
     def truth(self, store: PreparedStore, sample: int) -> tuple[str, ...]:
         """Its reference sentences, each once."""
         return tuple(dict.fromkeys(store.columns["sentences"][sample]))

@@ -95,6 +95,26 @@ class Classification(Task):
         """Probabilities are rounded to float16."""
         return replace(outcome, predictions=files.as_stored(outcome.predictions))
 
+    def blank_columns(
+        self, samples: int, outputs: int, dataset: Mapping[str, Any], **asked: str
+    ) -> dict[str, list[Any]]:
+        """Labels that nobody looks at."""
+        self._unasked(asked)
+        return {"label": [0] * samples}
+
+    def predicted(self, outcome: Outcome, classes: Sequence[str], top: int) -> dict[str, list[Any]]:
+        """``label`` and ``probability``, and of the next best ``label_2``, ``probability_2``, ..."""
+        made = outcome.predictions
+        if made.probabilities is None:
+            return {"label": [classes[k] for k in made.labels]}
+        columns: dict[str, list[Any]] = {}
+        order = np.argsort(-made.probabilities, axis=1, kind="stable")
+        for place in range(min(top, len(classes))):
+            end, chosen = f"_{place + 1}" if place else "", order[:, place]
+            columns["label" + end] = [classes[k] for k in chosen]
+            columns["probability" + end] = made.probabilities[np.arange(len(made)), chosen].tolist()
+        return columns
+
     def truth(self, store: PreparedStore, sample: int) -> tuple[str, ...]:
         """Its class."""
         return (store.manifest["classes"][int(store.labels[sample])],)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from rsbench.data.store import PreparedStore
+from rsbench.errors import UserError
 from rsbench.metrics.contract import MetricContext
 from rsbench.tasks import gates, tables
 from rsbench.tasks.answers import ANSWERS_LR, TYPES_LR
@@ -130,6 +131,23 @@ class VisualQuestionAnswering(Task):
     def question(self, store: PreparedStore, sample: int) -> str:
         """The question."""
         return str(store.columns["question"][sample])
+
+    def blank_columns(
+        self, samples: int, outputs: int, dataset: Mapping[str, Any], **asked: str
+    ) -> dict[str, list[Any]]:
+        """The question, of a type that has to be given where there are several: networks may answer by it."""
+        types = dataset.get("question_types", ())
+        if "question" not in asked:
+            raise UserError("What is asked of the images? Give a question.")
+        kind = asked.get("question_type", types[0] if len(types) == 1 else "")
+        if kind not in types:
+            raise UserError(f"Of which type is the question? Its type is one of {', '.join(types)}; '{kind}' is not.")
+        return {
+            "question": [asked["question"]] * samples,
+            "kind": [kind] * samples,
+            "label": [0] * samples,
+            "count": [None] * samples,
+        }
 
     def truth(self, store: PreparedStore, sample: int) -> tuple[str, ...]:
         """The answer."""
