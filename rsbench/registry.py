@@ -247,6 +247,8 @@ class Registry:
     def add(self, name: str, distribution: str, version: str, load_plugin: Callable[[], object]) -> None:
         """Load and register one plugin and take its specs; all it does wrong becomes a problem."""
         origin = self.plugins[name] = Origin(name, distribution, version)
+        if distribution != HOME:
+            import hashlib  # noqa: F401  # so that a plugin that replaces its functions is found out
         before = set(sys.modules)
         plugin = self.ask(origin, "its import", load_plugin)
         if plugin is None:

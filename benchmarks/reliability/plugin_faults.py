@@ -23,6 +23,7 @@ from typing import Any, Final
 from commands import Done, numbers, report, run, write_plugin
 
 THEIRS: Final = "rsbench-theirs"
+HANG: Final = 90.0  # seconds: a hook that hangs is ended after 20, in each of two runs
 
 # Code by place: "top" of the plugin's module, "models" in its hook, "spec" as what that yields, "commands" and "more"
 # beside the others.
@@ -53,6 +54,10 @@ LISTING: Final[dict[str, dict[str, str]]] = {
     "import takes the excepthook": {"top": "sys.excepthook = lambda *a: None"},
     "import makes warnings errors": {"top": "import warnings; warnings.simplefilter('error')"},
     "import patches json": {"top": "json.dumps = lambda *a, **k: 'patched'"},
+    "import patches what is called at its end": {"top": "os.dup2 = signal.signal = signal.setitimer = time.monotonic = None"},
+    "import patches open": {"top": "import builtins, io; builtins.open = io.open = None"},
+    "hook patches time": {"models": "time.time = time.perf_counter = lambda: 0.0"},
+    "hook patches hashes": {"models": "import hashlib; hashlib.sha256 = hashlib.md5; os.replace = os.fsync = print"},
     "import changes the environment": {"top": "os.environ['HOME'] = '/nowhere'"},
     "import clears the environment": {"top": "os.environ.clear()"},
     "import seeds": {"top": "import random; random.seed(9)"},
@@ -110,7 +115,7 @@ LISTING: Final[dict[str, dict[str, str]]] = {
 }  # fmt: skip
 HARMLESS: Final = {
     "import takes the excepthook", "import makes warnings errors", "import changes the environment",
-    "import clears the environment", "import seeds", "hook gives None", "name of 300 letters", "import patches json",
+    "import clears the environment", "import seeds", "hook gives None", "name of 300 letters",
     "summary with escapes", "entry point twice", "resolver raises", "resolver hangs", "resolver gives another kind",
     "summary of 10 MB", "name of a million letters", "name that is a path", "command that raises",
 }  # fmt: skip  # nothing is to be named, or a further command names it
@@ -292,7 +297,8 @@ def split(ids, columns, **options):
 
 # Code by place, and what becomes of the run of their network: "ok" (with the numbers that it has without the fault),
 # "any", "failed", "null" (their metric has no value, all else is the same), "loss" (both runs fail, which have it),
-# "all" (no run comes to an end, of which it is a part), "prepare" (their data are not prepared).
+# "all" (no run comes to an end, of which it is a part), "prepare" (their data are not prepared), "stopped" (as by who
+# manages the job, whose signal it might be; the command goes on when it is given again).
 RUNS: Final[dict[str, tuple[str, str, str]]] = {
     "network cannot be imported": ("code", "raise RuntimeError('code')", "failed"),
     "network is not built": ("build", "raise Mute", "failed"),
@@ -343,7 +349,7 @@ RUNS: Final[dict[str, tuple[str, str, str]]] = {
     "observer changes the logs": ("epoch", "logs['train_loss'] = float('nan'); logs.clear()", "ok"),
     "observer is killed": ("epoch", "os.kill(os.getpid(), 9)", "failed"),
     "observer ends the process": ("epoch", "os._exit(3)", "failed"),
-    "observer sends SIGTERM": ("epoch", "os.kill(os.getpid(), 15)", "any"),
+    "observer sends SIGTERM": ("epoch", "os.kill(os.getpid(), 15)", "stopped"),
     "observer raises at the end": ("end", "raise RuntimeError('end')", "ok"),
     "observer changes the record": ("end", "record['metrics'].clear(); record['status'] = 'failed'", "ok"),
     "observer is killed at the end": ("end", "os.kill(os.getpid(), 9)", "ok"),
@@ -398,7 +404,7 @@ RUNS: Final[dict[str, tuple[str, str, str]]] = {
 SILENT: Final = {
     "network prints", "network leaves a thread", "network logs NaN", "network logs a text", "observer draws",
     "observer changes the plan", "observer leaves an exit handler", "observer clears the environment",
-    "observer prints", "observer changes the logs", "observer changes the record", "metric prints", "metric gives NaN",
+    "observer prints", "observer changes the logs", "observer sends SIGTERM", "observer changes the record", "metric prints", "metric gives NaN",
     "observer is killed at the end", "metric overflows",
 }  # fmt: skip  # nothing is to be named
 
@@ -515,7 +521,11 @@ class Runs:
         self.write(place, code, "their-loss" if place == "loss" else "cross-entropy")
         if expected == "prepare" or place == "read":
             return self._prepared(expected)
-        done = run(self.command("out"), self.environment, limit=60)
+        codes = (143,) if expected == "stopped" else (0, 1, 2)
+        done = run(self.command("out"), self.environment, limit=HANG, codes=codes)
+        if expected == "stopped" and not done.faults:
+            self.write("code", "", "cross-entropy")
+            done, expected = run(self.command("out"), self.environment, limit=HANG, codes=(0,)), "ok"
         faults, found = [*done.faults, *self._differences(expected)], self._records("out")
         about = [[one.get(k) for k in ("error", "checks", "env", "metrics")] for one in found.values()]
         said = done.err + json.dumps(about)

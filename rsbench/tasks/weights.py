@@ -270,8 +270,11 @@ def _states(content: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, 
 
 
 def _check_tensors(tensors: Mapping[str, torch.Tensor]) -> None:
+    import torch
+
     for name, tensor in tensors.items():
-        if tensor.is_sparse or tensor.is_sparse_csr or tensor.is_meta or tensor.is_quantized or tensor.is_complex():
+        dense = tensor.layout is torch.strided and not tensor.is_nested and not tensor.is_meta
+        if not dense or tensor.is_quantized or tensor.is_complex():
             raise ValueError(f"'{name}' is no dense tensor of real numbers")
 
 

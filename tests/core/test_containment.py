@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
+import importlib
 import io
+import json
 import math
 import os
 import pickle
@@ -15,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 import pytest
@@ -110,6 +114,28 @@ def test_what_the_process_shares_is_put_back(name: str, raises: bool) -> None:
     else:
         assert called(change) == [f"their hook changed {name}"]
     assert look() == before
+
+
+def test_functions_of_the_standard_library_are_put_back_and_who_replaced_them_is_named() -> None:
+    modules = {importlib.import_module(name): names for name, names in containment.FUNCTIONS.items()}
+    before = {(module, name): getattr(module, name) for module, names in modules.items() for name in names}
+    assert {(json, "dumps"), (os, "replace"), (os, "fsync"), (hashlib, "sha256"), (time, "time")} <= set(before)
+
+    def patch() -> None:
+        for module, name in before:
+            setattr(module, name, lambda *_, **__: "patched")
+
+    found = Registry()
+    found.add("theirs", "rsbench-theirs", "1", lambda: patch() or ModuleType("theirs"))
+    now = {(module, name): getattr(module, name) for module, name in before}
+    assert now == before
+    said = [str(problem) for problem in found.problems]
+    begin = "plugin 'theirs' (distribution 'rsbench-theirs'): its import replaced "
+    assert said == [f"{begin}{module.__name__}.{name}" for module, name in before]
+    assert not any(problem.fatal for problem in found.problems)
+    with pytest.raises(PluginError, match="their hook raised ValueError"):
+        called(lambda: (delattr(json, "loads"), raising(ValueError())()))
+    assert json.loads("1") == 1
 
 
 def test_standard_output_is_kept_pure(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

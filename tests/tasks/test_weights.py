@@ -183,6 +183,13 @@ def test_what_is_no_weights_is_named(tmp_path: Path, content: bytes, said: str) 
     assert "\x1b" not in str(caught.value)
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_tensors_of_several_shapes_are_named(tmp_path: Path) -> None:
+    ragged = torch.nested.nested_tensor([torch.zeros(3), torch.zeros(2)])
+    with pytest.raises(UserError, match="'a' is no dense tensor of real numbers"):
+        load(tmp_path, saved({"a": ragged}))
+
+
 @pytest.mark.parametrize("options", [{}, {"_use_new_zipfile_serialization": False}])
 def test_nothing_is_executed(tmp_path: Path, options: dict[str, Any]) -> None:
     trace = tmp_path / "trace"
