@@ -58,9 +58,9 @@ def first_of(names: Sequence[str], shown: int = 3) -> str:
     return ", ".join(names[:shown]) + more
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'x'?"`` for the nearest known names, or an empty string."""
-    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+def did_you_mean(name: str, known: Iterable[str], first: Sequence[str] = ()) -> str:
+    """Return ``" Did you mean 'x'?"`` for those of *first*, else for the nearest known names, or an empty string."""
+    close = first[:3] or difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
     if not close:
         return ""
     quoted = " or ".join(f"'{c}'" for c in close)

@@ -23,6 +23,7 @@ def option(
     help: str,
     *,
     choices: Sequence[str] = (),
+    examples: Sequence[str] = (),
     least: int | None = None,
     variable: str | None = None,
     place: bool = False,
@@ -34,7 +35,7 @@ def option(
     Args:
         default: of the field; ``None`` leaves it to what runs.
         help: what the command line says of it.
-        choices: all values, where they are few.
+        choices: all values, where they are few; examples: some, which the tab key completes.
         least: the smallest number.
         variable: of the environment, from which the option is taken where it is not given.
         place: it names a place of this machine, which a record leaves empty.
@@ -42,8 +43,8 @@ def option(
         kept: the plan of a record has it, as it has places and what is a part of its identity; of others ``env`` says
             what came of them.
     """
-    metadata = {"help": help, "choices": tuple(choices), "least": least, "variable": variable, "place": place}
-    metadata |= {"identity": identity, "kept": kept or place or identity}
+    metadata = {"help": help, "choices": tuple(choices), "examples": tuple(examples or choices), "least": least}
+    metadata |= {"variable": variable, "place": place, "identity": identity, "kept": kept or place or identity}
     return field(default=default, metadata=metadata)
 
 
@@ -52,7 +53,7 @@ class Execution:
     """How and where something is run.  Each field with a help is an option of the command line, of :func:`rsbench.run`
     and of plans; here is the one place where it is said."""
 
-    device: str = option(AUTO, "auto | cpu | cuda | cuda:N", identity=True)
+    device: str = option(AUTO, "auto | cpu | cuda | cuda:N", examples=(AUTO, "cpu", "cuda"), identity=True)
     threads: int = option(0, "CPU threads; 0: all usable cores.", least=0, kept=True)
     devices: int = option(1, "Devices of each node; with --device cpu, processes.", least=1)
     nodes: int = option(1, "Nodes, on which torchrun or srun has started a process a device.", least=1)

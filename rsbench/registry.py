@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import metadata
@@ -24,6 +25,7 @@ from rsbench.containment import Origin, PluginHung, as_json, contained
 from rsbench.errors import UserError, did_you_mean
 from rsbench.extensions import BoardSpec, ExporterSpec, FormatSpec, LauncherSpec
 from rsbench.specs import (
+    NAME_PATTERN,
     ClaimSet,
     DatasetSpec,
     LossSpec,
@@ -150,6 +152,15 @@ class Registry:
         with contained(self._origins[kind, family.name], f"the members of '{family.name}'", quiet=True):
             return [f"{prefix}:{member}" for member in load_attribute(family.members)(pattern)]
 
+    def namesakes(self, kind: str, name: str) -> list[str]:
+        """Return the members of families that are called *name* within them: ``timm:resnet18`` for ``resnet18``."""
+        found: list[str] = []
+        for family in self._specs[kind] if NAME_PATTERN.fullmatch(name) else ():
+            if family.endswith(":*"):
+                with suppress(UserError):
+                    found += self.members(kind, family.removesuffix(":*"), name)
+        return found
+
     def origin(self, kind: str, name: str) -> Origin:
         """Return where the spec called *name* (or its family) comes from."""
         if (kind, name) in self._origins:
@@ -175,7 +186,9 @@ class Registry:
 
     def _unknown(self, kind: str, name: str, family: Spec | None) -> str:
         known: Iterable[str] = (family and self.members(kind, name.partition(":")[0])) or self._specs[kind]
-        text = f"There is no {kind} '{name}'.{did_you_mean(name, known)} See: rsbench list {kind}."
+        hint = did_you_mean(name, known, self.namesakes(kind, name))
+        other = next((k for k in self._specs if k != kind and name in self._specs[k]), None)
+        text = f"There is no {kind} '{name}'.{hint}{f' It is a {other}.' if other else ''} See: rsbench list {kind}."
         broken = [str(p) for p in self.problems if p.fatal]
         if broken:
             text += " It may come from a plugin that could not be loaded: " + "; ".join(broken) + "."

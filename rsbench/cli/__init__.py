@@ -39,12 +39,14 @@ def _main() -> None:
     heed_signals()
 
     block_plugins(sys.argv[1:])
+    from rsbench.cli import bash
     from rsbench.cli.app import build
     from rsbench.cli.lazy import chosen_command
 
-    completing = "_RSBENCH_COMPLETE" in os.environ
     try:
-        build(None if completing else chosen_command(sys.argv[1:]))()
+        if bash.completing():
+            bash.complete(build())
+        build(chosen_command(sys.argv[1:]))()
     except UserError as error:
         if "--debug" in sys.argv:
             raise

@@ -24,10 +24,12 @@ from rsbench.cli import (
     runs,
     schema,
     score,
+    show,
     throughput,
     upgrade,
     verify,
 )
+from rsbench.cli.group import Commands
 from rsbench.registry import registry
 
 HELP = """Train and evaluate remote-sensing models under fixed protocols, and rank them honestly.
@@ -44,7 +46,7 @@ Examples:
 
 def build(chosen: str | None = None) -> typer.Typer:
     """Return the app with the core's commands and those of plugins, whole where they are *chosen* (``None``: all)."""
-    app = typer.Typer(name="rsbench", help=HELP, no_args_is_help=True, pretty_exceptions_enable=False)
+    app = typer.Typer(name="rsbench", cls=Commands, help=HELP, no_args_is_help=True, pretty_exceptions_enable=False)
     app.callback()(globals_)
     for module in (
         run,
@@ -52,6 +54,7 @@ def build(chosen: str | None = None) -> typer.Typer:
         evaluate,
         throughput,
         listing,
+        show,
         data,
         leaderboard,
         compare,

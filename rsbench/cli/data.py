@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
@@ -74,17 +75,24 @@ def prepare(
     Example: rsbench data prepare eurosat --source ~/eurosat
     """
     from rsbench.data import location
+    from rsbench.data.manifest import MANIFEST, is_complete, store_path
+    from rsbench.data.prepare import open_source
     from rsbench.data.prepare import prepare as prepare_arrays
 
-    spec = registry().get("dataset", name)
+    spec, root = registry().get("dataset", name), location.data_root(data_root)
+    path = store_path(root, spec)
+    there = is_complete(path) and not force
+    if there and source is not None:
+        open_source(spec, source, root)  # says what is wrong with it
     with bar(f"Preparing {name}", "images") as on_progress:
-        store = prepare_arrays(
-            spec, source, location.data_root(data_root), workers=workers, force=force, on_progress=on_progress
-        )
+        store = prepare_arrays(spec, source, root, workers=workers, force=force, on_progress=on_progress)
     shape = "x".join(str(n) for n in store.manifest["shape"])
-    typer.echo(
-        f"Prepared {name}: {store.manifest['images']} images of {shape} {store.manifest['dtype']} in {store.path}"
-    )
+    about = f"{store.manifest['images']} images of {shape} {store.manifest['dtype']} in {store.path}"
+    if there:
+        when = datetime.fromtimestamp((path / MANIFEST).stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+        typer.echo(f"{name} is already prepared, since {when}: {about}. Nothing was read; --force prepares it again.")
+    else:
+        typer.echo(f"Prepared {name}: {about}")
 
 
 def verify(name: Name, data_root: Root = None) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rsbench.cli import complete, lazy, options
+from rsbench.cli.dry_run import dry_run
 from rsbench.cli.how import takes
 from rsbench.execution import Execution
 from rsbench.specs import NORMALISATIONS
@@ -56,7 +57,7 @@ def evaluate(
     precision: options.Precision = None,
     how: Execution = Execution(),  # noqa: B008
     observer: options.Observers = None,
-    dry_run: options.DryRun = False,
+    only_show: options.DryRun = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -97,9 +98,8 @@ def evaluate(
             )
         )
     ]
-    if dry_run:
-        run.try_weights(plans)
-        run.show_plans(plans, Path(how.out), as_json)
+    if only_show:
+        dry_run(plans, Path(how.out), as_json)
         return
     outcomes = run.execute(plans, quiet or as_json, observers=observer or ())
     run.finish(plans, outcomes, Path(how.out), as_json, board=False)

@@ -63,7 +63,7 @@ def _parameter(field: Field[Any]) -> inspect.Parameter:
         help=": ".join(filter(None, (" | ".join(facts["choices"]), facts["help"]))),
         min=facts["least"],
         envvar=facts["variable"],
-        autocompletion=complete.among(facts["choices"]) if facts["choices"] else None,
+        autocompletion=complete.among(facts["examples"]) if facts["examples"] else None,
     )
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     return inspect.Parameter(field.name, kind, default=default, annotation=Annotated[hint, option])

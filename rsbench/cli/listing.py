@@ -1,84 +1,133 @@
-"""``list`` and ``show``: what there is."""
+"""``list``: what there is, one line each."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
+from typing import Annotated, Any, Final
 
 import typer
 
 from rsbench.cli import lazy
-from rsbench.errors import UserError, did_you_mean
-from rsbench.foreign import in_one_line
+from rsbench.cli.text_table import lines, terminal_width
+from rsbench.errors import UserError, did_you_mean, first_of
 from rsbench.registry import KINDS, registry
-from rsbench.specs import to_jsonable
 
-PLURALS = {{"claims": "claims", "loss": "losses"}.get(kind, f"{kind}s"): kind for kind in KINDS}
+PLURALS: Final = {{"claims": "claims", "loss": "losses"}.get(kind, f"{kind}s"): kind for kind in KINDS}
+OBSERVERS: Final = "observers"  # plugins that are told of runs; they have no specs
 
 
 def register(app: typer.Typer, chosen: str | None = None) -> None:
-    """Add the commands."""
-    for name, function in (("list", list_), ("show", show)):
-        lazy.add(app, name, function, chosen)
+    """Add the command."""
+    lazy.add(app, "list", list_, chosen)
 
 
-def _kind(name: str) -> str:
+def kind_of(name: str) -> str:
+    """Return the kind that a word of the user's means, singular or plural."""
     kind = PLURALS.get(name, name)
     if kind not in KINDS:
-        raise UserError(f"'{name}' is not a kind.{did_you_mean(name, PLURALS)} Kinds: {', '.join(PLURALS)}.")
+        known = [*PLURALS, OBSERVERS]
+        raise UserError(f"'{name}' is not a kind.{did_you_mean(name, known)} Kinds: {', '.join(known)}.")
     return kind
 
 
+def _count(number: int | None) -> str:
+    """A number of parameters or samples; nothing where it is not known."""
+    if number is None:
+        return ""
+    return f"{number / 1e6:.1f}M" if number >= 1e6 else f"{number:,}"
+
+
+def _input(model: Any) -> str:
+    """What a model takes."""
+    accepts = model.accepts
+    bands = "" if accepts.channels is None else f"{accepts.channels} bands"
+    size = f"{accepts.size} px" if accepts.size else f"from {accepts.min_size} px" if accepts.min_size > 1 else ""
+    return ", ".join(filter(None, (bands, size)))
+
+
+def _better(metric: Any) -> str:
+    return {True: "higher", False: "lower", None: ""}[metric.higher_is_better]
+
+
+Column = tuple[str, Callable[[Any], str]]
+TASKS: Final[Column] = ("tasks", lambda s: ", ".join(s.tasks))
+
+# What tells the specs of one kind apart, between their names and their summaries.
+COLUMNS: Final[dict[str, Sequence[Column]]] = {
+    "model": (TASKS, ("parameters", lambda s: _count(s.params)), ("input", _input)),
+    "dataset": (
+        TASKS,
+        ("samples", lambda s: _count(s.samples)),
+        ("classes", lambda s: str(len(s.classes) or "")),
+        ("pixels", lambda s: str(s.image_size)),
+    ),
+    "loss": (TASKS,),
+    "metric": (TASKS, ("unit", lambda s: s.unit), ("better", _better)),
+    "protocol": (
+        ("dataset", lambda s: s.dataset),
+        ("task", lambda s: s.task),
+        ("primary metric", lambda s: s.primary),
+    ),
+    "recipe": (
+        TASKS,
+        ("epochs", lambda s: str(s.epochs)),
+        ("batch", lambda s: str(s.batch)),
+        ("optimizer", lambda s: s.optimizer),
+        ("loss", lambda s: s.loss),
+    ),
+    "claims": (("dataset", lambda s: s.dataset), ("numbers", lambda s: str(len(s.rows)))),
+}
+
+
 def list_(
-    kind: Annotated[str, typer.Argument(help=" | ".join(PLURALS), autocompletion=lambda: list(PLURALS))],
-    pattern: Annotated[str, typer.Argument(help="Members of a family by shell pattern, such as timm:resnet*.")] = "",
+    kind: Annotated[
+        str,
+        typer.Argument(help=" | ".join([*PLURALS, OBSERVERS]), autocompletion=lambda: [*PLURALS, OBSERVERS]),
+    ] = "",
+    pattern: Annotated[str, typer.Argument(help="Names by shell pattern, such as 'timm:resnet*'.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List what is installed of one kind.
+    """List what is installed of one kind; without one, the kinds.
 
-    Examples: rsbench list models; rsbench list models 'timm:resnet*'; rsbench list protocols --json
+    Examples: rsbench list; rsbench list models; rsbench list models 'timm:resnet*'; rsbench list protocols --json
     """
-    found = registry().specs(_kind(kind))
-    rows = sorted((s.name, s.summary) for s in found.values())
+    if kind in ("", OBSERVERS):
+        header, rows = _observers() if kind else _kinds()
+    else:
+        header, rows = _specs(kind_of(kind), pattern, kind)
+    if as_json:
+        typer.echo(json.dumps([dict(zip(header, row, strict=True)) for row in rows], indent=1))
+        return
+    for line in lines(header, rows, terminal_width()):
+        typer.echo(line)
+
+
+def _kinds() -> tuple[list[str], list[list[str]]]:
+    """The kinds, how many there are of each, and some of them."""
+    found = registry()
+    named = [(plural, found.names(kind)) for plural, kind in PLURALS.items()] + [(OBSERVERS, found.observers())]
+    return ["kind", "number", "names"], [[plural, str(len(names)), first_of(names)] for plural, names in named]
+
+
+def _observers() -> tuple[list[str], list[list[str]]]:
+    found = registry()
+    rows = [[name, found.plugins[name].distribution, f"rsbench run --observer {name}"] for name in found.observers()]
+    return ["name", "distribution", "use"], rows
+
+
+def _specs(kind: str, pattern: str, typed: str) -> tuple[list[str], list[list[str]]]:
+    """Specs of a kind by pattern, or the members of a family."""
+    found = registry().specs(kind)
     prefix, colon, rest = pattern.partition(":")
+    columns = COLUMNS.get(kind, ())
+    header = ["name", *(name for name, _ in columns), "summary"]
     if colon:
         family = found.get(f"{prefix}:*")
         if family is None or not family.members:
-            raise UserError(f"There is no family '{prefix}:*' of {kind}.")
-        rows = [(member, "") for member in registry().members(_kind(kind), prefix, rest or "*")]
-    elif pattern:
-        from fnmatch import fnmatch
-
-        rows = [r for r in rows if fnmatch(r[0], pattern)]
-    if as_json:
-        typer.echo(json.dumps([{"name": n, "summary": s} for n, s in rows], indent=1))
-        return
-    width = max((len(n) for n, _ in rows), default=0)
-    for name, summary in rows:
-        typer.echo(f"{name:<{width}}  {in_one_line(summary)}".rstrip())
-
-
-def show(
-    name: Annotated[str, typer.Argument(help="Name of anything that rsbench list shows.")],
-    kind: Annotated[str | None, typer.Option(help="Kind, where a name has several.")] = None,
-) -> None:
-    """Show all that is declared about a name, as JSON.
-
-    Examples: rsbench show bmta; rsbench show in-domain-60-20-20; rsbench show timm:resnet18
-    """
-    kinds = [_kind(kind)] if kind else list(KINDS)
-    found, last = [], None
-    for k in kinds:
-        try:
-            spec, origin = registry().get(k, name), registry().origin(k, name)
-        except UserError as error:
-            last = error
-            continue
-        found.append({"kind": k, "plugin": origin.plugin, "distribution": origin.distribution, **to_jsonable(spec)})
-    if not found:
-        known = [n for k in kinds for n in registry().names(k)]
-        broken = [f" Plugin problem: {p}." for p in registry().problems if p.fatal]
-        text = f"There is nothing called '{name}'.{did_you_mean(name, known)}{''.join(broken)}"
-        raise last if kind and last else UserError(text)
-    for entry in found:
-        typer.echo(json.dumps(entry, indent=1))
+            raise UserError(f"There is no family '{prefix}:*' of {typed}.")
+        members = registry().members(kind, prefix, rest or "*")
+        return header, [[member, *("" for _ in columns), ""] for member in members]
+    specs = [s for _, s in sorted(found.items()) if fnmatch(s.name, pattern or "*")]
+    return header, [[s.name, *(get(s) for _, get in columns), s.summary] for s in specs]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsbench.cli import complete, lazy, options
+from rsbench.cli.dry_run import dry_run
 from rsbench.cli.how import takes
 from rsbench.errors import UserError
 from rsbench.execution import Execution
@@ -50,7 +51,7 @@ def multitask(
     cpus_per_run: options.CpusPerRun = None,
     gpus_per_run: options.GpusPerRun = None,
     observer: options.Observers = None,
-    dry_run: options.DryRun = False,
+    only_show: options.DryRun = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -96,8 +97,8 @@ def multitask(
             **Execution.of(how),
         )
     )
-    if dry_run:
-        run.show_plans(plans, Path(how.out), as_json)
+    if only_show:
+        dry_run(plans, Path(how.out), as_json)
         return
     outcomes = run.execute(plans, quiet or as_json, launch, observer or ())
     run.finish(plans, outcomes, Path(how.out), as_json, board=True)

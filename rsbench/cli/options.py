@@ -12,9 +12,22 @@ from rsbench.cli import complete
 from rsbench.registry import registry
 from rsbench.specs import PRECISIONS
 
-Changes = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe.", autocompletion=complete.recipe_fields),
+]
 ModelOptions = Annotated[
-    list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Set an option of the model.")
+    list[str] | None,
+    typer.Option(
+        "--option", metavar="KEY=VALUE", help="Set an option of the model.", autocompletion=complete.model_options
+    ),
+]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Short for --set epochs=.")]
+Batch = Annotated[int | None, typer.Option(min=1, help="Short for --set batch=.")]
+LearningRate = Annotated[float | None, typer.Option("--lr", help="Short for --set lr=.")]
+Weights = Annotated[str | None, typer.Option(help="none | imagenet | FILE; short for --option weights=.")]
+Backbone = Annotated[
+    str | None, typer.Option(help="Short for --option backbone=.", autocompletion=complete.names("model"))
 ]
 Precision = Annotated[str | None, typer.Option(help=" | ".join(PRECISIONS), autocompletion=complete.among(PRECISIONS))]
 Overfit = Annotated[
@@ -69,3 +82,8 @@ def launcher() -> Any:
     return typer.Option(
         help=f"{' | '.join(specs)}: {told}.", autocompletion=complete.among(lambda: [*registry().specs("launcher")])
     )
+
+
+def given(**short: Any) -> dict[str, Any]:
+    """Return the short forms that were given."""
+    return {name: value for name, value in short.items() if value is not None}

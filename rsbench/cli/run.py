@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import signal
-import statistics
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from rsbench import reading
 from rsbench.cli import complete, lazy, options
+from rsbench.cli.dry_run import dry_run
 from rsbench.cli.how import takes
 from rsbench.execution import Execution
 
@@ -39,19 +39,23 @@ def run(
     ] = None,
     dataset: Annotated[str | None, typer.Argument(help="Dataset.", autocompletion=complete.names("dataset"))] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="Default: the dataset's own.", autocompletion=complete.names("protocol"))
+        str | None, typer.Option(help="Default: the dataset's own.", autocompletion=complete.protocols)
     ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(
             help="Default: the protocol's standard one. 'author' is the model's own.",
-            autocompletion=complete.names("recipe"),
+            autocompletion=complete.recipes,
         ),
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Such as 3, 0-4 or 0,2,5. Default: the protocol's.")] = None,
     set_: options.Changes = None,
     option: options.ModelOptions = None,
-    weights: Annotated[str | None, typer.Option(help="none | imagenet | FILE; short for --option weights=.")] = None,
+    weights: options.Weights = None,
+    backbone: options.Backbone = None,
+    epochs: options.Epochs = None,
+    batch: options.Batch = None,
+    lr: options.LearningRate = None,
     suite: Annotated[Path | None, typer.Option(help="A YAML file of runs.")] = None,
     precision: options.Precision = None,
     overfit: options.Overfit = None,
@@ -62,7 +66,7 @@ def run(
     cpus_per_run: options.CpusPerRun = None,
     gpus_per_run: options.GpusPerRun = None,
     observer: options.Observers = None,
-    dry_run: options.DryRun = False,
+    only_show: options.DryRun = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -99,7 +103,6 @@ def run(
     launch = Launch(launcher=launcher, parallel=parallel, address=ray_address, cpus=cpus_per_run, gpus=gpus_per_run)
     observing.require(observer or ())
     devices, nodes = distributed_world.scale(how.devices, how.nodes)
-    given = parse_pairs(option or [], "--option") | ({"weights": weights} if weights is not None else {})
     requests = api.make_requests(
         models,
         dataset,
@@ -107,30 +110,19 @@ def run(
         protocol=protocol,
         recipe=recipe,
         seeds=seeds,
-        changes=parse_pairs(set_ or [], "--set"),
-        options=given,
+        changes=parse_pairs(set_ or [], "--set") | options.given(epochs=epochs, batch=batch, lr=lr),
+        options=parse_pairs(option or [], "--option") | options.given(weights=weights, backbone=backbone),
         precision=precision,
         overfit=overfit,
         **Execution.of(how, devices=devices, nodes=nodes),
     )
     out = Path(how.out)
     plans = api.make_plans(requests, None if quiet else drawing)
-    if dry_run:
-        try_weights(plans)
-        show_plans(plans, out, as_json)
+    if only_show:
+        dry_run(plans, out, as_json)
         return
     outcomes = execute(plans, quiet or as_json, launch, observer or ())
     finish(plans, outcomes, out, as_json, board=models is None)
-
-
-def try_weights(plans: Sequence[RunPlan]) -> None:
-    """See without a run whether the weights in files fit, and say what is taken of them."""
-    with_files = {json.dumps(p.model, sort_keys=True): p for p in plans if p.model.get("weights_sha256")}
-    for plan in with_files.values():
-        from rsbench.engine.run.checkpoint_run import try_loading
-
-        if taken := try_loading(plan):
-            print(f"rsbench: {Path(plan.checkpoint or '').name}: {taken}.", file=sys.stderr)
 
 
 def drawing(title: str) -> AbstractContextManager[Callable[[int, int], None]]:
@@ -193,41 +185,3 @@ def leave(outcomes: Sequence[Outcome], out: Path, quiet: bool = False) -> None:
         print(f"rsbench: {line}", file=sys.stderr)
     if code or quiet:
         raise typer.Exit(code)
-
-
-def show_plans(plans: list[RunPlan], out: Path, as_json: bool) -> None:
-    """Print the plans with the cost of earlier runs of the same configuration."""
-    costs = _earlier_seconds(out)
-    if as_json:
-        typer.echo(json.dumps([p.to_dict() for p in plans], indent=1))
-        return
-    for plan in plans:
-        seconds = costs.get(_configuration(plan.to_dict()))
-        cost = "no earlier run to tell the cost from" if seconds is None else f"about {seconds:.0f} s by earlier runs"
-        sizes = plan.protocol["split_sizes"]
-        typer.echo(plan.run_id)
-        typer.echo(
-            f"  model     {plan.model['label']} ({plan.model['distribution']} {plan.model['distribution_version']})"
-        )
-        typer.echo(f"  protocol  {plan.protocol['name']}, fingerprint {plan.protocol['fingerprint'][:16]}")
-        typer.echo(f"  data      {sizes['train']} train, {sizes['val']} val, {sizes['test']} test")
-        recipe = plan.recipe
-        asked = f"{recipe['epochs']} epochs, batch {recipe['batch']}, precision {recipe['precision']}"
-        typer.echo(f"  recipe    {recipe['name']}: {asked}")
-        typer.echo(f"  division  {plan.division}; {cost}")
-
-
-def _configuration(plan: dict[str, Any]) -> str:
-    """What earlier runs must agree in to tell the cost."""
-    return json.dumps([plan["model"]["label"], plan["protocol"]["fingerprint"], plan["recipe"]], sort_keys=True)
-
-
-def _earlier_seconds(out: Path) -> dict[str, float]:
-    """Median seconds of finished runs in *out*, by configuration."""
-    found: dict[str, list[float]] = {}
-    for path in out.glob("*/record.json"):
-        with suppress(KeyError, TypeError):  # it is damaged
-            record = reading.kept(path)
-            if record["status"] == "ok":
-                found.setdefault(_configuration(record["plan"]), []).append(record["timing"]["total"])
-    return {key: statistics.median(values) for key, values in found.items()}

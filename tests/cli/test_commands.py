@@ -184,7 +184,7 @@ def test_doctor_and_lists(root: Path, tmp_path: Path) -> None:
     names = [r["name"] for r in json.loads(rsbench(root, tmp_path, "list", "models", "--json").stdout)]
     assert {"bmta", "timm:*", "majority-class"} <= set(names)
     assert "timm:resnet18" in rsbench(root, tmp_path, "list", "models", "timm:resnet1*").stdout.splitlines()
-    shown = json.loads(rsbench(root, tmp_path, "show", "bmta").stdout)
+    shown = json.loads(rsbench(root, tmp_path, "show", "bmta", "--json").stdout)
     assert shown["params"] == 13_115_813
     assert shown["distribution"] == "rsbench"
 

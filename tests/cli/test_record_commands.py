@@ -29,6 +29,9 @@ RUN: dict[str, list[str]] = {
     "--set": ["lr=0.5"],
     "--option": ["input_size=96"],
     "--weights": ["WEIGHTS"],
+    "--epochs": ["2"],
+    "--batch": ["32"],
+    "--lr": ["0.25"],
     "--device": ["cpu"],
     "--precision": ["bf16"],
     "--overfit": ["8"],
@@ -85,7 +88,7 @@ def ids(root: Path, monkeypatch: pytest.MonkeyPatch) -> Ids:
     """Ids of the runs of a command, and the command that their records would hold."""
     monkeypatch.setenv("RSBENCH_DATA", str(root))
     monkeypatch.chdir(root)
-    monkeypatch.setattr("rsbench.cli.run.try_weights", lambda plans: None)  # one file for several networks
+    monkeypatch.setattr("rsbench.cli.dry_run.try_weights", lambda plans: None)  # one file for several networks
 
     def plans(arguments: list[str]) -> tuple[set[str], str]:
         words = [{"WEIGHTS": str(root / "net.safetensors"), "ROOT": str(root)}.get(word, word) for word in arguments]

@@ -96,7 +96,7 @@ def test_nobody_takes_a_name_or_a_command_of_ours(tmp_path: Path) -> None:
     )
     install(tmp_path, "first", net.format("tiny-cnn") + commands, plugin="aa")
     install(tmp_path, "second", net.format("second-net"), plugin="aa")
-    shown = rsbench(tmp_path, "show", "tiny-cnn")
+    shown = rsbench(tmp_path, "show", "tiny-cnn", "--json")
     assert json.loads(shown.stdout)["distribution"] == "rsbench"
     for text in (
         "(distribution 'dist-first'): model 'tiny-cnn' is already taken by plugin 'scenes' (distribution 'rsbench')",
