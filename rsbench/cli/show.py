@@ -72,7 +72,8 @@ def _find(name: str, kinds: Sequence[str]) -> list[tuple[str, Spec, Origin]]:
     found, last = [], None
     for kind in kinds:
         try:
-            found.append((kind, registry().get(kind, name), registry().origin(kind, name)))
+            if (spec := registry().find(kind, name)) is not None:
+                found.append((kind, spec, registry().origin(kind, name)))
         except UserError as error:
             last = error
     if found:
@@ -81,7 +82,7 @@ def _find(name: str, kinds: Sequence[str]) -> list[tuple[str, Spec, Origin]]:
     near = [m for k in kinds for m in registry().namesakes(k, name)]
     broken = [f" Plugin problem: {p}." for p in registry().problems if p.fatal]
     hint = did_you_mean(name, known, near)
-    raise last if len(kinds) == 1 and last else UserError(f"There is nothing called '{name}'.{hint}{''.join(broken)}")
+    raise last or UserError(f"There is nothing called '{name}'.{hint}{''.join(broken)}")
 
 
 def _described(spec: Spec) -> Iterator[str]:

@@ -88,7 +88,8 @@ def ids(root: Path, monkeypatch: pytest.MonkeyPatch) -> Ids:
     """Ids of the runs of a command, and the command that their records would hold."""
     monkeypatch.setenv("RSBENCH_DATA", str(root))
     monkeypatch.chdir(root)
-    monkeypatch.setattr("rsbench.cli.dry_run.try_weights", lambda plans: None)  # one file for several networks
+    for module in ("dry_run", "evaluate"):  # one file for several networks
+        monkeypatch.setattr(f"rsbench.cli.{module}.try_weights", lambda plans: None)
 
     def plans(arguments: list[str]) -> tuple[set[str], str]:
         words = [{"WEIGHTS": str(root / "net.safetensors"), "ROOT": str(root)}.get(word, word) for word in arguments]

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 FENCE = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(rsbench [^`\n]+)`")
+README = "../README.md"
 WRITTEN = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 
 
@@ -52,7 +53,7 @@ def install(page: str, place: Path) -> str | None:
     folder = place / "plugin"
     for line in command_lines(page):
         words = line.split()
-        if words[1:3] == ["plugins", "new"] and page != "plugins/index.md":
+        if words[1:3] == ["plugins", "new"] and page not in ("plugins/index.md", "howto.md", README):
             write(words[3], words[5], folder)
     for block in blocks(page):
         if block.title:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from blocks import DOCS, WRITTEN, blocks, command_lines, install
+from blocks import DOCS, README, WRITTEN, blocks, command_lines, install
 
 from docs.generator.commands import Command, commands
 from rsbench.registry import registry
@@ -19,7 +19,7 @@ from rsbench.suites.schema import check
 from rsbench.testing import cases
 from rsbench.testing.contract import BAD
 
-SLOW = {"index.md", "runs.md"}  # they train
+SLOW = {"index.md", "runs.md", README}  # they train
 # Page -> the checks that the default suite runs of its plugin; the others run with ``-m slow``.
 KIT = {
     "plugins/model.md": "model/*",
@@ -33,7 +33,7 @@ KIT = {
     "plugins/format.md": "*",
     "plugins/more.md": "plugin/*",
 }
-RUN = [page for page in WRITTEN if any(b.language == "python" for b in blocks(page))]
+RUN = [page for page in (*WRITTEN, README) if any(b.language == "python" for b in blocks(page))]
 
 
 def execute(page: str) -> None:
@@ -85,7 +85,7 @@ def test_the_family_is_wrapped_in_less_than_30_lines_of_code() -> None:
     assert len([line for line in wrapped.text.splitlines() if line]) < 30
 
 
-@pytest.mark.parametrize("page", WRITTEN)
+@pytest.mark.parametrize("page", [*WRITTEN, README])
 def test_commands_exist_with_their_options(page: str) -> None:
     for line in command_lines(page):
         words = shlex.split(line.partition(" #")[0])[1:]
@@ -110,7 +110,7 @@ def _known(words: list[str]) -> tuple[Command, set[str]]:
     return command, {*command.options, *program.options, "-p", "--help", "--install-completion"}
 
 
-@pytest.mark.parametrize("page", WRITTEN)
+@pytest.mark.parametrize("page", [*WRITTEN, README])
 def test_configuration_is_valid(page: str) -> None:
     for block in blocks(page):
         if block.language == "yaml":

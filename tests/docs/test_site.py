@@ -47,6 +47,14 @@ def test_links_resolve(texts: dict[str, str]) -> None:
     assert checked > 10
 
 
+def test_links_of_the_front_page_resolve() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    links = {link.partition("#")[0] for link in LINK.findall(text) if "://" not in link}
+    generated = {f"docs/{name}" for name in PAGES}
+    assert [link for link in links if not (ROOT / link).exists() and link not in generated] == []
+    assert len(links) > 10
+
+
 def test_no_generated_page_is_kept_as_a_file() -> None:
     assert set(PAGES).isdisjoint(WRITTEN)
 
