@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rsbench.family import families
 from rsbench.metrics.display import with_interval
-from rsbench.records.curve import told
+from rsbench.records.curve import score_told, told
 
 if TYPE_CHECKING:
     from rsbench.plan import RunPlan
 
 OnEvent = Callable[[dict[str, Any]], None]
+BAR: Final = 16  # letters
+LONGEST: Final = 26  # letters of a run's name
+LABEL: Final = LONGEST + len("10/12 ") + 3  # and what stands beside it
+LEAST_DONE: Final = 0.1  # of a run, before the time left is told
 
 
 @contextmanager
@@ -38,7 +44,7 @@ def summary(event: dict[str, Any]) -> str:
     primary = event["primary"]
     if primary is None or primary["value"] is None:
         return event["status"]
-    when = "as before" if event["status"] == "cached" else f"in {event['seconds']:.0f} s"
+    when = "(done before)" if event["status"] == "cached" else f"in {event['seconds']:.0f} s"
     return f"{with_interval(primary)} {when}"
 
 
@@ -81,41 +87,117 @@ class _Lines:
 
 @contextmanager
 def _bars(plans: Sequence[RunPlan]) -> Iterator[OnEvent]:
+    """A bar for each run under way, and below them one for all; what is finished stands above."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-    places = _Places(plans)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    places, names, clock = _Places(plans), short_names(plans), _Clock(len(plans))
+    columns = (TextColumn("{task.description}"), BarColumn(BAR), TextColumn("{task.fields[state]}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True, expand=False) as progress:
         rows: dict[str, TaskID] = {}  # of the runs that are under way
-        idle = progress.add_task("", total=1.0, state="starting")
+        scores: dict[str, str] = {}  # on validation, of the last epoch
+        every = progress.add_task("all runs" if len(plans) > 1 else "", total=float(len(plans)), state="starting")
 
-        def row(event: dict[str, Any], label: str) -> TaskID:
-            progress.update(idle, visible=False)
-            if event["run_id"] not in rows:
-                rows[event["run_id"]] = progress.add_task(label, total=1.0, state="")
-            return rows[event["run_id"]]
+        def row(event: dict[str, Any]) -> TaskID:
+            run_id = event["run_id"]
+            if run_id not in rows:
+                label = f"{places.number[run_id]}/{len(plans)} {names[run_id]}" if len(plans) > 1 else names[run_id]
+                rows[run_id] = progress.add_task(_plain(label), total=1.0, state="")
+                progress.update(every, visible=len(plans) > 1, state="")
+            return rows[run_id]
 
         def on_event(event: dict[str, Any]) -> None:
-            label = places.of(event).replace("[", "\\[")
+            run_id = event["run_id"]
             if event["type"] == "stage":
-                progress.update(row(event, label), state=event["stage"])
+                progress.update(row(event), state=event["stage"])
+            elif event["type"] == "epoch":
+                scores[run_id] = score_told(event["logs"])
             elif event["type"] == "progress":
                 done = (event["epoch"] - 1 + event["step"] / event["steps"]) / event["epochs"]
-                progress.update(row(event, label), completed=done, state=_state(event))
+                number = row(event)
+                room = progress.console.width - BAR - LABEL
+                progress.update(number, completed=done, state=state(event, scores.get(run_id, ""), room))
+                progress.update(every, completed=clock.progress(run_id, done), state=clock.left())
             elif event["type"] == "done":
-                progress.console.print(f"{label} {summary(event)}", highlight=False, soft_wrap=True)
-                if event["run_id"] in rows:
-                    progress.remove_task(rows.pop(event["run_id"]))
+                label = _plain(f"{places.of(event)} {summary(event)}")
+                progress.console.print(label, highlight=False, soft_wrap=True)
+                if run_id in rows:
+                    progress.remove_task(rows.pop(run_id))
+                progress.update(every, completed=clock.progress(run_id, 1.0), state=clock.left())
             elif event["type"] == "warning":
-                progress.console.print(f"{label} warning: {event['text']}", highlight=False)
+                label = _plain(f"{places.of(event)} warning: {event['text']}")
+                progress.console.print(label, highlight=False, soft_wrap=True)
 
         yield on_event
 
 
-def _state(event: dict[str, Any]) -> str:
-    minutes, seconds = divmod(int(event["eta_s"]), 60)
-    return (
-        f"epoch {event['epoch']}/{event['epochs']}  loss {event['loss']:.4f}  {event['images_per_s']:.0f} img/s  "
-        f"{minutes}:{seconds:02d} left"
-    )
+def _plain(text: str) -> str:
+    """Return a text of which rich takes nothing for a style."""
+    return text.replace("[", "\\[")
+
+
+def short_names(plans: Sequence[RunPlan]) -> dict[str, str]:
+    """Return a short name for each run's id: its model and seed, and what else tells the runs apart."""
+    parts = {
+        plan.run_id: (plan.model["label"], plan.dataset["name"], plan.protocol["name"], plan.recipe.get("name", ""))
+        for plan in plans
+    }
+    varying = [k for k in range(4) if k == 0 or len({found[k] for found in parts.values()}) > 1]
+    names = {p.run_id: " ".join([*(parts[p.run_id][k] for k in varying), f"s{p.seed}"]) for p in plans}
+    times = Counter(names.values())
+    tails = {run_id: f" {run_id.rpartition('-')[2]}" if times[name] > 1 else "" for run_id, name in names.items()}
+    return {run_id: _cut(name, LONGEST - len(tails[run_id])) + tails[run_id] for run_id, name in names.items()}
+
+
+def _cut(text: str, length: int) -> str:
+    """Return a text with its middle left out where it is longer."""
+    head = length // 2
+    return text if len(text) <= length else f"{text[:head]}..{text[len(text) - (length - head - 2) :]}"
+
+
+def state(event: Mapping[str, Any], score: str, room: int) -> str:
+    """Say where a run is, in at most *room* letters if it can be: time left last, speed and loss left out first."""
+    parts = {
+        "epoch": f"{event['epoch']}/{event['epochs']}",
+        "loss": f"loss {event['loss']:.3f}",
+        "score": score,
+        "speed": f"{event['images_per_s']:.0f} img/s",
+        "left": f"{duration(event['eta_s'])} left",
+    }
+    for dropped in ("speed", "loss", "score", ""):
+        text = "  ".join(filter(None, parts.values()))
+        if len(text) <= room:
+            break
+        parts[dropped] = ""
+    return text
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as h:mm:ss or m:ss."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class _Clock:
+    """The time left of all runs, from what has been done in the time so far.
+
+    Args:
+        runs: how many there are.
+    """
+
+    def __init__(self, runs: int) -> None:
+        self.runs = runs
+        self.begin = time.monotonic()
+        self.done: dict[str, float] = {}
+
+    def progress(self, run_id: str, done: float) -> float:
+        """Note how much of a run is done, in [0, 1]; return how many runs that makes together."""
+        self.done[run_id] = max(done, self.done.get(run_id, 0.0))
+        return sum(self.done.values())
+
+    def left(self) -> str:
+        """Return the time left in words, once there is something to tell it from."""
+        together = sum(self.done.values())
+        spent = time.monotonic() - self.begin
+        return f"about {duration(spent / together * (self.runs - together))} left" if together > LEAST_DONE else ""

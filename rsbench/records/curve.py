@@ -30,12 +30,18 @@ def heading(name: str) -> str:
     return f"validation {name.removeprefix(PREFIX).replace('_', ' ')}{sign}"
 
 
+def score_told(epoch: Mapping[str, Any]) -> str:
+    """Return the validation score of an epoch in words; nothing where it was not validated."""
+    name = score_name([epoch])
+    if name is None:
+        return ""
+    percent = HUNDREDFOLD.get(name) == "%"
+    return f"val {100 * epoch[name]:.2f} %" if percent else f"val {epoch[name]:.4f}"
+
+
 def told(epoch: Mapping[str, Any]) -> str:
     """Return one epoch of a curve in words: its loss, validation score (of each member of a family) and seconds."""
-    text = f"loss {epoch['train_loss']:.4f}"
-    if (name := score_name([epoch])) is not None:
-        sign = HUNDREDFOLD.get(name, "")
-        text += f", val {factor(name) * epoch[name]:.2f} {sign}" if sign == "%" else f", val {epoch[name]:.4f}"
+    text = ", ".join(filter(None, (f"loss {epoch['train_loss']:.4f}", score_told(epoch))))
     for key, value in epoch.items():  # of a family's members
         member, _, what = key.rpartition("/")
         if member and score_name([{what: value}]):
