@@ -16,6 +16,7 @@ import pytest
 from rsbench.files import SETTLED_NS
 from rsbench.leaderboard.cache import FOLDER
 
+pytestmark = pytest.mark.timeout(3600)  # thousands of records are written first
 SIZES = (1_000, 2_500, 10_000)
 # Run as a user would, in a process of its own; the last line holds its peak memory in KiB.
 SCRIPT = """

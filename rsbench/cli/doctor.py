@@ -48,7 +48,7 @@ def doctor(
         typer.echo(json.dumps(facts, indent=1))
     else:
         for key, value in facts.items():
-            typer.echo(f"{key:<12} {_line(value)}")
+            typer.echo(f"{key:<12} {_torch_line(value) if key == 'torch' else _line(value)}")
     if facts["problems"]:
         raise typer.Exit(1)
 
@@ -59,6 +59,14 @@ def _line(value: Any) -> str:
     if isinstance(value, list):
         return "; ".join(str(v) for v in value) or "none"
     return str(value)
+
+
+def _torch_line(facts: dict[str, Any]) -> str:
+    if not facts:
+        return "cannot be used"
+    built = f"built for CUDA {facts['cuda']}" if facts["cuda"] else "built for CPUs"
+    devices = f"{facts['devices']} x {facts['name']}" if facts["devices"] else "no GPU"
+    return f"{facts['version']}, {built}; {devices}"
 
 
 def examine(data_root: Path | None) -> dict[str, Any]:
@@ -80,7 +88,7 @@ def examine(data_root: Path | None) -> dict[str, Any]:
         "data root": str(root),
         "disk free": f"{shutil.disk_usage(existing).free / 1e9:.1f} GB",
         "prepared": sorted(p.parent.name for p in root.glob("prepared/*/complete")),
-        "extras": {extra: "there" if find_spec(module) else "not installed" for extra, module in EXTRAS.items()},
+        "extras": {extra: "installed" if find_spec(module) else "not installed" for extra, module in EXTRAS.items()},
         "plugins": sorted(registry().plugins),
         "problems": problems,
     }

@@ -14,18 +14,18 @@ from rsbench.specs import RECIPE_DESCRIPTION, RecipeSpec
 class Commands(TyperGroup):
     """What Typer makes of the app, in help and errors."""
 
-    def get_params(self, ctx: typer.Context) -> list[Any]:
+    def get_params(self, ctx: Any) -> list[Any]:
         """Return the options before a command."""
         return _plain(super().get_params(ctx))
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command, or a group with its commands."""
         command = super().get_command(ctx, cmd_name)
         for one in () if command is None else (command, *getattr(command, "commands", {}).values()):
             _plain(one.get_params(ctx))
         return command
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Call a command."""
         try:
             return super().invoke(ctx)

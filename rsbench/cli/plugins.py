@@ -10,13 +10,14 @@ import typer
 
 from rsbench.cli import complete, lazy
 from rsbench.cli.listing import PLURALS
-from rsbench.errors import UserError, did_you_mean
+from rsbench.errors import UserError, did_you_mean, first_of
 from rsbench.registry import KINDS, Registry, registry
 
 NEW_KINDS = ("model", "dataset", "loss", "metric", "task")
 SIGNS = {"passed": "ok", "skipped": "skipped", "expected": "expected", "failed": "FAULT", "unexpected": "FAULT"}
 
 
+NAMED = 6  # of a kind
 UNCOUNTED = {"commands": "rsbench_commands", "facts": "rsbench_environment"}  # what is known when it is called
 
 
@@ -47,9 +48,10 @@ def list_(context: typer.Context, as_json: Annotated[bool, typer.Option("--json"
         return
     plural = {kind: name for name, kind in PLURALS.items()}
     for row in rows:
-        many = {kind: f"{len(v)} {kind if len(v) == 1 else plural.get(kind, kind)}" for kind, v in row["gives"].items()}
-        gives = ", ".join(kind if kind in UNCOUNTED else text for kind, text in many.items()) or "nothing"
-        typer.echo(f"{row['plugin']:<12} {row['distribution']} {row['version']}: {gives}")
+        typer.echo(f"{row['plugin']:<12} {row['distribution']} {row['version']}{'' if row['gives'] else ': nothing'}")
+        for kind, names in row["gives"].items():
+            told = kind if kind in UNCOUNTED else f"{plural.get(kind, kind + 's')}: {first_of(names, NAMED)}"
+            typer.echo(f"{'':<12} {told}")
         for problem in row["problems"]:
             typer.echo(f"{'':<12} problem: {problem}")
 

@@ -165,6 +165,18 @@ def test_a_dry_run_says_what_would_run(prepared: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()  # it leaves nothing
 
 
+def test_short_forms_are_what_they_are_short_for(prepared: Path) -> None:
+    def ids(*options: str) -> list[str]:
+        command = ["run", "spatialnet-timm", "scenes", "--recipe", "spatialnet-short", "--data-root", str(prepared)]
+        return [plan["run_id"] for plan in json.loads(rsbench(*command, *options, "--dry-run", "--json"))]
+
+    short = ids("--epochs", "2", "--batch", "16", "--lr", "0.25", "--backbone", "timm:resnet14t", "--weights", "none")
+    long = ["epochs=2", "batch=16", "lr=0.25"]
+    options = ["backbone=timm:resnet14t", "weights=none"]
+    assert short == ids(*(w for v in long for w in ("--set", v)), *(w for v in options for w in ("--option", v)))
+    assert short != ids("--epochs", "3")
+
+
 @pytest.mark.parametrize(
     ("option", "said"),
     [
