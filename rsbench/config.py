@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from rsbench.recipes import attempt
 from rsbench.registry import registry
 
 MOST_SEEDS: Final = 10_000
+MOST_COMBINATIONS: Final = 10_000  # of a grid
 LARGEST_SEED: Final = 2**63 - 1  # of PyTorch
 
 
@@ -37,40 +39,49 @@ def load_suite(path: Path, **common: Any) -> list[RunRequest]:
     for number, run in enumerate(content["runs"]):
         origin = f"{path}, line {lines['runs', number]}: run {number + 1}"
         if number not in wrong:
-            found = attempt(problems, partial(_request, merged(defaults, run), common, origin))
-            requests += [found] if found else []
+            requests += attempt(problems, partial(_requests, merged(defaults, run), common, origin)) or []
     if problems:
         raise UserErrors([*problems, *(p for request in requests for p in _unknown(request))])
     return requests
 
 
-def _request(run: Mapping[str, Any], common: Mapping[str, Any], origin: str) -> RunRequest:
-    """Return the request of a run.
+def _requests(run: Mapping[str, Any], common: Mapping[str, Any], origin: str) -> list[RunRequest]:
+    """Return the requests of an entry, one for each combination of its grid.
 
     Raises:
-        UserErrors: it lacks a key, or names no seeds.
+        UserErrors: it lacks a key, names no seeds, or has too large a grid.
     """
+    from rsbench.suites.schema import combinations
+
     problems = [f"{origin} has no '{key}'." for key in ("model", "dataset") if key not in run]
     try:
         seeds = parse_seeds(run["seeds"]) if "seeds" in run else None
     except UserError as error:
         problems.append(f"{origin}: {error}")
+    grid = run.get("grid", {})
+    if (many := prod(map(len, grid.values()))) > MOST_COMBINATIONS:
+        problems.append(f"{origin}: its grid has {many:,} combinations, {MOST_COMBINATIONS:,} are the most.")
+    problems += [f"{origin}: '{name}' of the grid has no values." for name, values in grid.items() if not values]
+    problems += [f"{origin}: '{name}' is in the grid and in 'set'." for name in grid if name in run.get("set", {})]
     if problems:
         raise UserErrors(problems)
     models = run["model"].split(",") if isinstance(run["model"], str) else run["model"]
     options = run.get("options", {})
-    return RunRequest(
-        models=tuple((m.strip(), options) for m in models),
-        dataset=run["dataset"],
-        protocol=run.get("protocol"),
-        recipe=run.get("recipe"),
-        changes=run.get("set", {}),
-        seeds=seeds,
-        precision=run.get("precision"),
-        overfit=run.get("overfit"),
-        origin=origin,
-        **common,
-    )
+    return [
+        RunRequest(
+            models=tuple((m.strip(), options) for m in models),
+            dataset=run["dataset"],
+            protocol=run.get("protocol"),
+            recipe=run.get("recipe"),
+            changes=changes,
+            seeds=seeds,
+            precision=run.get("precision"),
+            overfit=run.get("overfit"),
+            origin=origin,
+            **common,
+        )
+        for changes in combinations(run)
+    ]
 
 
 def _unknown(request: RunRequest) -> list[str]:

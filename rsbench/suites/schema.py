@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from itertools import product
 from typing import Any, Final, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,12 +14,20 @@ from rsbench.specs import PRECISIONS, RECIPE_DESCRIPTION, RecipeSpec
 from rsbench.suites.document import Lines
 
 RECIPE_FIELDS: Final = tuple(f.name for f in dataclasses.fields(RecipeSpec) if f.name not in RECIPE_DESCRIPTION)
-CHANGES: Final[dict[str, Any]] = {
-    "type": "object",
-    "properties": {name: {} for name in RECIPE_FIELDS},
-    "patternProperties": {rf"^({'|'.join(RECIPE_FIELDS)})\.": {}},
-    "additionalProperties": False,
-}
+
+
+def _changes(value: dict[str, Any]) -> dict[str, Any]:
+    """The schema of changes of a recipe, of which each is a *value*."""
+    return {
+        "type": "object",
+        "properties": dict.fromkeys(RECIPE_FIELDS, value),
+        "patternProperties": {rf"^({'|'.join(RECIPE_FIELDS)})\.": value},
+        "additionalProperties": False,
+    }
+
+
+CHANGES: Final = _changes({})
+GRID: Final = _changes({"type": "array", "minItems": 1})
 
 
 class _Part(BaseModel):
@@ -37,6 +46,11 @@ class Run(_Part):
         None,
         description="Changes of the recipe; dots reach into a part, as in loss_options.gamma.",
         json_schema_extra={"anyOf": [CHANGES, {"type": "null"}]},
+    )
+    grid: dict[str, list[Any]] | None = Field(
+        None,
+        description="Changes of the recipe with several values each: every combination is run.",
+        json_schema_extra={"anyOf": [GRID, {"type": "null"}]},
     )
     options: dict[str, Any] | None = Field(None, description="Options of the models: rsbench show MODEL.")
     precision: str | None = Field(None, description=" | ".join(PRECISIONS), examples=list(PRECISIONS))
@@ -92,6 +106,12 @@ def _problem(place: tuple[int | str, ...], kind: str, message: str, content: Any
 def _line(place: tuple[int | str, ...], lines: Lines) -> int:
     """Return the line of a value, or of what it is in."""
     return lines[place] if place in lines else _line(place[:-1], lines)
+
+
+def combinations(run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the changes of a run's recipe for each combination of its grid, the last field fastest."""
+    grid = run.get("grid", {})
+    return [run.get("set", {}) | dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
 
 
 def merged(defaults: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:

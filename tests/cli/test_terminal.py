@@ -190,6 +190,14 @@ def test_a_dry_run_finds_what_a_start_would(option: list[str], said: str, prepar
     assert said in refused("run", "tiny-cnn", "scenes", "--data-root", str(prepared), "--dry-run", *option)
 
 
+def test_the_example_of_a_suite_can_be_run(prepared: Path, tmp_path: Path) -> None:
+    """Its names, fields and options are known; nothing is trained."""
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(rsbench("schema", "suite", "--example"))
+    plans = json.loads(rsbench("run", "--suite", str(suite), "--data-root", str(prepared), "--dry-run", "--json"))
+    assert len({plan["run_id"] for plan in plans}) == len(plans) == 2 + 2 + 16 + 1  # a baseline that nothing varies has one seed
+
+
 def test_prepare_says_what_was_there(prepared: Path, tmp_path: Path) -> None:
     where = ["scenes", "--data-root", str(prepared)]
     assert "scenes is already prepared, since" in rsbench("data", "prepare", *where)

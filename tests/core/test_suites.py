@@ -18,10 +18,11 @@ from rsbench.api import DEMO, make_plans, make_requests
 from rsbench.config import load_suite, parse_seeds
 from rsbench.errors import UserError, UserErrors
 from rsbench.records import store
+from rsbench.suites import EXAMPLE
 from rsbench.suites.document import parse
 
 ROOT = Path(__file__).parents[2]
-SUITES = [DEMO, *sorted((ROOT / "benchmarks" / "suites").glob("*.yaml"))]
+SUITES = [DEMO, EXAMPLE, *sorted((ROOT / "benchmarks" / "suites").glob("*.yaml"))]
 FINE = {"model": "tiny-cnn", "dataset": "scenes"}
 WRONG: list[tuple[Any, str]] = [
     ([], "is not a suite: it needs a list 'runs'"),
@@ -38,6 +39,8 @@ WRONG: list[tuple[Any, str]] = [
     ({"runs": [{"set": "lr=1"}]}, "run 1: 'set' is str, not dict"),
     ({"runs": [{"overfit": True}]}, "run 1: 'overfit' is bool, not int"),
     ({"runs": [{"overfit": 0}]}, "run 1: 'overfit' is wrong: input should be greater than or equal to 1"),
+    ({"runs": [{"grid": {"lr": 0.1}}]}, "run 1: 'grid' is wrong: input should be a valid list"),
+    ({"runs": [{"model": "a", "dataset": "d", "grid": {"lr": []}}]}, "run 1: 'lr' of the grid has no values"),
 ]
 
 
@@ -185,6 +188,25 @@ def test_shipped_suites_fit_the_schema_they_name(path: Path) -> None:
     assert first.startswith("# yaml-language-server: $schema=")
     published = path.parent / first.partition("$schema=")[2]
     jsonschema.validate(yaml.safe_load(path.read_text()), json.loads(published.read_text()))
+
+
+def test_a_grid_is_every_combination(tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    run = {"model": "a,b", "dataset": "d", "seeds": "0-1", "set": {"epochs": 2}}
+    grid = {"lr": [0.1, 0.2], "loss_options.gamma": [1, 2, 3]}
+    path.write_text(yaml.safe_dump({"runs": [run | {"grid": grid}, run]}, sort_keys=False))
+    *found, plain = load_suite(path)
+    wanted = [{"epochs": 2, "lr": lr, "loss_options.gamma": gamma} for lr in (0.1, 0.2) for gamma in (1, 2, 3)]
+    assert [dict(request.changes) for request in found] == wanted
+    assert plain.changes == {"epochs": 2}
+    assert {request.seeds for request in found} == {(0, 1)}
+    for wrong, said in (
+        ({"epochs": [1, 2]}, "'epochs' is in the grid and in 'set'"),
+        ({"lr": [*range(101)], "batch": [*range(1, 101)]}, "its grid has 10,100 combinations"),
+    ):
+        path.write_text(yaml.safe_dump({"runs": [run | {"grid": wrong}]}))
+        with pytest.raises(UserErrors, match=said):
+            load_suite(path)
 
 
 def test_schema_knows_the_fields_of_a_recipe() -> None:
