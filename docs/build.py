@@ -19,8 +19,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
-    from docs.generator import pages
+    from docs.generator import llms, pages
 
-    for path, text in pages().items():
+    made = pages()
+    for path, text in [*made.items(), (llms.PATH, llms.text(made))]:
         files.append(File.generated(config, path, content=text))
     return files

@@ -92,3 +92,6 @@ def test_it_is_built_strictly(tmp_path: Path) -> None:
         page = tmp_path / "site" / name.replace(".md", ".html")
         assert "<table" in page.read_text() or "<h1" in page.read_text()
     assert not list((tmp_path / "site").rglob("*.py"))
+    listed = re.findall(r"\]\((.+?)\): \S", (tmp_path / "site" / "llms.txt").read_text())
+    assert sorted(listed) == sorted(name.replace(".md", ".html") for name in (*WRITTEN, *PAGES))
+    assert all((tmp_path / "site" / page).is_file() for page in listed)
