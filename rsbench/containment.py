@@ -45,9 +45,14 @@ class Origin:
         return f"plugin '{self.plugin}' (distribution '{self.distribution}')"
 
 
+OWNERS: Final[dict[str, Origin]] = {}  # package -> the plugin by others that has named it, once plugins are loaded
+
+
 def code_of(path: str) -> Origin:
     """Return whose code a module, or ``"module:attribute"``, is: the plugin that has its package."""
     package = path.partition(":")[0].partition(".")[0]
+    if package in OWNERS:
+        return OWNERS[package]
     for entry in metadata.entry_points(group="rsbench"):
         if entry.value.partition(":")[0].partition(".")[0] == package and entry.dist:
             return Origin(entry.name, entry.dist.name, entry.dist.version)

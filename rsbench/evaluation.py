@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ KINDS: Final[dict[str, Any]] = {
     "bands": list,
     "normalisation": dict,
 }  # of metadata that are JSON
+LARGEST: Final = sys.float_info.max  # a whole number of JSON may be larger
 KEPT: Final = "checkpoint"  # the normalisation that the file itself holds
 
 
@@ -146,7 +147,7 @@ def _is_normalisation(value: Mapping[str, Any]) -> bool:
     if not (isinstance(mean, list) and isinstance(std, list) and len(mean) == len(std) > 0):
         return False
     numbers = [*mean, *std]
-    return all(type(n) in (int, float) and math.isfinite(n) for n in numbers) and min(std) > 0
+    return all(type(n) in (int, float) and abs(n) <= LARGEST for n in numbers) and min(std) > 0
 
 
 def _check(made_for: Mapping[str, Any], plan: RunPlan, request: EvaluationRequest) -> None:

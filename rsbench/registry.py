@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar
 import pluggy
 
 from rsbench import hookspecs
-from rsbench.containment import Origin, PluginHung, as_json, contained
+from rsbench.containment import OWNERS, Origin, PluginHung, as_json, contained
 from rsbench.errors import UserError, did_you_mean
 from rsbench.extensions import BoardSpec, ExporterSpec, FormatSpec, LauncherSpec
 from rsbench.specs import (
@@ -401,4 +401,6 @@ def _entries() -> list[tuple[str, str, metadata.EntryPoint]]:
 @cache
 def registry() -> Registry:
     """The registry of this process, loaded at first use."""
-    return load()
+    found = load()
+    OWNERS.update(found._packages)
+    return found

@@ -16,7 +16,6 @@ from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,7 +92,8 @@ def open_source(spec: DatasetSpec, raw: Path | None, root: Path) -> Source:
     if not spec.generated and not folder.exists():
         hint = f"type rsbench data fetch {spec.name}, or give" if spec.files else "give"
         raise UserError(f"There are no files of '{spec.name}' at {folder}: {hint} --source PATH.")
-    with contained(code_of(spec.source), f"the source of '{spec.name}'", limit=False, passing=(OSError,)):
+    what = f"the source of '{spec.name}'"
+    with contained(code_of(spec.source), what, limit=False, quiet=True, passing=(OSError,)):
         source: Source = load_attribute(spec.source)(folder, spec)
         check_columns(source, spec.name, complete=spec.all_classes)
     return source
@@ -146,13 +146,14 @@ class _Preparation:
         self, spec: DatasetSpec, source: Source, target: Path, workers: int | None, on_progress: OnProgress
     ) -> None:
         self.spec, self.source, self.target, self.on_progress = spec, source, target, on_progress
+        self.author = code_of(spec.source)
         self.partial = target.with_name(f".{target.name}.partial")
         self.total = len(source.image_ids)
         self.shape = (self.total, *source.shape)
         self.workers = workers or usable_cores()
         columns = {name: _plain(values) for name, values in source.columns.items()}
         self.samples: dict[str, Any] = {"image_ids": list(source.image_ids), "columns": columns}
-        with contained(code_of(spec.source), f"the source of '{spec.name}'", limit=False):
+        with contained(self.author, f"the source of '{spec.name}'", limit=False):
             self.text = json.dumps(self.samples, sort_keys=True)
 
     def run(self) -> PreparedStore:
@@ -242,9 +243,9 @@ class _Preparation:
         path = str(self.partial / manifest_files.IMAGES)
         workers = min(self.workers, len(todo))
         if workers <= 1 or self.total < SMALL:
-            yield from (_read_block(self.source, path, start, stop) for start, stop in todo)
+            yield from (_read_block(self.source, self.author, path, start, stop) for start, stop in todo)
             return
-        with process_pool(workers, _start_worker, self.source, path) as pool:
+        with process_pool(workers, _start_worker, self.source, self.author, path) as pool:
             with without_main():
                 futures = [pool.submit(_work, start, stop) for start, stop in todo]
             for future in as_completed(futures):
@@ -289,12 +290,12 @@ def _plain(values: Any) -> list[Any]:
     return values.tolist() if isinstance(values, np.ndarray) else list(values)
 
 
-_worker: tuple[Source, str] | None = None
+_worker: tuple[Source, Origin, str] | None = None
 
 
-def _start_worker(source: Source, path: str) -> None:
+def _start_worker(source: Source, whose: Origin, path: str) -> None:
     global _worker
-    _worker = (source, path)
+    _worker = (source, whose, path)
 
 
 def _work(start: int, stop: int) -> tuple[int, int, str, list[str]]:
@@ -302,32 +303,27 @@ def _work(start: int, stop: int) -> tuple[int, int, str, list[str]]:
     return _read_block(*_worker, start, stop)
 
 
-def _read_block(source: Source, path: str, start: int, stop: int) -> tuple[int, int, str, list[str]]:
+def _read_block(source: Source, whose: Origin, path: str, start: int, stop: int) -> tuple[int, int, str, list[str]]:
     """Decode one block into the array file; return (start, stop, sha256, errors)."""
     out = np.load(path, mmap_mode="r+")[start:stop]
     try:
-        _read(source, start, stop, out)
+        _read(source, whose, start, stop, out)
     except SampleError:
-        return start, stop, "", _find_errors(source, start, stop, out)
+        return start, stop, "", _find_errors(source, whose, start, stop, out)
     return start, stop, hashlib.sha256(out).hexdigest(), []
 
 
-def _read(source: Source, start: int, stop: int, out: np.ndarray) -> None:
-    with contained(_code(type(source)), "Source.read", limit=False, passing=(SampleError, OSError)):
+def _read(source: Source, whose: Origin, start: int, stop: int, out: np.ndarray) -> None:
+    with contained(whose, "Source.read", limit=False, quiet=True, passing=(SampleError, OSError)):
         source.read(start, stop, out)
 
 
-@cache
-def _code(kind: type) -> Origin:
-    return code_of(kind.__module__)
-
-
-def _find_errors(source: Source, start: int, stop: int, out: np.ndarray) -> list[str]:
+def _find_errors(source: Source, whose: Origin, start: int, stop: int, out: np.ndarray) -> list[str]:
     """Read a failed block image by image, to name every image that is at fault."""
     errors = []
     for i in range(start, stop):
         try:
-            _read(source, i, i + 1, out[i - start : i - start + 1])
+            _read(source, whose, i, i + 1, out[i - start : i - start + 1])
         except SampleError as error:
             errors.append(str(error))
     return errors

@@ -121,7 +121,7 @@ def check(store: PreparedStore, protocol: ProtocolSpec) -> Split:
 def _compute(store: PreparedStore, protocol: ProtocolSpec) -> Split:
     plain = {name for name, values in store.columns.items() if name != "id" and not isinstance(values[0], list)}
     columns = {name: store.column(name) for name in plain}
-    with contained(code_of(protocol.split), f"the split of protocol '{protocol.name}'", limit=False):
+    with contained(code_of(protocol.split), f"the split of protocol '{protocol.name}'", limit=False, quiet=True):
         parts = load_attribute(protocol.split)(store.ids, columns, **protocol.split_options)
         arrays = _parts(parts, len(store.ids))
     return Split(arrays[0], arrays[1], arrays[2], _hashes(store.ids, arrays))

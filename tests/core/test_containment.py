@@ -256,10 +256,19 @@ def test_sources_and_splits_of_plugins_are_contained(tmp_path: Path, monkeypatch
     error = pickle.loads(pickle.dumps(PluginError(THEIRS, "gone")))  # it may come from another process
     assert (str(error), error.text) == ("plugin 'theirs' (distribution 'rsbench-theirs'): gone", "gone")
     assert code_of("rsbench_scenes.source:Source").distribution == "rsbench"
+    monkeypatch.setitem(containment.OWNERS, "their_code", THEIRS)  # a package beside that of the entry point
+    assert code_of("their_code.sources:Source") == code_of("their_code:Source") == THEIRS
+    spec = DatasetSpec(name="theirs", summary="s", source=f"{__name__}:leaves", generated=True)
+    with pytest.raises(PluginError, match=r"the source of 'theirs' called os\._exit\(0\)"):
+        prepare(spec, None, tmp_path)
 
 
 def no_source(root: Path, spec: DatasetSpec) -> NoReturn:
     sys.exit(3)
+
+
+def leaves(root: Path, spec: DatasetSpec) -> None:
+    os._exit(0)
 
 
 # Specs

@@ -190,6 +190,7 @@ def say(**facts: Any) -> str:
         ({"bands": "[1, 2, 3]"}, "'bands' of .* are no texts"),
         ({"normalisation": say(mean=[0, 0, 0], std=[0, 1, 1])}, "no 'mean' and 'std'"),
         ({"normalisation": '{"mean": [NaN, 0, 0], "std": [1, 1, 1]}'}, "no 'mean' and 'std'"),
+        ({"normalisation": say(mean=[10**400, 0, 0], std=[1, 1, 1])}, "no 'mean' and 'std'"),
         ({"normalisation": say(mean=[0], std=[1])}, "another number of bands"),
         ({"model": "os:system"}, "no model 'os:system'"),
     ],
