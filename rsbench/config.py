@@ -35,7 +35,7 @@ def load_suite(path: Path, **common: Any) -> list[RunRequest]:
     if not isinstance(content, dict) or not isinstance(content.get("runs"), list):
         raise UserErrors(problems)
     defaults = content["defaults"] if isinstance(content.get("defaults"), dict) else {}
-    requests = []
+    requests: list[RunRequest] = []
     for number, run in enumerate(content["runs"]):
         origin = f"{path}, line {lines['runs', number]}: run {number + 1}"
         if number not in wrong:
