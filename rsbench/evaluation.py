@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from rsbench import reading
+from rsbench import reading, renamed
 from rsbench.errors import UserError, UserErrors
 from rsbench.execution import Execution
 from rsbench.plan import RunPlan, RunRequest, expand, file_sha256, run_id
 from rsbench.registry import registry
-from rsbench.specs import NORMALISATIONS
+from rsbench.specs import NORMALIZATIONS
 from rsbench.tasks.task import get_task
 from rsbench.tasks.weights import read_metadata
 
@@ -24,10 +24,10 @@ KINDS: Final[dict[str, Any]] = {
     "options": dict,
     "classes": list,
     "bands": list,
-    "normalisation": dict,
+    "normalization": dict,
 }  # of metadata that are JSON
 LARGEST: Final = sys.float_info.max  # a whole number of JSON may be larger
-KEPT: Final = "checkpoint"  # the normalisation that the file itself holds
+KEPT: Final = "checkpoint"  # the normalization that the file itself holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class EvaluationRequest(Execution):
 
     checkpoint: file of a state dict; see :func:`rsbench.tasks.weights.find`.
     model, options: ``None`` and what is not among them are taken from a checkpoint that rsbench wrote.
-    normalisation: one of :data:`rsbench.specs.NORMALISATIONS`; default: that of the checkpoint, else the model's.
+    normalization: one of :data:`rsbench.specs.NORMALIZATIONS`; default: that of the checkpoint, else the model's.
     state: which of several states in the file, such as ``state_dict_ema``; default: the one that fits.
     system: name on the board; default: the model and the name of the file.
     recipe, changes: for their task options, such as the smallest count of a word in the vocabulary.
@@ -49,7 +49,7 @@ class EvaluationRequest(Execution):
     protocol: str | None = None
     recipe: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
-    normalisation: str | None = None
+    normalization: str | None = None
     state: str | None = None
     system: str | None = None
     precision: str | None = None
@@ -91,8 +91,8 @@ def expand_evaluation(request: EvaluationRequest) -> RunPlan:
 
 def _untrained(plan: RunPlan, request: EvaluationRequest, facts: Mapping[str, str]) -> RunPlan:
     """Return *plan* with the checkpoint in place of training, and an id that goes with it."""
-    normalisation = request.normalisation or (KEPT if "normalisation" in facts else None)
-    accepts = dict(plan.model["accepts"]) | ({"normalisation": normalisation} if normalisation else {})
+    normalization = request.normalization or (KEPT if "normalization" in facts else None)
+    accepts = plan.model["accepts"] | renamed.recorded({"normalization": normalization} if normalization else {})
     model = {
         **plan.model,
         "accepts": accepts,
@@ -137,12 +137,12 @@ def value_of(text: str, key: str, kind: Any, path: Path) -> Any:
     value = reading.json_document(text.encode(), where)
     if not isinstance(value, kind) or (kind is list and not all(isinstance(item, str) for item in value)):
         raise UserError(f"{where} are no {'texts' if kind is list else 'object'}.")
-    if key == "normalisation" and not _is_normalisation(value):
-        raise UserError(f"{where} are no 'mean' and 'std' of each band; give --normalisation.")
+    if key == "normalization" and not _is_normalization(value):
+        raise UserError(f"{where} are no 'mean' and 'std' of each band; give --normalization.")
     return value
 
 
-def _is_normalisation(value: Mapping[str, Any]) -> bool:
+def _is_normalization(value: Mapping[str, Any]) -> bool:
     mean, std = value.get("mean"), value.get("std")
     if not (isinstance(mean, list) and isinstance(std, list) and len(mean) == len(std) > 0):
         return False
@@ -153,8 +153,8 @@ def _is_normalisation(value: Mapping[str, Any]) -> bool:
 def _check(made_for: Mapping[str, Any], plan: RunPlan, request: EvaluationRequest) -> None:
     """Raise where the checkpoint says that it was made for other classes or bands."""
     problems = []
-    if request.normalisation not in (None, *NORMALISATIONS):
-        problems.append(f"Normalisation '{request.normalisation}' is not one of {', '.join(NORMALISATIONS)}.")
+    if request.normalization not in (None, *NORMALIZATIONS):
+        problems.append(f"Normalization '{request.normalization}' is not one of {', '.join(NORMALIZATIONS)}.")
     bands = list(plan.protocol["bands"] or plan.dataset["bands"])
     if made_for.get("bands", bands) != bands:
         made = ", ".join(made_for["bands"])
@@ -164,7 +164,7 @@ def _check(made_for: Mapping[str, Any], plan: RunPlan, request: EvaluationReques
         and made_for.get("classes", plan.dataset["classes"]) != plan.dataset["classes"]
     ):
         problems.append(f"{request.checkpoint} tells other classes apart than those of '{request.dataset}'.")
-    if request.normalisation is None and len(made_for.get("normalisation", {}).get("mean", bands)) != len(bands):
-        problems.append(f"{request.checkpoint} has a normalisation for another number of bands; give --normalisation.")
+    if request.normalization is None and len(made_for.get("normalization", {}).get("mean", bands)) != len(bands):
+        problems.append(f"{request.checkpoint} has a normalization for another number of bands; give --normalization.")
     if problems:
         raise UserErrors(problems)

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from rsbench import __version__, execution, scale
+from rsbench import __version__, execution, renamed, scale
 from rsbench.data import integrity, manifest
 from rsbench.data.location import data_root
 from rsbench.errors import UserError, UserErrors
@@ -377,7 +377,7 @@ def model_block(model: ModelSpec, options: Mapping[str, Any]) -> dict[str, Any]:
         "options": dict(options),
         "kind": model.kind,
         "factory": model.factory,
-        "accepts": to_jsonable(model.accepts),
+        "accepts": renamed.recorded(to_jsonable(model.accepts)),
         "params": model.params,
         "tags": list(model.tags),
         "plugin": origin.plugin,

@@ -1,7 +1,7 @@
 """What a plugin declares.
 
 A spec is a frozen, JSON-able description.  It names its code as ``"module:attribute"`` and never imports it, so
-listing a thousand specs costs nothing.  This file uses the standard library only.
+listing a thousand specs costs nothing.  This file uses the standard library only, and the table of old names.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from rsbench import renamed
+
 UNITS: Final = ("uint8", "s2_dn", "reflectance", "float")
-NORMALISATIONS: Final = ("dataset", "imagenet", "unit", "none")  # see Accepts
+NORMALIZATIONS: Final = ("dataset", "imagenet", "unit", "none")  # see Accepts
 PRECISIONS: Final = ("auto", "fp32", "bf16", "fp16")
 NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 LONGEST_NAME: Final = 120  # becomes part of the name of a folder
@@ -117,6 +119,7 @@ class RemoteFile:
     record: str | None = None
 
 
+@renamed.fields(renamed.ACCEPTS)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepts:
     """What a model takes.
@@ -124,7 +127,7 @@ class Accepts:
     channels: number of input channels it is built for, or ``None`` for any.
     size: side of the square input in pixels, or ``None`` for any; ``min_size`` is the smallest that works.
     unit: unit of the *stored* images it understands, or ``"any"``.
-    normalisation: what the engine does before ``forward``: ``"dataset"`` (minus mean, over standard deviation of the
+    normalization: what the engine does before ``forward``: ``"dataset"`` (minus mean, over standard deviation of the
         training split), ``"imagenet"`` (uint8 RGB to [0, 1], ImageNet mean and std), ``"unit"`` (uint8 to [0, 1]),
         ``"none"`` (cast only).
     """
@@ -133,7 +136,7 @@ class Accepts:
     size: int | None = None
     min_size: int = 1
     unit: str = "any"
-    normalisation: str = "dataset"
+    normalization: str = "dataset"
 
 
 SOURCES: Final = ("paper", "code", "recalled", "ours")
@@ -285,7 +288,7 @@ class RecipeSpec(Spec):
     patience: epochs without a better validation loss before training stops, or ``None``.
     validate_from: the first epoch that is scored on the validation split; all later ones are, too.
     task_options: what a task leaves open; captioning: ``min_count`` (of a word in the vocabulary), ``max_words``,
-    ``sentences`` (learnt of each image in a step), ``beam``, ``length_penalty``, ``temperature``; VQA: ``min_count``,
+    ``sentences`` (learned of each image in a step), ``beam``, ``length_penalty``, ``temperature``; VQA: ``min_count``,
     ``max_words``, ``questions_per_image`` (together in a step).
     provenance: see :func:`check_provenance`; of a published recipe.
     """

@@ -25,7 +25,7 @@ STRETCH: Final = 2750 / 255
 """Digital numbers of Sentinel-2 for each unit of the RGB edition."""
 MEAN: Final = tuple(m / 2750 for m in (947.62620298, 1042.92983953, 1118.24399958))
 STD: Final = tuple(s / 2750 for s in (593.75055589, 395.09249139, 333.00778264))
-"""torchgeo's statistics of B04, B03 and B02, for pixels in [0, 1]; every peer normalises with them."""
+"""torchgeo's statistics of B04, B03 and B02, for pixels in [0, 1]; every peer normalizes with them."""
 RGB_OF_BAND: Final = (2, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 TIF_FOLDER: Final = Path("ds", "images", "remote_sensing", "otherDatasets", "sentinel_2", "tif")
 PARTS: Final = ("train", "val")

@@ -13,7 +13,7 @@ from benchmarks.peers import image_folder, networks
 from benchmarks.peers.peer import AfterEpoch, Peer, Setting
 from benchmarks.peers.trainer import Watch, make_trainer
 
-Labelled = tuple[torch.Tensor, torch.Tensor]
+Labeled = tuple[torch.Tensor, torch.Tensor]
 
 
 class Classifier(pl.LightningModule):
@@ -23,11 +23,11 @@ class Classifier(pl.LightningModule):
         super().__init__()
         self.model, self.lr = model, lr
 
-    def training_step(self, batch: Labelled, index: int) -> torch.Tensor:
+    def training_step(self, batch: Labeled, index: int) -> torch.Tensor:
         """Loss of a batch."""
         return functional.cross_entropy(self.model(batch[0]), batch[1])
 
-    def validation_step(self, batch: Labelled, index: int) -> None:
+    def validation_step(self, batch: Labeled, index: int) -> None:
         """Log the share of labels that are right."""
         right = (self.model(batch[0]).argmax(1) == batch[1]).float().mean()
         self.log("val_accuracy", right, batch_size=len(batch[1]))

@@ -44,7 +44,7 @@ class Peer(ABC):
 
     @abstractmethod
     def batches(self) -> Iterator[torch.Tensor]:
-        """Yield the shuffled images of one training epoch, float32 [B, 3, 64, 64], flipped and normalised."""
+        """Yield the shuffled images of one training epoch, float32 [B, 3, 64, 64], flipped and normalized."""
 
     @abstractmethod
     def fit(self, network: str, epochs: int, after_epoch: AfterEpoch) -> None:

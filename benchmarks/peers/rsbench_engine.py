@@ -16,7 +16,7 @@ from benchmarks.peers.peer import AfterEpoch, Peer, Setting
 from rsbench.data import store
 from rsbench.engine.input.augmentation import Augmentation
 from rsbench.engine.input.loader import ArrayLoader
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.tasks.classification import ClassificationTraining
 from rsbench.engine.training.device import make_fabric, select_precision
 from rsbench.engine.training.trainer import Trainer
@@ -52,7 +52,7 @@ class Engine(Peer):
             numbers(self.store.ids, self.setting.selection.ids(part)),
             batch=batch,
             device=CPU,
-            normalisation=Normalisation(tuple(255 * m for m in MEAN), tuple(255 * s for s in STD)),
+            normalization=Normalization(tuple(255 * m for m in MEAN), tuple(255 * s for s in STD)),
             bands=[0, 1, 2],
             augmentation=augmentation,
             seed=self.setting.seed,

@@ -42,7 +42,7 @@ class TimmLoop(Peer):
         )
 
     def batches(self) -> Iterator[torch.Tensor]:
-        """Images as the prefetcher gives them, normalised as a batch."""
+        """Images as the prefetcher gives them, normalized as a batch."""
         for images, _ in self.train:
             yield images
 

@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    """One thread in each process: two that wait for each other on busy cores measure the neighbours."""
+    """One thread in each process: two that wait for each other on busy cores measure the neighbors."""
     import torch
 
     torch.set_num_threads(1)

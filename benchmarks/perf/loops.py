@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from rsbench.engine.input.loader import ArrayLoader
-from rsbench.engine.input.normalization import normalisation_for
+from rsbench.engine.input.normalization import normalization_for
 from rsbench.engine.step.compiled import Compiled
 from rsbench.engine.step.oom_recovery import Gradients
 from rsbench.engine.tasks.classification import ClassificationTraining
@@ -115,6 +115,6 @@ def loader(device: torch.device, batch: int, steps: int, size: int = 64) -> Arra
         samples,
         batch=batch,
         device=device,
-        normalisation=normalisation_for("imagenet", images, samples, [0, 1, 2]),
+        normalization=normalization_for("imagenet", images, samples, [0, 1, 2]),
         bands=[0, 1, 2],
     )

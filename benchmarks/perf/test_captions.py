@@ -15,7 +15,7 @@ from rsbench.metrics.evaluate import build
 from rsbench.tasks.captioning import Captions
 
 NAMES = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D")
-ADJECTIVES = ("many", "some", "white", "green", "large", "small", "dense", "sparse", "grey", "dark", "neat", "two")
+ADJECTIVES = ("many", "some", "white", "green", "large", "small", "dense", "sparse", "gray", "dark", "neat", "two")
 NOUNS = ("planes", "tanks", "houses", "roads", "trees", "courts", "boats", "cars", "roofs", "pond", "beach", "river")
 LINKS = ("are near", "are beside", "lie between", "surround", "are next to", "stand around", "and", "is in")
 

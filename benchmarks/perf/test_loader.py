@@ -15,7 +15,7 @@ from ratios import paired
 from rsbench.engine.input.augmentation import Augmentation
 from rsbench.engine.input.gpu_images import as_tensor
 from rsbench.engine.input.loader import ArrayLoader
-from rsbench.engine.input.normalization import normalisation_for
+from rsbench.engine.input.normalization import normalization_for
 
 BATCH = 64
 IMAGES = 2_000
@@ -70,7 +70,7 @@ def epochs_of(images: np.ndarray, labels: np.ndarray, epochs: int = 20) -> Calla
         samples,
         batch=BATCH,
         device=torch.device("cpu"),
-        normalisation=normalisation_for("imagenet", images, samples, [0, 1, 2]),
+        normalization=normalization_for("imagenet", images, samples, [0, 1, 2]),
         bands=[0, 1, 2],
         augmentation=Augmentation(FLIPS),
     )
@@ -153,10 +153,10 @@ def test_against_torchgeo_datamodule(
     write_torchgeo_layout(real_data, tmp_path, copies=40)
     module = EuroSATDataModule(root=str(tmp_path), batch_size=BATCH, num_workers=0, bands=("B04", "B03", "B02"))
     module.setup("fit")
-    normalise = module.aug
+    normalize = module.aug
     flips = K.AugmentationSequential(K.RandomHorizontalFlip(), K.RandomVerticalFlip(), data_keys=None, keepdim=True)
     loader = module.train_dataloader()
-    theirs = lambda: consume(flips(normalise(batch))["image"] for batch in loader)  # noqa: E731
+    theirs = lambda: consume(flips(normalize(batch))["image"] for batch in loader)  # noqa: E731
     images = len(arrays[0]) // BATCH * BATCH
     result = speedup(ours, theirs, 20 * images, len(module.train_dataset) // BATCH * BATCH)
     benchmark.extra_info.update(result)

@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from rsbench.data.prepare import prepare
 from rsbench.engine.input.cpu_images import HostImages
 from rsbench.engine.input.loader import ArrayLoader, Group
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.input.run_data import open_data
-from rsbench.engine.run.build import build_model, make_task, normalisation
+from rsbench.engine.run.build import build_model, make_task, normalization
 from rsbench.engine.tasks.vqa import VQATraining
 from rsbench.plan import RunRequest, expand
 from rsbench.registry import registry
@@ -49,7 +49,7 @@ class Store:
     def __init__(self, task: VQATraining, side: int) -> None:
         times = side // 64
         self.images = np.ascontiguousarray(task.data.store.images.repeat(times, 2).repeat(times, 3))
-        self.norm = normalisation(task.plan, task.data)
+        self.norm = normalization(task.plan, task.data)
 
 
 class Counting(ArrayLoader):
@@ -74,7 +74,7 @@ def engine_loader(task: VQATraining, store: Store, targets: Any = None) -> Count
         made.samples,
         batch=made.batch,
         device=CPU,
-        normalisation=store.norm,
+        normalization=store.norm,
         bands=[0, 1, 2],
     )
 
@@ -96,8 +96,8 @@ class Pairs(Dataset):
         return image, self.tokens[index], self.answers[index]
 
 
-def pairs_of(pairs: Pairs, samples: np.ndarray, batch: int, norm: Normalisation) -> Iterator[int]:
-    """Load pairs and normalise each batch; yield its number of questions."""
+def pairs_of(pairs: Pairs, samples: np.ndarray, batch: int, norm: Normalization) -> Iterator[int]:
+    """Load pairs and normalize each batch; yield its number of questions."""
     mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (norm.mean, norm.std))
     for images, tokens, _ in DataLoader(Subset(pairs, samples.tolist()), batch, shuffle=True):
         images.float().sub_(mean).div_(std)
@@ -147,7 +147,7 @@ def text_epoch(loader: ArrayLoader, epoch: int) -> None:
 
 @pytest.mark.parametrize("side", [64, 256])
 def test_text_against_images(benchmark, task: VQATraining, side: int) -> None:
-    """Questions of an epoch against gathering and normalising its images; 256 is the side of RSVQA-LR.
+    """Questions of an epoch against gathering and normalizing its images; 256 is the side of RSVQA-LR.
 
     At 64, images take no longer than their questions; what both are beside training, the next test shows.
     """

@@ -31,7 +31,7 @@ WHY: Final = {
     "same places.",
     "official-split": "Whoever made the dataset said which images are for testing; a split of ours would only make "
     "results less comparable.",
-    "rsvqa-lr-official": "Questions are split by image, so that no image is both learnt and tested; intervals are "
+    "rsvqa-lr-official": "Questions are split by image, so that no image is both learned and tested; intervals are "
     "drawn by image, since the hundred questions of one are not independent.",
     "rsvqa-lr-val-to-test": "It needs no images and shows how far the words of a question go alone, which any system "
     "that sees must beat.",

@@ -54,7 +54,7 @@ class CSMLF:
         return [self.answers[i] for i in nearest.tolist()]
 
 
-class Standardised(nn.Module):
+class Standardized(nn.Module):
     """A linear map of features less their training mean, over their training standard deviation."""
 
     mean: torch.Tensor
@@ -89,9 +89,9 @@ def metric_loss(images: torch.Tensor, texts: torch.Tensor, same: torch.Tensor) -
     return wrong.masked_fill(same, 0).sum(1).mean()
 
 
-def learn(images: torch.Tensor, texts: torch.Tensor) -> tuple[Standardised, Standardised]:
+def learn(images: torch.Tensor, texts: torch.Tensor) -> tuple[Standardized, Standardized]:
     """Return the maps of image features [N, D] and of collective sentences [N, E], trained by Adam."""
-    image_map, text_map = Standardised(images, WIDTH), Standardised(texts, WIDTH)
+    image_map, text_map = Standardized(images, WIDTH), Standardized(texts, WIDTH)
     optimizer = torch.optim.Adam([*image_map.parameters(), *text_map.parameters()], lr=LEARNING_RATE)
     for _ in range(EPOCHS):
         for rows in torch.randperm(len(images)).split(BATCH):

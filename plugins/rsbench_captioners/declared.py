@@ -24,7 +24,7 @@ def _network(name: str, summary: str, factory: str, backbone: str, citation: str
         summary=summary,
         factory=f"rsbench_captioners.{factory}",
         tasks=("captioning",),
-        accepts=Accepts(normalisation="imagenet", min_size=32),
+        accepts=Accepts(normalization="imagenet", min_size=32),
         options=network_options(backbone) | extra,
         trial=trial_options(freeze=False, width=64),
         citation=citation + _OPEN,
@@ -71,7 +71,7 @@ MODELS: Final = (
     ),
     ModelSpec(
         name="csmlf",
-        summary="Retrieval: sentence of the training image whose collective sentence is nearest in a learnt space; "
+        summary="Retrieval: sentence of the training image whose collective sentence is nearest in a learned space; "
         "PPMI-SVD word vectors of the training captions stand in for GloVe.",
         factory="rsbench_captioners.csmlf:CSMLF",
         tasks=("captioning",),

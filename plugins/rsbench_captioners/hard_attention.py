@@ -22,7 +22,7 @@ MEMORY: Final = 0.9  # share of the baseline that a batch leaves
 class HardAttention(ShowAttendTell):
     """Show, Attend and Tell that samples places in training and takes the likeliest in evaluation.
 
-    Places have no gradient, so they are learnt by REINFORCE (Xu et al. 2015, eq. 11-12): the reward is the sentence's
+    Places have no gradient, so they are learned by REINFORCE (Xu et al. 2015, eq. 11-12): the reward is the sentence's
     log-likelihood, and the baseline its moving average.  Both are per word, which makes lambda_r one over the length:
     a whole sentence's reward has gradients that drown those of the words.  The baseline begins with the reward of an
     untrained network, -log V.  Xu's mixing of samples with expected places is left out.

@@ -83,5 +83,5 @@ def places(features: torch.Tensor, at_most: int) -> torch.Tensor:
 
 
 def projection(inputs: int, width: int) -> nn.Sequential:
-    """Return a linear map of normalised features: backbones differ in scale by orders of magnitude."""
+    """Return a linear map of normalized features: backbones differ in scale by orders of magnitude."""
     return nn.Sequential(nn.LayerNorm(inputs, elementwise_affine=False), nn.Linear(inputs, width))

@@ -11,36 +11,36 @@ ROWS: Final = 5
 COLUMNS: Final = 6
 SIDE: Final = 48  # pixels of the thumbnail that is segmented
 ROUNDS: Final = 10
-COMPACTNESS: Final = 0.5  # distance of one grid cell, in standard deviations of colour
+COMPACTNESS: Final = 0.5  # distance of one grid cell, in standard deviations of color
 
 
 @torch.no_grad()
 def segment(images: torch.Tensor) -> torch.Tensor:
     """Return the segment of each pixel of a thumbnail, int64 [I, 48, 48] in 0 .. 29.
 
-    k-means on colour and position from a regular grid of 5 x 6 centres: SLIC (Achanta et al. 2012) with distances to
-    all centres instead of the near ones.  Segments may end up empty, and need not be connected.
+    k-means on color and position from a regular grid of 5 x 6 centers: SLIC (Achanta et al. 2012) with distances to
+    all centers instead of the near ones.  Segments may end up empty, and need not be connected.
 
     Args:
-        images: normalised, float [I, C, H, W].
+        images: normalized, float [I, C, H, W].
     """
     with torch.autocast(images.device.type, enabled=False):  # positions need more digits than bfloat16 has
         return _clustered(images.float())
 
 
 def _clustered(images: torch.Tensor) -> torch.Tensor:
-    colour = F.interpolate(images, (SIDE, SIDE), mode="bilinear", antialias=True)
-    colour = colour / images.shape[1] ** 0.5  # the distance is then a mean over bands
+    color = F.interpolate(images, (SIDE, SIDE), mode="bilinear", antialias=True)
+    color = color / images.shape[1] ** 0.5  # the distance is then a mean over bands
     middle = (torch.arange(SIDE, device=images.device) + 0.5) / SIDE
     position = torch.stack(torch.meshgrid(middle * ROWS, middle * COLUMNS, indexing="ij")) * COMPACTNESS
-    features = torch.cat([colour, position.expand(len(images), -1, -1, -1)], 1)
-    centres = F.adaptive_avg_pool2d(features, (ROWS, COLUMNS)).flatten(2).transpose(1, 2)
+    features = torch.cat([color, position.expand(len(images), -1, -1, -1)], 1)
+    centers = F.adaptive_avg_pool2d(features, (ROWS, COLUMNS)).flatten(2).transpose(1, 2)
     points = features.flatten(2).transpose(1, 2)
     for _ in range(ROUNDS):
-        members = F.one_hot(torch.cdist(points, centres).argmin(2), ROWS * COLUMNS).float()
+        members = F.one_hot(torch.cdist(points, centers).argmin(2), ROWS * COLUMNS).float()
         size = members.sum(1)[..., None]
-        centres = torch.where(size > 0, members.transpose(1, 2) @ points / size.clamp(min=1), centres)
-    return torch.cdist(points, centres).argmin(2).view(-1, SIDE, SIDE)
+        centers = torch.where(size > 0, members.transpose(1, 2) @ points / size.clamp(min=1), centers)
+    return torch.cdist(points, centers).argmin(2).view(-1, SIDE, SIDE)
 
 
 def pool(features: torch.Tensor, segments: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -20,7 +20,7 @@ VARIANCE: Final = 0.1
 
 
 class StructuredAttention(ShowAttendTell):
-    """Soft attention over at most 30 segments, with two regularisers of its weights.
+    """Soft attention over at most 30 segments, with two regularizers of its weights.
 
     The paper takes its regions from selective search; here they are superpixels (:mod:`rsbench_captioners.segments`).
     """
@@ -35,15 +35,15 @@ class StructuredAttention(ShowAttendTell):
         return means, valid
 
     def training_loss(self, images: Images, targets: CaptionTargets, loss: Callable[..., torch.Tensor]) -> torch.Tensor:
-        """Return ``loss`` of the words plus both regularisers."""
+        """Return ``loss`` of the words plus both regularizers."""
         tokens = targets.tokens
         outputs, states = self.unroll(images, tokens)
         weights = traced(states, "weights")[:, :-1].float()
-        penalty = regularisers(weights, states[0]["valid"], tokens[:, 1:] != PAD)
+        penalty = regularizers(weights, states[0]["valid"], tokens[:, 1:] != PAD)
         return token_loss(loss, self.classify(outputs), tokens) + penalty
 
 
-def regularisers(weights: torch.Tensor, valid: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+def regularizers(weights: torch.Tensor, valid: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
     """Return the penalty of attention weights: every segment should be looked at, and one at a time.
 
     The first part is the doubly stochastic one, the mean over segments of (1 - sum over words)^2 (Xu et al. 2015,

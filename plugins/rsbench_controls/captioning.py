@@ -61,25 +61,25 @@ class NearestImage:
 
     Args:
         features: images as stored [n, C, H, W] -> float64 [n, F].
-        standardise: give each feature mean 0 and deviation 1 over the training images.
+        standardize: give each feature mean 0 and deviation 1 over the training images.
     """
 
-    def __init__(self, features: Callable[[np.ndarray], np.ndarray], *, standardise: bool) -> None:
-        self.features, self.standardise = features, standardise
+    def __init__(self, features: Callable[[np.ndarray], np.ndarray], *, standardize: bool) -> None:
+        self.features, self.standardize = features, standardize
 
     def fit(self, blocks: Iterable[np.ndarray], sentences: Sequence[Sequence[str]], labels: np.ndarray | None) -> None:
         """Keep the features of each training image, and its most central sentence."""
         del labels
         known = np.concatenate([self.features(block) for block in blocks])
         self.mean, self.scale = np.zeros(known.shape[1]), np.ones(known.shape[1])
-        if self.standardise:
+        if self.standardize:
             self.mean, spread = known.mean(0), known.std(0)
             self.scale = np.where(spread > 0, spread, 1.0)
         self.known = (known - self.mean) / self.scale
         self.sentences = [central(texts) for texts in sentences]
 
     def caption(self, images: np.ndarray) -> list[str]:
-        """Return the sentence of each image's nearest neighbour, the first of equals."""
+        """Return the sentence of each image's nearest neighbor, the first of equals."""
         asked = (self.features(images) - self.mean) / self.scale
         distances = (asked**2).sum(1)[:, None] - 2 * asked @ self.known.T + (self.known**2).sum(1)
         return [self.sentences[k] for k in distances.argmin(1)]
@@ -90,7 +90,7 @@ class NearestImageCaption(NearestImage):
 
     def __init__(self, context: ModelContext, cells: int = 4) -> None:
         del context
-        super().__init__(partial(cell_statistics, cells=cells), standardise=True)
+        super().__init__(partial(cell_statistics, cells=cells), standardize=True)
 
 
 def cell_statistics(images: np.ndarray, cells: int) -> np.ndarray:

@@ -26,7 +26,7 @@ class MajorityClass:
 
 
 class PixelStatistics:
-    """Multinomial logistic regression on per-band mean and standard deviation, standardised on the training split.
+    """Multinomial logistic regression on per-band mean and standard deviation, standardized on the training split.
 
     Fitted by L-BFGS to its optimum, so the result does not depend on a seed.
     """
@@ -56,7 +56,7 @@ def statistics(images: np.ndarray) -> np.ndarray:
 
 
 def fit_logistic(features: np.ndarray, labels: np.ndarray, classes: int, l2: float) -> np.ndarray:
-    """Return coefficients float64 [F + 1, K] (last row: bias) that minimise mean cross entropy + l2 / 2 |W|^2."""
+    """Return coefficients float64 [F + 1, K] (last row: bias) that minimize mean cross entropy + l2 / 2 |W|^2."""
     from scipy.optimize import minimize
 
     inputs, samples = _with_bias(features), len(labels)

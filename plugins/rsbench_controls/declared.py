@@ -8,7 +8,7 @@ from rsbench_timm.options import encoder_options, trial_options
 
 from rsbench.specs import Accepts, ModelSpec, Option
 
-_ANYTHING: Final = Accepts(normalisation="none")
+_ANYTHING: Final = Accepts(normalization="none")
 
 
 def _caption(name: str, summary: str, factory: str) -> ModelSpec:

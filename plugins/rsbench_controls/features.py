@@ -1,4 +1,4 @@
-"""Captions of the training image that an encoder finds most alike: what retrieval gives before anything is learnt."""
+"""Captions of the training image that an encoder finds most alike: what retrieval gives before anything is learned."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class NearestImageFeatures(NearestImage):
 
     def __init__(self, context: ModelContext, backbone: str, weights: str, input_size: int) -> None:
         self.encoder = vector_encoder(context, backbone, weights, True, input_size)
-        super().__init__(self._directions, standardise=False)
+        super().__init__(self._directions, standardize=False)
 
     def _directions(self, images: np.ndarray) -> np.ndarray:
         """Vectors of length 1, whose Euclidean distances are in the order of their angles, float64 [N, D]."""

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from torch import nn
 
 from rsbench.tasks.context import ModelContext
-from rsbench_convnets.init import initialise
+from rsbench_convnets.init import initialize
 
 
 def baseline_cnn(context: ModelContext) -> nn.Sequential:
@@ -29,5 +29,5 @@ def baseline_cnn(context: ModelContext) -> nn.Sequential:
     layers["dropout"] = nn.Dropout(0.5)
     layers["classifier"] = nn.Linear(512, context.num_classes)
     network = nn.Sequential(layers)
-    initialise(network)
+    initialize(network)
     return network

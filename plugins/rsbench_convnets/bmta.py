@@ -13,7 +13,7 @@ from torch import nn
 from rsbench.errors import UserError
 from rsbench.tasks.context import ModelContext
 from rsbench_convnets.dropblock import AuthorDropBlock, guard
-from rsbench_convnets.init import initialise
+from rsbench_convnets.init import initialize
 
 # (residual blocks, channels, stride of the first block, DropBlock probability)
 STAGES: Final = ((3, 64, 1, 0.05), (3, 128, 2, 0.10), (3, 256, 2, 0.15), (2, 512, 2, 0.20))
@@ -91,7 +91,7 @@ class BMTA(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(width, classes)
-        initialise(self)
+        initialize(self)
         for (
             block
         ) in self.attention_blocks():  # timm's modules squeeze with 1x1 convolutions, the author's with linear ones

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from rsbench.tasks.context import ModelContext
-from rsbench_convnets.init import initialise
+from rsbench_convnets.init import initialize
 
 
 class CBAM(nn.Module):
@@ -52,5 +52,5 @@ def cbam_cnn(context: ModelContext) -> nn.Sequential:
     head = nn.Sequential(nn.Linear(512, 256), nn.ReLU(inplace=True), nn.Dropout(0.4))
     classifier = nn.Linear(256, context.num_classes)
     network = nn.Sequential(*units, last, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head, classifier)
-    initialise(network)
+    initialize(network)
     return network

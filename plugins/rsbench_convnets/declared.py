@@ -26,7 +26,7 @@ _DROPOUT: Final = Option(default=0.5, help="probability before the classifier")
 
 
 def _rgb(size: int | None = None, min_size: int = 1) -> Accepts:
-    return Accepts(channels=3, unit="uint8", size=size, min_size=min_size, normalisation="imagenet")
+    return Accepts(channels=3, unit="uint8", size=size, min_size=min_size, normalization="imagenet")
 
 
 _REPAIRED: Final = "ours: repaired, the code stops at linear layers without bias; elsewhere as coded"

@@ -1,11 +1,11 @@
-"""The initialisation that the three networks share."""
+"""The initialization that the three networks share."""
 
 from __future__ import annotations
 
 from torch import nn
 
 
-def initialise(network: nn.Module) -> None:
+def initialize(network: nn.Module) -> None:
     """Convolutions Kaiming-normal (fan out, ReLU), BatchNorm 1/0, linear layers N(0, 0.01), biases 0."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

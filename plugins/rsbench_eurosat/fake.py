@@ -11,16 +11,16 @@ from rsbench.specs import DatasetSpec
 
 
 def write_rgb(root: Path, spec: DatasetSpec, per_class: int = 6, seed: int = 0) -> None:
-    """Write ``2750/<Class>/<Class>_<n>.jpg`` of a class-dependent colour with noise, and the three split lists."""
+    """Write ``2750/<Class>/<Class>_<n>.jpg`` of a class-dependent color with noise, and the three split lists."""
     from PIL import Image
 
     rng = np.random.default_rng(seed)
     for k, name in enumerate(spec.classes):
         folder = root / "2750" / name
         folder.mkdir(parents=True, exist_ok=True)
-        colour = np.array([25 * k, 255 - 25 * k, (67 * k) % 256])
+        color = np.array([25 * k, 255 - 25 * k, (67 * k) % 256])
         for n in range(1, per_class + 1):
-            pixels = np.clip(colour + rng.normal(0, 30, (64, 64, 3)), 0, 255).astype(np.uint8)
+            pixels = np.clip(color + rng.normal(0, 30, (64, 64, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / f"{name}_{n}.jpg", quality=90)
     _write_lists(root, spec.classes, per_class)
 

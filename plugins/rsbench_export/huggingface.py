@@ -107,7 +107,7 @@ def body(record: dict[str, Any]) -> str:
         f"## Training\n\n{trained}\n\n"
         f"## Input\n\nBands {', '.join(protocol['bands'] or plan['dataset']['bands'])} in the unit "
         f"{plan['dataset']['units'][0]}, {protocol['size'] or plan['dataset']['image_shape'][-1]} pixels a side; "
-        f"normalisation: {plan['model'].get('accepts', {}).get('normalisation', 'not known')}.\n\n"
+        f"normalization: {plan['model'].get('accepts', {}).get('normalisation', 'not known')}.\n\n"
         f"## Source\n\nRun `{record['run_id']}` of {escape(record['created'])}; "
         "`rsbench verify` recomputes the numbers from its predictions.\n"
     )

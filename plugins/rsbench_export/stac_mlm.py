@@ -141,9 +141,9 @@ def _scaling(loaded: LoadedRecord) -> list[dict[str, Any]] | None:
     """What is subtracted and divided by in each band, from the weights' own metadata; ``None`` without them."""
     path = loaded.artifact("checkpoint")
     facts = read_metadata(path) if path else {}
-    if "normalisation" not in facts:
+    if "normalization" not in facts:
         return None
-    kept = json.loads(facts["normalisation"])
+    kept = json.loads(facts["normalization"])
     return [{"type": "z-score", "mean": m, "stddev": s} for m, s in zip(kept["mean"], kept["std"], strict=True)]
 
 

@@ -15,7 +15,7 @@ from rsbench.leaderboard.machines import machine
 from rsbench.leaderboard.pace import marks, score_name
 from rsbench.records.curve import factor, heading
 from rsbench_html.series import Figure, Series
-from rsbench_html.svg import Frame, Scale, colour_class, element, mark, polyline, staircase
+from rsbench_html.svg import Frame, Scale, color_class, element, mark, polyline, staircase
 
 MOST: Final = 40  # steps of a line; longer ones are thinned
 
@@ -80,7 +80,7 @@ def _draw(lines: Sequence[tuple[Series, Steps]], title: str) -> Markup:
     x = Scale.over([seconds for seconds, _ in every], *frame.x, log=True)
     y = Scale.over([score for _, score in every], *frame.y)
     parts = frame.axes(x, y, "seconds of training")
-    for one, path in sorted(lines, key=lambda line: line[0].colour is not None):
+    for one, path in sorted(lines, key=lambda line: line[0].color is not None):
         corners = [(x(seconds), y(score)) for seconds, score in path]
         parts += _line(one, corners)
     return frame.drawing(parts, f"{title} of training seconds, {len(lines)} systems")
@@ -89,9 +89,9 @@ def _draw(lines: Sequence[tuple[Series, Steps]], title: str) -> Markup:
 def _line(one: Series, corners: Steps) -> list[Markup]:
     """Steps that end in the system's mark."""
     name = one.label
-    drawn = [mark(one.colour, *corners[-1], title=name, series=one.id)]
+    drawn = [mark(one.color, *corners[-1], title=name, series=one.id)]
     if len(corners) > 1:
         steps = polyline(staircase(corners))
-        class_ = f"line {colour_class(one.colour)}"
+        class_ = f"line {color_class(one.color)}"
         drawn.insert(0, element("path", element("title", name), class_=class_, d=steps, data_s=one.id))
     return drawn

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from rsbench.leaderboard.pace import score_name
 from rsbench.records.curve import factor, heading
 from rsbench_html.series import Figure, Series
-from rsbench_html.svg import Frame, Scale, colour_class, element, mark, polyline
+from rsbench_html.svg import Frame, Scale, color_class, element, mark, polyline
 
 # What is drawn where a curve has it, with a heading and the factor of its print.
 VALIDATION_LOSS: Final = ("val_loss", "validation loss", 1.0)
@@ -63,7 +63,7 @@ def _draw(lines: Sequence[Line], title: str, dashed: Sequence[Line] = ()) -> Mar
     y = Scale.over([v for _, v in every], *frame.y)
     parts = frame.axes(x, y, "epoch", whole=True)
     for drawn, class_ in ((dashed, "line dashed"), (lines, "line")):
-        for one, points in sorted(drawn, key=lambda line: line[0].colour is not None):
+        for one, points in sorted(drawn, key=lambda line: line[0].color is not None):
             parts.append(_line(one, [(x(e), y(v)) for e, v in points], class_))
     return frame.drawing(parts, f"{title} by epoch, {len(lines)} lines")
 
@@ -71,6 +71,6 @@ def _draw(lines: Sequence[Line], title: str, dashed: Sequence[Line] = ()) -> Mar
 def _line(one: Series, corners: list[tuple[float, float]], class_: str) -> Markup:
     """A line, or a mark where there is one point."""
     if len(corners) == 1:
-        return mark(one.colour, *corners[0], title=one.label, series=one.id)
+        return mark(one.color, *corners[0], title=one.label, series=one.id)
     title = element("title", one.label)
-    return element("path", title, class_=f"{class_} {colour_class(one.colour)}", d=polyline(corners), data_s=one.id)
+    return element("path", title, class_=f"{class_} {color_class(one.color)}", d=polyline(corners), data_s=one.id)

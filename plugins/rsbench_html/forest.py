@@ -7,7 +7,7 @@ from markupsafe import Markup
 from rsbench.leaderboard.aggregate import Table
 from rsbench_html.pareto import best_control
 from rsbench_html.series import Series
-from rsbench_html.svg import Scale, colour_class, drawing, element, mark, number
+from rsbench_html.svg import Scale, color_class, drawing, element, mark, number
 
 WIDTH, HEIGHT, EDGE = 108, 18, 7
 
@@ -33,9 +33,9 @@ def draw(one: Series, table: Table, scale: Scale) -> Markup:
     if not scale.low <= row.mean <= scale.high:
         at, tip = (EDGE, 2) if row.mean < scale.low else (WIDTH - EDGE, WIDTH - 2)
         arrow = f"M{at} {number(middle - 4)}L{tip} {number(middle)}L{at} {number(middle + 4)}"
-        parts.append(element("path", class_=f"arrow {colour_class(one.colour)}", d=arrow))
+        parts.append(element("path", class_=f"arrow {color_class(one.color)}", d=arrow))
     else:
         low, high = (number(scale(v)) for v in row.interval or (row.mean, row.mean))
-        parts.append(element("path", class_=f"bar {colour_class(one.colour)}", d=f"M{low} {number(middle)}H{high}"))
-        parts.append(mark(one.colour, scale(row.mean), middle))
+        parts.append(element("path", class_=f"bar {color_class(one.color)}", d=f"M{low} {number(middle)}H{high}"))
+        parts.append(mark(one.color, scale(row.mean), middle))
     return drawing(WIDTH, HEIGHT, *parts, label="", class_="forest")

@@ -45,10 +45,10 @@ def _mean(entries: Sequence[dict[str, Any]], key: str) -> float | None:
 
 
 def figure(series: Sequence[Series]) -> Figure | None:
-    """Return a plot with a line for each group and a mark for each ranked system that has a colour, or
+    """Return a plot with a line for each group and a mark for each ranked system that has a color, or
     for flagged ones where none is ranked."""
-    coloured = [one for one in series if one.colour is not None]
-    drawn = [one for one in coloured if one.row.sound] or coloured
+    colored = [one for one in series if one.color is not None]
+    drawn = [one for one in colored if one.row.sound] or colored
     found = [entry for one in drawn if (entry := (one, *groups(one.facts)))[1]]
     if not found:
         return None
@@ -64,7 +64,7 @@ def figure(series: Sequence[Series]) -> Figure | None:
             value = accuracy.get(name)
             if value is not None:
                 title = f"{one.label}, {name}: {100 * value:.1f} %"
-                parts.append(mark(one.colour, x(100 * value), _height(frame, k), title=title, series=one.id))
+                parts.append(mark(one.color, x(100 * value), _height(frame, k), title=title, series=one.id))
     kind = key.replace("_", " ")
     label = f"accuracy by {kind} of {len(found)} systems"
     return Figure(f"Accuracy by {kind} (%)", frame.drawing(parts, label))

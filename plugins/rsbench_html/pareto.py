@@ -15,7 +15,7 @@ from rsbench.leaderboard.machines import machine
 from rsbench.leaderboard.render.cells import score
 from rsbench.metrics.display import factor
 from rsbench_html.series import Figure, Series
-from rsbench_html.svg import Frame, Scale, colour_class, element, mark, number, polyline, short, staircase
+from rsbench_html.svg import Frame, Scale, color_class, element, mark, number, polyline, short, staircase
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,6 @@ def _point(table: Table, one: Series, x: float, y: Scale, cost: float) -> list[M
     if one.row.interval:
         low, high = (number(y(times * v)) for v in one.row.interval)
         line = f"M{number(x)} {low}V{high}"
-        parts.append(element("path", class_=f"bar {colour_class(one.colour)}", d=line, data_s=one.id))
+        parts.append(element("path", class_=f"bar {color_class(one.color)}", d=line, data_s=one.id))
     title = f"{one.label}: {score(one.row.mean, table)}, {short(cost)}"
-    return [*parts, mark(one.colour, x, y(times * one.row.mean), title=title, series=one.id)]
+    return [*parts, mark(one.color, x, y(times * one.row.mean), title=title, series=one.id)]

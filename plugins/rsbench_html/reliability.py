@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from rsbench_html.series import Series
-from rsbench_html.svg import Frame, Scale, colour_class, element, number
+from rsbench_html.svg import Frame, Scale, color_class, element, number
 
 TALL = 26  # pixels of the histogram below
 
@@ -50,14 +50,14 @@ def draw(one: Series) -> Markup | None:
     floor = frame.height - 38
     most = max(b.count for b in found)
     parts = Frame(height=270).axes(x, Scale(0, 100, *frame.y), "confidence (%)")
-    colour = colour_class(one.colour)
+    color = color_class(one.color)
     bars = [_box(x(100 * b.low), x(100 * b.high), y(100 * b.accuracy), y(0)) for b in found]
     share = [_box(x(100 * b.low), x(100 * b.high), floor - TALL * b.count / most, floor) for b in found]
     dots = [f"M{number(x(100 * b.confidence))} {number(y(100 * b.accuracy))}h0" for b in found]
     parts += [
-        element("path", class_=f"fill {colour}", d="".join(bars)),
+        element("path", class_=f"fill {color}", d="".join(bars)),
         element("path", class_="ideal", d=f"M{number(x(0))} {number(y(0))}L{number(x(100))} {number(y(100))}"),
-        element("path", class_=f"dots {colour}", d="".join(dots)),
+        element("path", class_=f"dots {color}", d="".join(dots)),
         element("path", class_="share", d="".join(share)),
     ]
     n = sum(b.count for b in found)

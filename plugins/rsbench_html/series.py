@@ -1,4 +1,4 @@
-"""Which colour and mark each row of a table has in its plots."""
+"""Which color and mark each row of a table has in its plots."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from markupsafe import Markup
 from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.namesakes import system_labels
 from rsbench.records.store import LoadedRecord
-from rsbench_html.svg import COLOURS, drawing, mark
+from rsbench_html.svg import COLORS, drawing, mark
 
 
 @dataclass(frozen=True)
 class Series:
     """A row with the id by which the page finds all that is drawn of it.
 
-    The first rows have a colour, ranked ones before flagged ones, controls never.
+    The first rows have a color, ranked ones before flagged ones, controls never.
 
     ``label``: the name of the system, which no other row has.  ``records``: those of its seeds, in order; none where
     they hold something that cannot be drawn.
@@ -26,7 +26,7 @@ class Series:
     row: Row
     label: str
     id: str
-    colour: int | None
+    color: int | None
     records: tuple[LoadedRecord, ...]
 
     @property
@@ -47,7 +47,7 @@ class Series:
     @property
     def swatch(self) -> Markup:
         """The mark alone, as in a legend."""
-        return drawing(14, 14, mark(self.colour, 7, 7), label="", class_="swatch")
+        return drawing(14, 14, mark(self.color, 7, 7), label="", class_="swatch")
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class Figure:
 def series_of(table: Table, number: int) -> list[Series]:
     """Return the series of the table with this *number* on the page, in the order of its rows."""
     of_systems = sorted((row for row in table.rows if not row.control), key=lambda row: not row.sound)
-    colours = {id(row): colour for colour, row in enumerate(of_systems[:COLOURS])}
+    colors = {id(row): color for color, row in enumerate(of_systems[:COLORS])}
     labels = system_labels(table.rows)
     return [
-        Series(row, label, f"t{number}r{place}", colours.get(id(row)), row.records)
+        Series(row, label, f"t{number}r{place}", colors.get(id(row)), row.records)
         for place, (row, label) in enumerate(zip(table.rows, labels, strict=True))
     ]

@@ -1,6 +1,6 @@
 """Small drawings as SVG text; the same numbers give the same bytes.
 
-Colours come from the page's style sheet by class: ``s0`` .. ``s7`` for systems, ``sx`` for the others.
+Colors come from the page's style sheet by class: ``s0`` .. ``s7`` for systems, ``sx`` for the others.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
-COLOURS: Final = 8
-# Marks around the origin, one for each colour, so that paper and the colour-blind tell them apart.
+COLORS: Final = 8
+# Marks around the origin, one for each color, so that paper and the color-blind tell them apart.
 MARKS: Final = (
     "M4 0A4 4 0 1 1-4 0A4 4 0 1 1 4 0Z",
     "M-3.6-3.6H3.6V3.6H-3.6Z",
@@ -52,17 +52,17 @@ def drawing(width: float, height: float, *children: str, label: str, class_: str
     return element("svg", *children, viewBox=box, class_=class_, role="img", aria_label=label)
 
 
-def mark(colour: int | None, x: float, y: float, *, title: str = "", series: str | None = None) -> Markup:
+def mark(color: int | None, x: float, y: float, *, title: str = "", series: str | None = None) -> Markup:
     """A system's mark at a point; *series* is the id by which the page finds it."""
-    path = MARKS[colour] if colour is not None else OTHER
+    path = MARKS[color] if color is not None else OTHER
     inside = (element("title", title),) if title else ()
     place = f"translate({number(x)} {number(y)})"
-    return element("path", *inside, class_=f"m {colour_class(colour)}", d=path, transform=place, data_s=series)
+    return element("path", *inside, class_=f"m {color_class(color)}", d=path, transform=place, data_s=series)
 
 
-def colour_class(colour: int | None) -> str:
-    """Class of a colour, or of the systems that have none of their own."""
-    return "sx" if colour is None else f"s{colour}"
+def color_class(color: int | None) -> str:
+    """Class of a color, or of the systems that have none of their own."""
+    return "sx" if color is None else f"s{color}"
 
 
 def polyline(points: Iterable[tuple[float, float]]) -> str:

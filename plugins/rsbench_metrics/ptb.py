@@ -45,7 +45,7 @@ _ABBREVIATIONS: Final = (
     "ppte|ppty|pres|prof|profs|pte|ptes|pty|ptys|pvt|rd|rep|reps|rev|rt|sen|sens|sep|sept|seq|sfc|sgt|spc|sq|sr|st|"
     "ste|supt|supts|sys|tel|tenn|thu|thurs|tue|tues|univ|va|vs|vt|wed|wis|wisc|wm|wyo"
 )
-_CAPITALISED: Final = "Ark|Az|Del|Ill|La|Mass|Miss|Ore|Pa|Tex|Wash"
+_CAPITALIZED: Final = "Ark|Az|Del|Ill|La|Mass|Miss|Ore|Pa|Tex|Wash"
 _NUMBERED: Final = "art|ca|fig|figs|no|nos|op|pp|prop"
 # After these a single letter with a dot ends a sentence, and its dot goes.
 _STARTERS: Final = (
@@ -102,7 +102,7 @@ def _pattern(ascii_only: bool, html: bool) -> re.Pattern[str]:
                 # Dots.
                 rf"(?:(?i:ph\.d|ed\.d)|[A-Za-z](?:\.[A-Za-z])+)(?:\.|(?![\w.]))(?!{letter})",
                 rf"[A-Za-z]\.(?!{letter}|\ +(?:{_STARTERS})\b)",
-                rf"\b(?:(?i:{_ABBREVIATIONS})|{_CAPITALISED})\.(?!{letter})",
+                rf"\b(?:(?i:{_ABBREVIATIONS})|{_CAPITALIZED})\.(?!{letter})",
                 rf"\b(?i:{_NUMBERED})\.(?=\ ?\d)",
                 # Numbers.
                 r"\d{1,4}\ \d{1,4}/\d{1,4}",

@@ -240,7 +240,7 @@ def run_group(plans_data: list[dict[str, Any]], environment: dict[str, str], mai
         post({"type": "warning", "run_id": plans[0].run_id, "text": text})
     outcomes = drive(_TaskPool(1, environment), [plans], post)
     if any(outcome.status == "interrupted" for outcome in outcomes):
-        raise WorkerLost("The run was asked to stop.")  # a cancelled task is not started again
+        raise WorkerLost("The run was asked to stop.")  # a canceled task is not started again
     return outcomes
 
 

@@ -14,7 +14,7 @@ ABSENT = {"active": False}
 
 
 def write(root: Path, spec: DatasetSpec, images: tuple[int, int, int] = (6, 3, 3), seed: int = 0) -> None:
-    """Write three splits of images, whose colour answers four questions each, with placeholders of other splits."""
+    """Write three splits of images, whose color answers four questions each, with placeholders of other splits."""
     from PIL import Image
 
     del spec
@@ -26,8 +26,8 @@ def write(root: Path, spec: DatasetSpec, images: tuple[int, int, int] = (6, 3, 3
         lists: dict[str, list[dict[str, Any]]] = {"questions": [], "answers": [], "images": []}
         for _ in range(count):
             red = bool(rng.integers(2))
-            colour = (200, 60, 60) if red else (60, 60, 200)
-            pixels = np.clip(np.array(colour) + rng.normal(0, 20, (256, 256, 3)), 0, 255).astype(np.uint8)
+            color = (200, 60, 60) if red else (60, 60, 200)
+            pixels = np.clip(np.array(color) + rng.normal(0, 20, (256, 256, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / f"{number}.tif")
             lists["images"].append({"id": number, "active": True})
             for k, (kind, text, answer) in enumerate(_questions(red, int(rng.integers(0, 2000)))):

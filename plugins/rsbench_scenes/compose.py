@@ -1,7 +1,7 @@
-"""What is in a scene: a class decides the main structure; ground, clutter and colours are shared by all classes.
+"""What is in a scene: a class decides the main structure; ground, clutter and colors are shared by all classes.
 
 A scene graph is ``{"class", "setting": "rural" | "urban", "ground", "objects": [...]}``; each object has ``category``,
-``x``, ``y`` (centre), ``width``, ``height`` (all in 1/256 pixel), ``angle`` (in 1/4096 turn) and ``pixels`` (how many
+``x``, ``y`` (center), ``width``, ``height`` (all in 1/256 pixel), ``angle`` (in 1/4096 turn) and ``pixels`` (how many
 it covered when drawn).  Only objects that cover at least one pixel are in it.
 """
 
@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from rsbench_scenes.draw import SIZE, WIDTH, Canvas, Colour, grid, rgb
+from rsbench_scenes.draw import SIZE, WIDTH, Canvas, Color, grid, rgb
 from rsbench_scenes.draws import Draws
 from rsbench_scenes.fixed import ONE_BITS, PIXEL, SINES, TURN, WHITE, rotate
 
-GROUNDS: Final[dict[str, Colour]] = {
+GROUNDS: Final[dict[str, Color]] = {
     "grass": rgb(33, 42, 22),
     "soil": rgb(47, 38, 27),
     "stubble": rgb(55, 50, 33),
@@ -38,9 +38,9 @@ class Scene:
         self.objects: list[dict[str, Any]] = []
         self.ground = draws.choice(tuple(GROUNDS))
 
-    def vary(self, colour: Colour, percent: int = 5) -> Colour:
-        """Return a colour near the given one."""
-        r, g, b = (min(max(c + self.draws.normal(WHITE * percent // 100), WHITE // 50), WHITE) for c in colour)
+    def vary(self, color: Color, percent: int = 5) -> Color:
+        """Return a color near the given one."""
+        r, g, b = (min(max(c + self.draws.normal(WHITE * percent // 100), WHITE // 50), WHITE) for c in color)
         return r, g, b
 
     def note(self, category: str, x: int, y: int, width: int, height: int, angle: int, pixels: int) -> None:
@@ -68,9 +68,9 @@ class Scene:
         self._building("hall", x, y, w, h, angle, self.vary(self.draws.choice(LARGE_ROOFS)))
         self.canvas.rectangle(x, y, w, PIXEL, angle, rgb(40, 40, 40))
 
-    def _building(self, category: str, x: int, y: int, w: int, h: int, angle: int, colour: Colour) -> None:
+    def _building(self, category: str, x: int, y: int, w: int, h: int, angle: int, color: Color) -> None:
         self.canvas.rectangle(x + PIXEL, y + PIXEL, w, h, angle, rgb(12, 12, 12))
-        self.note(category, x, y, w, h, angle, self.canvas.rectangle(x, y, w, h, angle, colour))
+        self.note(category, x, y, w, h, angle, self.canvas.rectangle(x, y, w, h, angle, color))
 
     def road(self, x: int, y: int, angle: int, width: int) -> None:
         """A straight road through a point."""
@@ -136,8 +136,8 @@ def _fields(scene: Scene, cuts: int) -> None:
             inside = (columns == i) & (rows == j)
             if (count := int(np.count_nonzero(inside))) < 30:
                 continue
-            colour = scene.vary(GROUNDS[draws.choice(tuple(GROUNDS))], 8)
-            pixels = canvas.paint(np.where(inside, np.int32(-PIXEL), np.int32(PIXEL)), colour)
+            color = scene.vary(GROUNDS[draws.choice(tuple(GROUNDS))], 8)
+            pixels = canvas.paint(np.where(inside, np.int32(-PIXEL), np.int32(PIXEL)), color)
             (x0, width), (y0, height) = ((int(at.sum()) // count, int(np.ptp(at))) for at in (x[inside], y[inside]))
             scene.note("field", x0, y0, width, height, angle, pixels)
 
@@ -213,7 +213,7 @@ def _residential(scene: Scene) -> None:
     middle = WIDTH // 2
     for k in (-3, -1, 1, 3):
         scene.road(*_from(middle, middle, 0, k * spacing // 2, angle), angle, PIXEL * 13 // 5)
-    for k in (-2, -1, 0, 1, 2):  # two rows of houses between neighbouring roads
+    for k in (-2, -1, 0, 1, 2):  # two rows of houses between neighboring roads
         for side in (-22, 22):
             for along in range(-44 * PIXEL, 45 * PIXEL, draws.uniform(7.5, 10)):
                 x, y = _from(middle, middle, along, spacing * (100 * k + side) // 100, angle)

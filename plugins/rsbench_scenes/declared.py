@@ -155,6 +155,6 @@ TINY_CNN: Final = ModelSpec(
     name="tiny-cnn",
     summary="Four strided convolutional stages, about 0.3 M parameters.",
     factory="rsbench_scenes.network:tiny_cnn",
-    accepts=Accepts(min_size=16, normalisation="dataset"),
+    accepts=Accepts(min_size=16, normalization="dataset"),
     params=312_674,
 )

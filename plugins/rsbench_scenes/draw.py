@@ -20,11 +20,11 @@ WAVE: Final = 59  # angle a pixel: the waves of a bent strip are 69 pixels long
 _AXIS: Final = np.arange(SIZE, dtype=np.int32)
 _Y, _X = np.meshgrid(_AXIS * PIXEL, _AXIS * PIXEL, indexing="ij")
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 
-def rgb(red: int, green: int, blue: int) -> Colour:
-    """Return a colour given in percent."""
+def rgb(red: int, green: int, blue: int) -> Color:
+    """Return a color given in percent."""
     return red * WHITE // 100, green * WHITE // 100, blue * WHITE // 100
 
 
@@ -35,9 +35,9 @@ class Canvas:
         self.draws = draws
         self.pixels = np.zeros((3, SIZE, SIZE), dtype=np.int32)
 
-    def fill(self, colour: Colour) -> None:
+    def fill(self, color: Color) -> None:
         """Paint everything."""
-        self.pixels[:] = _planes(colour)
+        self.pixels[:] = _planes(color)
 
     def shade(self, change: np.ndarray) -> None:
         """Make brighter or darker by a share ``change`` int32 [64, 64] in units of 1/:data:`WHITE`."""
@@ -47,34 +47,32 @@ class Canvas:
         """Vary brightness smoothly: bilinear noise of ``cells`` x ``cells`` nodes, of the given standard deviation."""
         self.shade(smooth_noise(self.draws, strength, cells))
 
-    def paint(
-        self, distance: np.ndarray, colour: Colour, where: tuple[slice, slice] = (slice(None), slice(None))
-    ) -> int:
+    def paint(self, distance: np.ndarray, color: Color, where: tuple[slice, slice] = (slice(None), slice(None))) -> int:
         """Paint where ``distance`` (negative inside) is below 0; return the number of pixels covered."""
         cover = np.minimum(np.maximum(PIXEL // 2 - distance, 0), PIXEL)
         view = self.pixels[:, where[0], where[1]]
-        view += cover * (_planes(colour) - view) // PIXEL
+        view += cover * (_planes(color) - view) // PIXEL
         return int(np.count_nonzero(distance < 0))
 
-    def disc(self, x: int, y: int, radius: int, colour: Colour) -> int:
+    def disc(self, x: int, y: int, radius: int, color: Color) -> int:
         """Paint a disc."""
         where, dx, dy = _window(x, y, radius + PIXEL)
-        return self.paint(root(dx * dx + dy * dy) - radius, colour, where)
+        return self.paint(root(dx * dx + dy * dy) - radius, color, where)
 
-    def rectangle(self, x: int, y: int, width: int, height: int, angle: int, colour: Colour) -> int:
-        """Paint a rectangle about its centre, turned by ``angle``."""
+    def rectangle(self, x: int, y: int, width: int, height: int, angle: int, color: Color) -> int:
+        """Paint a rectangle about its center, turned by ``angle``."""
         where, dx, dy = _window(x, y, isqrt(width * width + height * height) // 2 + PIXEL)
         u, v = rotate(dx, dy, angle)
-        return self.paint(np.maximum(np.abs(u) - width // 2, np.abs(v) - height // 2), colour, where)
+        return self.paint(np.maximum(np.abs(u) - width // 2, np.abs(v) - height // 2), color, where)
 
-    def strip(self, x: int, y: int, angle: int, width: int, colour: Colour, bend: int = 0, phase: int = 0) -> int:
+    def strip(self, x: int, y: int, angle: int, width: int, color: Color, bend: int = 0, phase: int = 0) -> int:
         """Paint a strip across the canvas through (x, y); ``bend`` is the amplitude of its waves."""
         u, v = rotate(_X - x, _Y - y, angle)
         if bend:
             v -= bend * SINES[(u * WAVE // PIXEL + phase) % TURN] >> ONE_BITS
-        return self.paint(np.abs(v) - width // 2, colour)
+        return self.paint(np.abs(v) - width // 2, color)
 
-    def blob(self, x: int, y: int, radius: int, colour: Colour, roughness: int) -> int:
+    def blob(self, x: int, y: int, radius: int, color: Color, roughness: int) -> int:
         """Paint a round shape with a wavy outline; ``roughness`` in percent."""
         waves = [(self.draws.normal(radius * roughness // (200 * k)), self.draws.below(TURN)) for k in (2, 3, 5)]
         where, dx, dy = _window(x, y, radius + PIXEL + sum(abs(height) for height, _ in waves))
@@ -87,7 +85,7 @@ class Canvas:
         for (height, phase), (c, s) in zip(waves, (second, third, _turned(third, second)), strict=True):
             cosine, sine = direction(phase)
             edge = edge + (height * (c * cosine - s * sine >> ONE_BITS) >> ONE_BITS)
-        return self.paint(distance - edge, colour, where)
+        return self.paint(distance - edge, color, where)
 
     def finish(self) -> np.ndarray:
         """Return uint8 [3, 64, 64] after season, light, haze, blur and noise."""
@@ -117,8 +115,8 @@ def grid() -> tuple[np.ndarray, np.ndarray]:
     return _X, _Y
 
 
-def _planes(colour: Sequence[int]) -> np.ndarray:
-    return np.array(colour, dtype=np.int32).reshape(3, 1, 1)
+def _planes(color: Sequence[int]) -> np.ndarray:
+    return np.array(color, dtype=np.int32).reshape(3, 1, 1)
 
 
 def _turned(z: tuple[np.ndarray, np.ndarray], by: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

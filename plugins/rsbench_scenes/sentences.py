@@ -30,7 +30,7 @@ BURIED: Final = ("forest", "industrial", "residential")  # classes that hide the
 VERBS: Final = {"road": "run", "tree": "grow", "house": "stand", "field": "lie", "pond": "lie"}
 GROUND: Final = {"grass": "green", "meadow": "green", "heath": "brown", "soil": "brown", "stubble": "yellow"}
 DIRECTIONS: Final = ("from left to right", "towards the lower right", "from top to bottom", "towards the upper right")
-MIDDLE: Final = 10 * PIXEL  # from the centre
+MIDDLE: Final = 10 * PIXEL  # from the center
 
 
 @dataclass(frozen=True)

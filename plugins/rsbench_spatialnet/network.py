@@ -162,7 +162,7 @@ class Answerer(nn.Module):
         """Return the weighted sum over types of question of the mean loss of their questions (eq. 6).
 
         That of counts is the squared error of what is regressed (eq. 8); a count that is known only by its bucket is
-        learnt as that bucket's log-probability.
+        learned as that bucket's log-probability.
         """
         logits, regressed = self._outputs(images, questions)
         total = regressed.sum() * 0

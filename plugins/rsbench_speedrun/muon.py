@@ -17,7 +17,7 @@ class Muon(torch.optim.AdamW):
 
     A filter [O, I, k, k] is a matrix [O, I * k * k] here.  Its averaged gradient is replaced by a matrix whose singular
     values are near 1, and it is kept at the Frobenius norm sqrt(O), so that a step turns it by an angle that the
-    learning rate alone decides.  This is for networks that normalise after each convolution: weight decay of filters
+    learning rate alone decides.  This is for networks that normalize after each convolution: weight decay of filters
     has no meaning and is not applied.  timm's ``muon`` always computes in bfloat16, which CPUs without it emulate
     30 times slower than float32.
 

@@ -43,7 +43,7 @@ class Adapted(nn.Module):
         self.register_buffer("shift", torch.tensor(shift).view(-1, 1, 1), persistent=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Map images [B, C, S, S], normalised with ImageNet's mean and standard deviation, to logits [B, K]."""
+        """Map images [B, C, S, S], normalized with ImageNet's mean and standard deviation, to logits [B, K]."""
         if self.restated:
             images = images * self.scale + self.shift
         if self.size and self.size != images.shape[-1]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from rsbench.specs import Accepts, ModelSpec, Option, Phase, RecipeSpec
 
 # Statistics of ImageNet hold for 3-band uint8 images; the engine takes those of the training split for others.
-_ANY: Final = Accepts(normalisation="imagenet", min_size=16)
+_ANY: Final = Accepts(normalization="imagenet", min_size=16)
 _ACCEPTS: Final = {"timm": _ANY, "torchvision": replace(_ANY, channels=3)}
 _WIGHTMAN: Final = "Wightman 2019, PyTorch Image Models"
 

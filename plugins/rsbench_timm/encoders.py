@@ -29,7 +29,7 @@ Choice = Callable[[Sequence[int]], list[int]]  # strides of all stages -> number
 
 
 class Encoder(nn.Module):
-    """Feature maps of normalised images.
+    """Feature maps of normalized images.
 
     A frozen encoder has buffers in place of parameters, so that nothing can train or count them, and never leaves
     evaluation mode.

@@ -19,7 +19,7 @@ SENTENCES = (
 
 
 def write(root: Path, spec: DatasetSpec, per_class: int = 5, seed: int = 0, size: int = 256) -> None:
-    """Write ``dataset.json`` and ``imgs/N.tif`` of a class-dependent colour with noise; one image has an odd size.
+    """Write ``dataset.json`` and ``imgs/N.tif`` of a class-dependent color with noise; one image has an odd size.
 
     Of each class, the last image is for test, the one before for validation, the rest for training.
     """
@@ -29,11 +29,11 @@ def write(root: Path, spec: DatasetSpec, per_class: int = 5, seed: int = 0, size
     (root / "imgs").mkdir(parents=True, exist_ok=True)
     images: list[dict[str, object]] = []
     for k, name in enumerate(spec.classes):
-        colour = np.array([12 * k, 255 - 12 * k, (67 * k) % 256])
+        color = np.array([12 * k, 255 - 12 * k, (67 * k) % 256])
         for index in range(per_class):
             number = 100 * k + index + 1
             height = size - 6 if k == index == 0 else size
-            pixels = np.clip(colour + rng.normal(0, 25, (height, size, 3)), 0, 255).astype(np.uint8)
+            pixels = np.clip(color + rng.normal(0, 25, (height, size, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(root / "imgs" / f"{number}.tif")
             part = {per_class - 1: "test", per_class - 2: "val"}.get(index, "train")
             sentences = [

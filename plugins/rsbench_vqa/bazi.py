@@ -16,7 +16,7 @@ from rsbench.tasks.vqa import Questions
 class Bazi2022(Encoding):
     """Patches and words, decoders in both directions, and two classifiers whose probabilities are averaged.
 
-    Differs from the published system: word vectors are learnt from nothing instead of CLIP's text encoder.
+    Differs from the published system: word vectors are learned from nothing instead of CLIP's text encoder.
 
     Args:
         backbone, weights, freeze, input_size: see :func:`rsbench_timm.encoders.grid_encoder`.

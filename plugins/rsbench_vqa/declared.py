@@ -12,7 +12,7 @@ from rsbench_timm.options import network_options, trial_options
 
 from rsbench.specs import Accepts, ModelSpec, Option, RecipeSpec
 
-_ACCEPTS: Final = Accepts(normalisation="imagenet", min_size=32)
+_ACCEPTS: Final = Accepts(normalization="imagenet", min_size=32)
 _RESNET: Final = "timm:resnet152.tv_in1k"
 _VIT: Final = "timm:vit_base_patch32_clip_224.openai"
 _WIDTH: Final = Option(default=2400, help="numbers in a question's state; 2400 as in skip-thoughts")
@@ -77,7 +77,7 @@ MODELS: Final = (
     ),
     ModelSpec(
         name="bazi2022",
-        summary="Bi-modal transformer on the patches of a frozen CLIP ViT-B/32 and learnt words.",
+        summary="Bi-modal transformer on the patches of a frozen CLIP ViT-B/32 and learned words.",
         factory="rsbench_vqa.bazi:Bazi2022",
         options={
             **(network_options(_VIT) | {"input_size": Option(default=224, help="side to which images are resized")}),
@@ -97,7 +97,7 @@ MODELS: Final = (
         name="question-only",
         summary="A word GRU that never sees the image.",
         factory="rsbench_vqa.controls:QuestionOnly",
-        accepts=Accepts(normalisation="none"),
+        accepts=Accepts(normalization="none"),
         tasks=("vqa",),
         tags=("control", "floor"),
     ),
@@ -116,7 +116,7 @@ MODELS: Final = (
         summary="Always the commonest training answer of the question's type.",
         factory="rsbench_vqa.controls:CommonestAnswer",
         kind="estimator",
-        accepts=Accepts(normalisation="none"),
+        accepts=Accepts(normalization="none"),
         tasks=("vqa",),
         tags=("control", "floor"),
     ),

@@ -17,7 +17,7 @@ class Lobry2020(Encoding):
     """Product of a ResNet's map, squeezed to 32 channels, and a question's state, both brought to 1200 numbers.
 
     Differs from the published system: a word GRU that is trained stands in for frozen skip-thoughts, and the frozen
-    backbone's batch normalisation keeps its ImageNet averages, which drift in the authors' code.
+    backbone's batch normalization keeps its ImageNet averages, which drift in the authors' code.
 
     Args:
         backbone, weights, freeze, input_size: see :func:`rsbench_timm.encoders.grid_encoder`.

@@ -22,14 +22,14 @@ TYPE_WEIGHTS = {"rural_urban": 1.0, "presence": 1.0, "count": 4.0, "comp": 3.0}
 class Curriculum(nn.Module):
     """Chooses questions by difficulty: the weight of their type times their characters over 50.
 
-    A question is learnt from once its difficulty is below ``low + share * (high - low)`` of all difficulties met so
-    far.  The share is .6 at first, as in the authors' code, and grows by equal steps to 1, when all are learnt from;
+    A question is learned from once its difficulty is below ``low + share * (high - low)`` of all difficulties met so
+    far.  The share is .6 at first, as in the authors' code, and grows by equal steps to 1, when all are learned from;
     how it grows is not in their code.
 
     Args:
         types: names of the types in the order of their numbers; those that are not RSVQA-LR's weigh 1.
         vocabulary: words by token, of which a question's characters are counted.
-        growth: steps after which every question is learnt from.
+        growth: steps after which every question is learned from.
     """
 
     START = 0.6
@@ -59,7 +59,7 @@ class Curriculum(nn.Module):
         return self.START + (1 - self.START) * (self.step / self.growth).clamp(max=1)
 
     def choose(self, questions: Questions) -> torch.Tensor:
-        """Return whether each question is learnt from, bool [B], at least one, and count one step."""
+        """Return whether each question is learned from, bool [B], at least one, and count one step."""
         difficulty = self.difficulty(questions)
         self.low.copy_(torch.minimum(self.low, difficulty.min()))
         self.high.copy_(torch.maximum(self.high, difficulty.max()))
@@ -70,14 +70,14 @@ class Curriculum(nn.Module):
 
 
 class Yuan2022(Lobry2020):
-    """Lobry's network with attention over places, led by the question, learnt from easy questions to hard ones.
+    """Lobry's network with attention over places, led by the question, learned from easy questions to hard ones.
 
     As in the authors' code but for what :class:`rsbench_vqa.lobry.Lobry2020` replaces, and for the growth of the
     curriculum, which is not public.
 
     Args:
         backbone, weights, freeze, input_size, question_width: as in :class:`rsbench_vqa.lobry.Lobry2020`.
-        growth: steps after which all questions are learnt from.
+        growth: steps after which all questions are learned from.
     """
 
     def __init__(

@@ -7,9 +7,10 @@ import gc
 import os
 import signal
 import sys
+import warnings
 from itertools import pairwise
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 LONGEST: Final = 160  # letters of a path in a sentence
 STORAGE_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
@@ -34,10 +35,13 @@ def main() -> NoReturn:
 
 
 def _main() -> None:
+    from rsbench import renamed
     from rsbench.errors import Stopped, UserError
 
     heed_signals()
 
+    warnings.showwarning = _show_warning
+    sys.argv[1:] = renamed.arguments(sys.argv[1:])
     block_plugins(sys.argv[1:])
     from rsbench.cli import bash
     from rsbench.cli.app import build
@@ -61,6 +65,25 @@ def _main() -> None:
     except Stopped as stopped:
         print("rsbench: interrupted.", file=sys.stderr)
         sys.exit(128 + stopped.number)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """Show a hint in the words of the command line, and who wrote the old name where it stands in a file."""
+    from rsbench.renamed import OldName
+
+    del file, line
+    if not issubclass(category, OldName):
+        print(warnings.formatwarning(message, category, filename, lineno), end="", file=sys.stderr)
+        return
+    where = "" if filename == __file__ else f" ({filename}, line {lineno})"
+    print(f"rsbench: {message}{where}", file=sys.stderr)
 
 
 def _sentence(error: OSError | UnicodeEncodeError) -> str:

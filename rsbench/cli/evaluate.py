@@ -11,7 +11,7 @@ from rsbench.cli import complete, lazy, options
 from rsbench.cli.dry_run import dry_run
 from rsbench.cli.how import takes
 from rsbench.execution import Execution
-from rsbench.specs import NORMALISATIONS
+from rsbench.specs import NORMALIZATIONS
 
 
 def register(app: typer.Typer, chosen: str | None = None) -> None:
@@ -36,11 +36,11 @@ def evaluate(
         typer.Option(help="Whose test split. Default: the dataset's.", autocompletion=complete.names("protocol")),
     ] = None,
     system: Annotated[str | None, typer.Option(help="Name on the board. Default: model and file.")] = None,
-    normalisation: Annotated[
+    normalization: Annotated[
         str | None,
         typer.Option(
-            help=f"{' | '.join(NORMALISATIONS)}. Default: the file's, else the model's.",
-            autocompletion=complete.among(NORMALISATIONS),
+            help=f"{' | '.join(NORMALIZATIONS)}. Default: the file's, else the model's.",
+            autocompletion=complete.among(NORMALIZATIONS),
         ),
     ] = None,
     state: Annotated[
@@ -68,7 +68,7 @@ def evaluate(
 
     Examples:
 
-      rsbench evaluate net.pt eurosat --model timm:resnet18 --normalisation imagenet --system our-resnet
+      rsbench evaluate net.pt eurosat --model timm:resnet18 --normalization imagenet --system our-resnet
 
       rsbench evaluate last.ckpt eurosat --model timm:resnet18 --state state_dict --dry-run
 
@@ -90,7 +90,7 @@ def evaluate(
                 protocol=protocol,
                 recipe=recipe,
                 changes=parse_pairs(set_ or [], "--set"),
-                normalisation=normalisation,
+                normalization=normalization,
                 state=state,
                 system=system,
                 precision=precision,

@@ -61,7 +61,7 @@ def throughput(
     """Measure images, captions or questions a second, in inference and training.
 
     Each network runs in a fresh process on random numbers that are on the device already: it is warmed up until
-    steady and timed in windows with one synchronisation each, at batches that double to the knee. Latency at batch 1,
+    steady and timed in windows with one synchronization each, at batches that double to the knee. Latency at batch 1,
     memory, MACs, the share of the device's matrix peak, energy and drift from eager fp32 come with it. Weights are
     random. Each measurement leaves a record; rsbench leaderboard --throughput sets them side by side.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MOST_PIXELS: Final = 1 << 25  # 100 MB as RGB
 FORMATS: Final = ("JPEG", "TIFF", "PNG")
-GREY_OR_COLOR: Final = ("1", "L", "P", "RGB", "RGBX", "YCbCr")
+GRAY_OR_COLOR: Final = ("1", "L", "P", "RGB", "RGBX", "YCbCr")
 WITH_ALPHA: Final = ("LA", "La", "PA", "RGBA", "RGBa")
 _BITS, _KIND = 258, 339  # tags of a TIFF: bits of a sample, and what they are
 _UNSIGNED: Final = (1, 4)
@@ -23,7 +23,7 @@ _SIGNATURE: Final = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG"}
 
 
 def decode_rgb(data: bytes, name: str, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Decode a JPEG, TIFF or PNG to uint8 [H, W, 3]; grey becomes three equal channels.
+    """Decode a JPEG, TIFF or PNG to uint8 [H, W, 3]; gray becomes three equal channels.
 
     Pixels are those of libjpeg-turbo or Pillow.  Bytes after the end of a JPEG do not matter.
 
@@ -33,7 +33,7 @@ def decode_rgb(data: bytes, name: str, size: tuple[int, int] | None = None) -> n
 
     Raises:
         SampleError: it is truncated or damaged, of another size, larger than :data:`MOST_PIXELS` (found before it is
-            decoded), or no image of 8 bits in grey or RGB: with more bits, CMYK, or parts that are transparent.
+            decoded), or no image of 8 bits in gray or RGB: with more bits, CMYK, or parts that are transparent.
     """
     if data.startswith(_SIGNATURE["jpeg"]):
         decoded = _decode_jpeg(data, name, size)
@@ -86,9 +86,9 @@ def _check_depth(image: Image.Image, data: bytes, name: str) -> None:
         bits, kind = max(_all(tags.get(_BITS, 1))), max(_all(tags.get(_KIND, 1)))
     elif image.format == "PNG":
         bits = data[_DEPTH_OF_PNG]
-    if bits > 8 or kind not in _UNSIGNED or image.mode not in (*GREY_OR_COLOR, *WITH_ALPHA):
+    if bits > 8 or kind not in _UNSIGNED or image.mode not in (*GRAY_OR_COLOR, *WITH_ALPHA):
         what = {2: "signed whole numbers", 3: "floats"}.get(kind, f"mode {image.mode}")
-        raise SampleError(f"{name} is an image of {bits} bits a sample ({what}), not of 8 bits in grey or RGB")
+        raise SampleError(f"{name} is an image of {bits} bits a sample ({what}), not of 8 bits in gray or RGB")
 
 
 def _all(value: Any) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from rsbench.metrics.two_level import Pool, Result, System, seed_term, t_test
 LEVEL: Final = 0.05
 LETTERED: Final = 1_000  # systems; more have no letters, which nobody would read
 BLOCK: Final = 500_000  # pairs, or numbers, that are worked on at once
-CANCELLED: Final = 1e-4  # of the systems' variances; a smaller one of their difference is not taken from products
+CANCELED: Final = 1e-4  # of the systems' variances; a smaller one of their difference is not taken from products
 
 
 Place = TypeVar("Place", int, np.ndarray)
@@ -69,7 +69,7 @@ def pairwise(systems: Sequence[System], pool: Pool, *, deciding: bool = False) -
 
     Args:
         deciding: only where a p-value may decide something; it is 0 where it is surely so small that whatever it is,
-            Holm rejects it, and it is too small to matter to an adjusted one of two neighbours.
+            Holm rejects it, and it is too small to matter to an adjusted one of two neighbors.
 
     Raises:
         ValueError: a system has one seed, and the pool is too small to borrow from.
@@ -89,8 +89,8 @@ def pairwise(systems: Sequence[System], pool: Pool, *, deciding: bool = False) -
 
     p = _variances(np.stack([s.effects for s in systems]))  # they become p-values block by block
     above = np.arange(n - 1)
-    neighbours = test(above, above + 1, p[_place(above, above + 1, n)]).p
-    least = min(LEVEL, neighbours.min()) / len(p) if deciding else 0.0
+    neighbors = test(above, above + 1, p[_place(above, above + 1, n)]).p
+    least = min(LEVEL, neighbors.min()) / len(p) if deciding else 0.0
     with ThreadPoolExecutor(usable_cores()) as threads:
         for start, stop in _blocks(n):
             i = np.repeat(np.arange(start, stop), np.arange(n - 1 - start, n - 1 - stop, -1))
@@ -132,7 +132,7 @@ def _variances(effects: np.ndarray) -> np.ndarray:
         v = effects[start:stop] @ effects[start:].T
         v *= -2
         v += sums
-        near = np.argwhere(v < CANCELLED * sums)
+        near = np.argwhere(v < CANCELED * sums)
         near = near[near[:, 0] < near[:, 1]]
         for part in np.array_split(near, 1 + near.size * effects.shape[1] // BLOCK):
             a, b = start + part.T

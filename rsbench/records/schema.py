@@ -37,7 +37,7 @@ class Accepts(TypedDict, total=False):
     size: Count | None
     min_size: Count
     unit: str
-    normalisation: str | None
+    normalisation: str | None  # records keep the first name of Accepts.normalization
 
 
 @OPEN

@@ -31,7 +31,7 @@ def rsbench_tasks() -> Iterator[TaskSpec]:
         options={
             "min_count": 5,  # words that occur less often in training become <unk>
             "max_words": 20,  # of a sentence
-            "sentences": 1,  # learnt of an image in a step
+            "sentences": 1,  # learned of an image in a step
             "beam": 1,
             "length_penalty": 0.0,
             "temperature": 0.0,  # above 0: words are sampled

@@ -18,7 +18,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Final
 
-from rsbench import reading
+from rsbench import reading, renamed
 from rsbench.errors import UserError, first_of
 
 if TYPE_CHECKING:
@@ -166,7 +166,8 @@ def read_metadata(path: Path) -> dict[str, str]:
     facts = header.get("__metadata__", {}) if isinstance(header, dict) else None
     if not isinstance(facts, dict) or not all(isinstance(value, str) for value in facts.values()):
         raise UserError(f"{where} cannot be read: its metadata are no texts.")
-    return facts
+    today = renamed.current(renamed.METADATA, facts, hint=False)
+    return {today[name]: value for name, value in facts.items()}
 
 
 def mismatch(state: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]) -> str:

@@ -17,7 +17,7 @@ WORDS: Final = 8
 
 @CHECKS(
     "step",
-    reason="sentences are searched for with step, but learnt with forward",
+    reason="sentences are searched for with step, but learned with forward",
     remedy="let step(tokens, state) give the logits that forward gives at the same place",
 )
 def step(trial: ModelTrial) -> None:

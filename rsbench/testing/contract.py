@@ -121,7 +121,7 @@ class Checks(list[Check]):
 
 
 def require(condition: object, fault: str) -> None:
-    """Raise :class:`Fault` unless *condition* holds; unlike ``assert`` it is not optimised away."""
+    """Raise :class:`Fault` unless *condition* holds; unlike ``assert`` it is not optimized away."""
     if not condition:
         raise Fault(fault)
 

@@ -109,7 +109,7 @@ def counts(trial: DatasetTrial) -> None:
 
 @CHECKS(
     "statistics",
-    reason="models that are normalised with wrong statistics train badly and nobody sees why",
+    reason="models that are normalized with wrong statistics train badly and nobody sees why",
     remedy="declare the mean and standard deviation of each band as stored, or None where they are not known",
 )
 def statistics(trial: DatasetTrial) -> None:

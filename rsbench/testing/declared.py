@@ -32,11 +32,11 @@ _CODE: Final = (
 
 @CHECKS(
     "complete",
-    reason="what a reader needs to judge a result is its summary, licence and version",
+    reason="what a reader needs to judge a result is its summary, license and version",
     remedy="fill in the fields that are named",
 )
 def complete(spec: Spec) -> None:
-    """The summary is a sentence; version and, where there is one, licence are stated."""
+    """The summary is a sentence; version and, where there is one, license are stated."""
     require(
         spec.summary.strip().endswith("."), f"summary '{spec.summary}' is not a sentence that ends with a full stop"
     )

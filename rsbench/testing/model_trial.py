@@ -64,12 +64,12 @@ class ModelTrial:
         return self.network().eval()
 
     def images(self, count: int = BATCH, *, channels: int | None = None, size: int | None = None) -> torch.Tensor:
-        """Return float32 [count, C, S, S] as the model gets them: normalised, or of uint8's range where it asks for
+        """Return float32 [count, C, S, S] as the model gets them: normalized, or of uint8's range where it asks for
         none.  The first image is the same whatever the count."""
         side = size or self.size
         generator = torch.Generator().manual_seed(11)
         images = torch.randn(count, channels or self.channels, side, side, generator=generator)
-        return images if self.spec.accepts.normalisation != "none" else (images * 50 + 128).clamp(0, 255)
+        return images if self.spec.accepts.normalization != "none" else (images * 50 + 128).clamp(0, 255)
 
     def arguments(self, count: int = BATCH, *, channels: int | None = None, size: int | None = None) -> tuple[Any, ...]:
         """Arguments of ``forward`` for a batch of *count* images."""

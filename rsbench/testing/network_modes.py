@@ -45,7 +45,7 @@ def deterministic(trial: ModelTrial) -> None:
 
 @CHECKS(
     "evaluation-mode",
-    reason="in evaluation nothing may be random and nothing may be learnt",
+    reason="in evaluation nothing may be random and nothing may be learned",
     remedy="pass training=self.training to functional dropout; update counters only where self.training is true",
 )
 def evaluation_mode(trial: ModelTrial) -> None:

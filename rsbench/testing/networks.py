@@ -132,7 +132,7 @@ def input_unchanged(trial: ModelTrial) -> None:
 @CHECKS(
     "state-dict",
     reason="what is not in the state dict is lost with every checkpoint",
-    remedy="keep what is learnt or counted in parameters and registered buffers",
+    remedy="keep what is learned or counted in parameters and registered buffers",
 )
 def state_dict(trial: ModelTrial) -> None:
     """Weights written as the engine does go into a network of another seed, which then gives the same outputs."""

@@ -63,7 +63,7 @@ MULTITASK |= {o: RUN[o] for o in ("--cpus-per-run", "--gpus-per-run", "--observe
 EVALUATE = {
     "--model": ["timm:resnet34"],
     "--system": ["theirs"],
-    "--normalisation": ["unit"],
+    "--normalization": ["unit"],
     "--state": ["state_dict"],
     "--set": ["batch=2"],
     "--recipe": ["spatialnet-short"],

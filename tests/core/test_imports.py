@@ -23,6 +23,7 @@ FILES = {
 }
 # Parts of rsbench, each importing only from above its own line.
 LEVELS = (
+    {"renamed"},
     {"errors", "files", "foreign", "specs"},
     {"containment", "cores", "extensions", "reading", "spec_check"},
     {"data", "execution", "hookspecs", "suites"},
@@ -177,5 +178,5 @@ def test_everything_imported_is_declared() -> None:
 
 
 def distribution(line: str) -> str:
-    """Normalised name of the distribution in a requirement such as ``mkdocs>=1.6,<2``."""
+    """Normalized name of the distribution in a requirement such as ``mkdocs>=1.6,<2``."""
     return re.split(r"[^\w.-]", line)[0].lower().replace("_", "-")

@@ -15,7 +15,7 @@ from rsbench.registry import load, registry
 
 HEAD = "from rsbench import hookimpl\nfrom rsbench.specs import ModelSpec\n"
 CASES = {
-    "raises": ("raise RuntimeError('no licence')", "its import raised RuntimeError: no licence"),
+    "raises": ("raise RuntimeError('no license')", "its import raised RuntimeError: no license"),
     "prints": ("import os\nprint('hello')\nos.write(1, b'you')\n", "its import printed '"),
     "interrupts": ("raise KeyboardInterrupt", "its import raised KeyboardInterrupt"),
     "leaves": ("import os\nos._exit(7)", "its import called os._exit(7)"),
@@ -31,7 +31,7 @@ CASES = {
         + "@hookimpl\ndef rsbench_models():\n    yield ModelSpec(name='half', summary='s', factory='x:y')\n    raise ValueError('gone')\n",
         "rsbench_models raised ValueError: gone",
     ),
-    "misspelt": (HEAD + "@hookimpl\ndef rsbench_modles():\n    return []\n", "Did you mean 'rsbench_models'"),
+    "misspelled": (HEAD + "@hookimpl\ndef rsbench_modles():\n    return []\n", "Did you mean 'rsbench_models'"),
     "taken": (
         HEAD + "@hookimpl\ndef rsbench_models():\n    return [ModelSpec(name='bmta', summary='s', factory='x:y')]\n",
         "'bmta' is already taken by plugin 'convnets' (distribution 'rsbench')",

@@ -27,7 +27,7 @@ CLASSES = 5
 WEIGHTS = torch.tensor([0.1, 1.0, 3.0, 0.5, 2.0])
 
 
-class Labelling:
+class Labeling:
     """A task: one label an image."""
 
     def loss(self, model: Any, batch: Any, loss: Any) -> torch.Tensor:
@@ -61,7 +61,7 @@ def images_of(count: int) -> torch.Tensor:
     return torch.randn(count, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 
 
-def labelled(count: int = 7) -> Batch:
+def labeled(count: int = 7) -> Batch:
     return Batch(images_of(count), torch.arange(count) * 3 % CLASSES, np.arange(count))
 
 
@@ -89,9 +89,9 @@ def gradients_of(task: Any, batch: Batch, loss: Any, parts: int, model: nn.Modul
 @pytest.mark.parametrize(
     ("task", "make", "loss"),
     [
-        (Labelling(), labelled, nn.CrossEntropyLoss()),
-        (Labelling(), labelled, nn.CrossEntropyLoss(WEIGHTS, label_smoothing=0.1)),
-        (Labelling(), labelled, FocalLoss(torch.full((CLASSES,), 2.0), WEIGHTS)),
+        (Labeling(), labeled, nn.CrossEntropyLoss()),
+        (Labeling(), labeled, nn.CrossEntropyLoss(WEIGHTS, label_smoothing=0.1)),
+        (Labeling(), labeled, FocalLoss(torch.full((CLASSES,), 2.0), WEIGHTS)),
         (Asking(), asked, nn.CrossEntropyLoss()),
         (Saying(), said, nn.CrossEntropyLoss()),
     ],
@@ -123,8 +123,8 @@ def test_parts_hold_each_image_once_with_what_is_said_of_it() -> None:
 
 
 def test_unknown_targets_are_not_cut() -> None:
-    assert can_cut(labelled())
-    assert not can_cut(labelled(1))
+    assert can_cut(labeled())
+    assert not can_cut(labeled(1))
     assert not can_cut(Batch(images_of(2), [1, 2], np.arange(2)))
     assert not can_cut(object())
 
@@ -133,10 +133,10 @@ def test_one_part_is_one_plain_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is cut, kept or copied in a step once an epoch is under way."""
     for name in ("Snapshot", "cut", "checkpoint_activations"):
         monkeypatch.setattr(f"rsbench.engine.step.oom_recovery.{name}", None)
-    model, batch = network(), labelled()
+    model, batch = network(), labeled()
     calls: list[int] = []
     model.register_forward_hook(lambda *_: calls.append(1))
-    value, found = gradients_of(Labelling(), batch, nn.CrossEntropyLoss(), 1, model)
+    value, found = gradients_of(Labeling(), batch, nn.CrossEntropyLoss(), 1, model)
     expected = nn.CrossEntropyLoss()(model(batch.images), batch.targets)
     assert len(calls) == 2
     assert value == float(expected.detach())
@@ -183,7 +183,7 @@ def test_checkpointed_activations_change_no_number(make: Callable[[], nn.Module]
 
         with torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
             for _ in range(2):
-                nn.functional.cross_entropy(model(labelled().images), labelled().targets).backward()
+                nn.functional.cross_entropy(model(labeled().images), labeled().targets).backward()
         held[name] = total
     assert list(again.state_dict()) == names == list(kept.state_dict())
     for (name, ours), theirs in zip(again.state_dict().items(), kept.state_dict().values(), strict=True):
@@ -198,11 +198,11 @@ def test_checkpointed_activations_change_no_number(make: Callable[[], nn.Module]
 
 def test_checkpoints_cost_evaluation_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model = residual().eval()
-    expected = model(labelled().images).detach()
+    expected = model(labeled().images).detach()
     assert checkpoint_activations(model) == 2
     monkeypatch.setattr("rsbench.engine.step.activation_checkpointing.checkpoint", None)
     with torch.inference_mode():
-        assert torch.equal(model(labelled().images), expected)
+        assert torch.equal(model(labeled().images), expected)
 
 
 @pytest.mark.parametrize(("name", "blocks"), [("resnet18", 8), ("vit_tiny_patch16_224", 12)])

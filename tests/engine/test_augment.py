@@ -91,14 +91,14 @@ def test_rotation_equals_torchvision(mode: str, share: float) -> None:
         assert ours.frac().count_nonzero() == 0  # no value that was not there
 
 
-def test_zoom_enlarges_about_the_centre() -> None:
+def test_zoom_enlarges_about_the_center() -> None:
     images = torch.zeros(1, 1, 32, 32)
     images[:, :, 12:20, 12:20] = 1
     zoomed = rotate_and_scale(images, np.zeros(1), np.array([2.0]))
     assert zoomed.sum().item() == pytest.approx(16 * 16, rel=0.05)
 
 
-def test_colour_jitter_without_strength_changes_nothing() -> None:
+def test_color_jitter_without_strength_changes_nothing() -> None:
     images = torch.rand(4, 3, 8, 8) * 255
     assert torch.allclose(color_jitter(images, draw(0, 0, 4), (0, 0, 0, 0), 255.0), images, atol=1e-3)
     changed = color_jitter(images, draw(0, 0, 4), (0.3, 0.3, 0.3, 0.1), 255.0)
@@ -127,8 +127,8 @@ def test_jitter_in_random_order_equals_torchvision() -> None:
     expected = []
     for image, row in zip(images / 255, draws.tolist(), strict=True):
         for name in orders[int(row[len(COLUMNS)] * 24)]:
-            strength, centre = strengths[name]
-            factor = centre + (2 * row[COLUMNS.index(name)] - 1) * strength
+            strength, center = strengths[name]
+            factor = center + (2 * row[COLUMNS.index(name)] - 1) * strength
             image = getattr(functional, f"adjust_{name}")(image, factor)
         expected.append(image * 255)
     found = color_jitter(images, draws, (0.3, 0.3, 0.3, 0.1), 255.0, "random")
@@ -167,7 +167,7 @@ def test_choices_do_nothing_by_themselves() -> None:
     assert Augmentation(settings | {"rotation": 5}).acts_on_floats
 
 
-def test_colour_jitter_needs_rgb() -> None:
+def test_color_jitter_needs_rgb() -> None:
     with pytest.raises(UserError, match="3 bands"):
         color_jitter(torch.rand(1, 13, 8, 8), draw(0, 0, 1), (0.1, 0, 0, 0), 255.0)
 

@@ -60,7 +60,7 @@ class Blocks(Plain):
         self.drop = nn.Sequential(nn.Sequential(nn.Identity()))  # type: ignore[assignment]
 
 
-class Labelling:
+class Labeling:
     def loss(self, model: Any, batch: Any, loss: Any) -> torch.Tensor:
         return loss(model(batch.images), batch.targets)
 
@@ -78,7 +78,7 @@ def batch() -> Batch:
 
 
 def gradients_of(model: nn.Module, epoch: int | None = 1) -> Gradients:
-    made = Gradients(Labelling(), nn.CrossEntropyLoss(), Alone(CPU, "fp32"), model.train(), CPU)
+    made = Gradients(Labeling(), nn.CrossEntropyLoss(), Alone(CPU, "fp32"), model.train(), CPU)
     if epoch is not None:
         made.epoch_begins(epoch)
     return made
@@ -215,7 +215,7 @@ def test_other_errors_are_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ranks_do_not_retry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Short, "room", 4)
     model = Plain()
-    taken = Gradients(Labelling(), nn.CrossEntropyLoss(), Alone(CPU, "fp32"), model, CPU, retries=False)
+    taken = Gradients(Labeling(), nn.CrossEntropyLoss(), Alone(CPU, "fp32"), model, CPU, retries=False)
     taken.epoch_begins(1)
     with pytest.raises(torch.OutOfMemoryError):
         taken(model, batch())
@@ -224,7 +224,7 @@ def test_ranks_do_not_retry(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ranks_do_not_cut_what_one_device_had_to() -> None:
     alone = gradients_of(Short())
     alone.parts = 4
-    ranked = Gradients(Labelling(), nn.CrossEntropyLoss(), Alone(CPU, "fp32"), Short(), CPU, retries=False)
+    ranked = Gradients(Labeling(), nn.CrossEntropyLoss(), Alone(CPU, "fp32"), Short(), CPU, retries=False)
     ranked.load_state_dict(alone.state_dict())
     resumed = gradients_of(Short())
     resumed.load_state_dict(alone.state_dict())

@@ -28,7 +28,7 @@ CPU = torch.device("cpu")
 compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler")
 
 
-class Labelling:
+class Labeling:
     def loss(self, model: Any, batch: Any, loss: Any) -> torch.Tensor:
         return loss(model(batch.images), batch.targets)
 
@@ -42,7 +42,7 @@ def network() -> nn.Module:
 def trial_of(model: nn.Module, steps: int = 10**6, **changes: Any) -> Trial:
     images = torch.randn(8, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     batch = Batch(images, torch.arange(8), np.arange(8))
-    return Trial(Labelling(), model, nn.CrossEntropyLoss(), Alone(CPU, "fp32"), batch, CPU, steps, **changes)
+    return Trial(Labeling(), model, nn.CrossEntropyLoss(), Alone(CPU, "fp32"), batch, CPU, steps, **changes)
 
 
 class Fake(Compiled):

@@ -15,7 +15,7 @@ from rsbench.engine.input import kernels
 from rsbench.engine.input.augmentation import apply_turn
 from rsbench.engine.input.cpu_images import HostImages
 from rsbench.engine.input.gpu_images import DeviceImages
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 
 MEAN, STD = (123.7, 90.2, 41.9, 7.3), (58.4, 57.1, 0.37, 250.0)
 ROWS = np.array([4, 0, 11, 4, 7, 2, 9, 1, 10, 3, 5])
@@ -29,28 +29,28 @@ def stored(dtype: str, side: int = 33) -> np.ndarray:
     return rng.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
 
 
-def by_steps(images: np.ndarray, bands: list[int], counts: list[int], normalised: bool) -> torch.Tensor:
-    """Gather, cast, turn, normalise: a pass for each, float32 [11, C, S, S]."""
+def by_steps(images: np.ndarray, bands: list[int], counts: list[int], normalized: bool) -> torch.Tensor:
+    """Gather, cast, turn, normalize: a pass for each, float32 [11, C, S, S]."""
     taken = torch.from_numpy(images[ROWS][:, bands].astype(np.float32))
     codes = np.repeat(np.arange(len(counts)), counts)
     turned = torch.stack([apply_turn(image, int(code)) for image, code in zip(taken, codes, strict=True)])
-    if not normalised:
+    if not normalized:
         return turned
-    norm = Normalisation(tuple(MEAN[b] for b in bands), tuple(STD[b] for b in bands))
+    norm = Normalization(tuple(MEAN[b] for b in bands), tuple(STD[b] for b in bands))
     scale, offset = (torch.from_numpy(values).view(1, -1, 1, 1) for values in norm.scale_and_offset)
     return turned * scale + offset
 
 
-def by_one_pass(images: np.ndarray, bands: list[int], counts: list[int], normalised: bool) -> torch.Tensor:
-    norm = Normalisation(tuple(MEAN[b] for b in bands), tuple(STD[b] for b in bands))
-    (batch,) = HostImages(images, bands, norm, batch=len(ROWS)).floats(ROWS, [counts], normalised)
+def by_one_pass(images: np.ndarray, bands: list[int], counts: list[int], normalized: bool) -> torch.Tensor:
+    norm = Normalization(tuple(MEAN[b] for b in bands), tuple(STD[b] for b in bands))
+    (batch,) = HostImages(images, bands, norm, batch=len(ROWS)).floats(ROWS, [counts], normalized)
     return batch
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])
-@pytest.mark.parametrize("normalised", [True, False])
-def test_every_turn_of_every_kind_of_number(dtype: str, normalised: bool) -> None:
-    case = stored(dtype), [0, 1, 2, 3], [2, 1, 1, 2, 1, 1, 1, 2], normalised
+@pytest.mark.parametrize("normalized", [True, False])
+def test_every_turn_of_every_kind_of_number(dtype: str, normalized: bool) -> None:
+    case = stored(dtype), [0, 1, 2, 3], [2, 1, 1, 2, 1, 1, 1, 2], normalized
     assert torch.equal(by_one_pass(*case), by_steps(*case))
 
 
@@ -72,20 +72,20 @@ def test_images_that_lie_otherwise_in_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_the_operations_of_a_device_give_the_same(dtype: str) -> None:
     images, bands, counts = stored(dtype), [3, 0, 1], [2, 1, 1, 2, 1, 1, 1, 2]
-    norm = Normalisation(MEAN[:3], STD[:3])
+    norm = Normalization(MEAN[:3], STD[:3])
     host = HostImages(images, bands, norm, batch=len(ROWS))
     device = DeviceImages(images, bands, norm, len(ROWS), torch.device("cpu"), resident=True)
-    for normalised in (False, True):
-        (ours,), (theirs,) = (each.floats(ROWS, [counts], normalised) for each in (host, device))
-        torch.testing.assert_close(ours, theirs, rtol=1e-6 * normalised, atol=1e-5 * normalised)
+    for normalized in (False, True):
+        (ours,), (theirs,) = (each.floats(ROWS, [counts], normalized) for each in (host, device))
+        torch.testing.assert_close(ours, theirs, rtol=1e-6 * normalized, atol=1e-5 * normalized)
     raw = ours.clone()
-    host.normalise(ours)
-    device.normalise(raw)
+    host.normalize(ours)
+    device.normalize(raw)
     torch.testing.assert_close(ours, raw, rtol=1e-6, atol=1e-5)
 
 
 def test_batches_share_one_buffer_of_the_asked_size() -> None:
-    images = HostImages(stored("uint8"), [0], Normalisation((0.0,), (1.0,)), batch=2).in_batches_of(6)
+    images = HostImages(stored("uint8"), [0], Normalization((0.0,), (1.0,)), batch=2).in_batches_of(6)
     sizes, places = zip(*((len(b), b.data_ptr()) for b in images.floats(ROWS, [[6], [5]], True)), strict=True)
     assert sizes == (6, 5)
     assert places[0] == places[1]
@@ -99,13 +99,13 @@ def test_oblong_images_are_flipped() -> None:
 
 def test_the_stored_images_stay_writable_for_their_owner() -> None:
     images = stored("uint8")
-    HostImages(images, [0], Normalisation((0.0,), (1.0,)), batch=1)
+    HostImages(images, [0], Normalization((0.0,), (1.0,)), batch=1)
     assert images.flags.writeable
 
 
 @pytest.mark.parametrize("row", [-1, 12])
 def test_a_number_that_no_image_has(row: int) -> None:
-    images = HostImages(stored("uint8"), [0], Normalisation((0.0,), (1.0,)), batch=2)
+    images = HostImages(stored("uint8"), [0], Normalization((0.0,), (1.0,)), batch=2)
     with pytest.raises(IndexError, match="of 12"):
         next(images.floats(np.array([3, row]), [[2]], True))
 

@@ -76,7 +76,7 @@ def test_weights_move_and_every_batch_is_another(subject: Subject, monkeypatch: 
     assert not torch.equal(fed[0], fed[1])
 
 
-def test_the_loader_gives_normalised_images_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loader_gives_normalized_images_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "STORE_BYTES", 1 << 18)
     loader = feed.loader_of((4, 3, 16, 16), CPU)
     batches = [batch.images.clone() for batch in islice(feed.endless(loader), len(loader) + 1)]

@@ -18,7 +18,7 @@ from torch import nn
 
 from rsbench.data.prepare import prepare
 from rsbench.engine.input.loader import ArrayLoader
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.parallel.ranks import ALONE, Ranks
 from rsbench.engine.parallel.world import LOCALHOST, Place, _free_port
 from rsbench.engine.run import run
@@ -92,7 +92,7 @@ def evaluated(size: int, ranks: Ranks) -> tuple[np.ndarray, np.ndarray, np.ndarr
         np.arange(0, 3 * size, 3),
         batch=4,
         device=torch.device("cpu"),
-        normalisation=Normalisation((100.0,) * 3, (50.0,) * 3),
+        normalization=Normalization((100.0,) * 3, (50.0,) * 3),
         bands=[0, 1, 2],
     )
     torch.manual_seed(0)

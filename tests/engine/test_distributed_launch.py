@@ -169,7 +169,7 @@ def test_what_cannot_be_shared_is_refused_in_a_sentence(given: dict[str, Any], m
         ),
     ],
 )
-def test_launchers_are_recognised(
+def test_launchers_are_recognized(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: Outside | None
 ) -> None:
     for name, value in environment.items():

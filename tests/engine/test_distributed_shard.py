@@ -16,7 +16,7 @@ from torch import nn
 
 from rsbench.engine.events import Interrupted
 from rsbench.engine.input.loader import ArrayLoader
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.parallel.fsdp import blocks
 from rsbench.engine.parallel.ranks import ALONE, Ranks
 from rsbench.engine.parallel.world import Place
@@ -105,7 +105,7 @@ def evaluated(size: int, place: Place | None) -> tuple[np.ndarray, np.ndarray]:
         np.arange(size),
         batch=3,
         device=CPU,
-        normalisation=Normalisation((100.0,) * 3, (50.0,) * 3),
+        normalization=Normalization((100.0,) * 3, (50.0,) * 3),
         bands=[0, 1, 2],
     )
     torch.manual_seed(0)

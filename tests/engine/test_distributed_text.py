@@ -27,7 +27,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 class Speaker(nn.Module):
-    """Says the words that a mean colour and the last word suggest."""
+    """Says the words that a mean color and the last word suggest."""
 
     def __init__(self, context: ModelContext, **_: Any) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Minded(Speaker):
 
 
 class Answerer(nn.Module):
-    """Answers, and counts, by mean colour and words."""
+    """Answers, and counts, by mean color and words."""
 
     def __init__(self, context: ModelContext, **_: Any) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from rsbench.engine.input.augmentation import Augmentation
 from rsbench.engine.input.loader import ArrayLoader, Batch
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.parallel.ranks import Ranks
 from rsbench.engine.run.compile_selection import shapes_of
 from rsbench.engine.run.run import execute
@@ -36,8 +36,8 @@ EPOCHS = 3
 def loader_of(samples: int, batch: int, side: int = 8, **options: Any) -> ArrayLoader:
     images = np.random.default_rng(0).integers(0, 256, (samples, 3, side, side), dtype=np.uint8)
     index = np.arange(samples)
-    norm = Normalisation((127.0,) * 3, (60.0,) * 3)
-    common: dict[str, Any] = {"batch": batch, "device": CPU, "normalisation": norm, "bands": [0, 1, 2]}
+    norm = Normalization((127.0,) * 3, (60.0,) * 3)
+    common: dict[str, Any] = {"batch": batch, "device": CPU, "normalization": norm, "bands": [0, 1, 2]}
     return ArrayLoader(images, index, index % 5, index, **common | options)
 
 
@@ -71,7 +71,7 @@ def test_losses_are_those_of_a_plain_loop_in_the_same_order(tmp_path: Path) -> N
     loader, model = loader_of(21, 8, seed=5, drop_last=False), network()
     plain, losses, expected = copy.deepcopy(model), [], []
 
-    class Labelling:
+    class Labeling:
         def loss(self, model: Any, batch: Any, loss: Any) -> torch.Tensor:
             value = loss(model(batch.images), batch.targets)
             losses.append(value.item())
@@ -82,7 +82,7 @@ def test_losses_are_those_of_a_plain_loop_in_the_same_order(tmp_path: Path) -> N
 
     recipe = to_jsonable(RecipeSpec(name="r", summary="s", optimizer="sgd", lr=0.1, weight_decay=0.0, epochs=EPOCHS))
     trainer.Trainer(
-        Labelling(),  # type: ignore[arg-type]
+        Labeling(),  # type: ignore[arg-type]
         model,
         recipe,
         nn.CrossEntropyLoss(),
@@ -171,10 +171,10 @@ def test_a_run_goes_on_exactly(tiny_root: Path, tmp_path: Path, monkeypatch: pyt
 def test_one_image_that_batch_norm_refuses_is_told_before_training(
     tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def normalised(context: Any) -> nn.Module:
+    def normalized(context: Any) -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 4), nn.BatchNorm1d(4), nn.Linear(4, 10))
 
-    monkeypatch.setattr("rsbench_scenes.network.tiny_cnn", normalised)
+    monkeypatch.setattr("rsbench_scenes.network.tiny_cnn", normalized)
     samples = plan_of(tiny_root, tmp_path).protocol["split_sizes"]["train"]
     batch = next(b for b in range(2, samples) if samples % b == 1)
     record = execute(plan_of(tiny_root, tmp_path / "kept", batch=batch), lambda event: None)

@@ -88,7 +88,7 @@ def test_metadata_says_what_one_must_know(root: Path, trained: dict[str, Any]) -
     assert json.loads(facts["bands"]) == plan["dataset"]["bands"]
     assert (facts["unit"], facts["input_size"]) == ("uint8", "64")
     assert str(root) not in json.dumps(facts)
-    norm = json.loads(facts["normalisation"])
+    norm = json.loads(facts["normalization"])
     assert norm["name"] == plan["model"]["accepts"]["normalisation"]
     if norm["name"] == "dataset":
         stored = find(root, registry().get("dataset", "eurosat"))
@@ -136,13 +136,13 @@ def test_foreign_files(root: Path, tmp_path: Path, trained: dict[str, Any], kind
     assert record["plan"]["model"]["label"] == "ours"
 
 
-def test_normalisation_is_that_of_training(root: Path, tmp_path: Path, trained: dict[str, Any]) -> None:
+def test_normalization_is_that_of_training(root: Path, tmp_path: Path, trained: dict[str, Any]) -> None:
     path = trained["folder"] / "model.safetensors"
     other = tmp_path / "other.safetensors"
     norm = {"name": "dataset", "mean": [0.0, 0.0, 0.0], "std": [1000.0, 1000.0, 1000.0]}
-    save_file(load_file(path), other, read_metadata(path) | {"normalisation": json.dumps(norm)})
+    save_file(load_file(path), other, read_metadata(path) | {"normalization": json.dumps(norm)})
     kept = evaluate(root, tmp_path / "a", other)
-    told = evaluate(root, tmp_path / "b", other, normalisation=trained["plan"]["model"]["accepts"]["normalisation"])
+    told = evaluate(root, tmp_path / "b", other, normalization=trained["plan"]["model"]["accepts"]["normalisation"])
     assert told["metrics"] == trained["metrics"]
     assert kept["metrics"]["nll"]["value"] != trained["metrics"]["nll"]["value"]
 
@@ -167,7 +167,7 @@ def test_what_does_not_fit(root: Path, tmp_path: Path, trained: dict[str, Any]) 
     with pytest.raises(UserError, match="has no weights to load"):
         evaluate(root, tmp_path, path, model="majority-class")
     with pytest.raises(UserErrors, match="'zscore' is not one of"):
-        evaluate(root, tmp_path, path, normalisation="zscore")
+        evaluate(root, tmp_path, path, normalization="zscore")
     (tmp_path / "torn.safetensors").write_bytes(path.read_bytes()[:20])
     with pytest.raises(UserError, match="cannot be read"):
         evaluate(root, tmp_path, tmp_path / "torn.safetensors", model="tiny-cnn")
@@ -188,10 +188,10 @@ def say(**facts: Any) -> str:
         ({"options": "[1]"}, "'options' of .* are no object"),
         ({"classes": "3"}, "'classes' of .* are no texts"),
         ({"bands": "[1, 2, 3]"}, "'bands' of .* are no texts"),
-        ({"normalisation": say(mean=[0, 0, 0], std=[0, 1, 1])}, "no 'mean' and 'std'"),
-        ({"normalisation": '{"mean": [NaN, 0, 0], "std": [1, 1, 1]}'}, "no 'mean' and 'std'"),
-        ({"normalisation": say(mean=[10**400, 0, 0], std=[1, 1, 1])}, "no 'mean' and 'std'"),
-        ({"normalisation": say(mean=[0], std=[1])}, "another number of bands"),
+        ({"normalization": say(mean=[0, 0, 0], std=[0, 1, 1])}, "no 'mean' and 'std'"),
+        ({"normalization": '{"mean": [NaN, 0, 0], "std": [1, 1, 1]}'}, "no 'mean' and 'std'"),
+        ({"normalization": say(mean=[10**400, 0, 0], std=[1, 1, 1])}, "no 'mean' and 'std'"),
+        ({"normalization": say(mean=[0], std=[1])}, "another number of bands"),
         ({"model": "os:system"}, "no model 'os:system'"),
     ],
 )

@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from rsbench.engine.input.augmentation import Augmentation
 from rsbench.engine.input.loader import ArrayLoader
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 
 pytestmark = NEEDED
 CUDA = torch.device("cuda")
@@ -33,7 +33,7 @@ AUGMENTATIONS: dict[str, Any] = {
 
 def loader(augmentation: Augmentation | None, **options: Any) -> ArrayLoader:
     images, samples = np.zeros((IMAGES, 3, 32, 32), dtype=np.uint8), np.arange(IMAGES)
-    settings: dict[str, Any] = {"bands": [0, 1, 2], "normalisation": Normalisation((1.0,) * 3, (2.0,) * 3)} | options
+    settings: dict[str, Any] = {"bands": [0, 1, 2], "normalization": Normalization((1.0,) * 3, (2.0,) * 3)} | options
     return ArrayLoader(
         images,
         samples,

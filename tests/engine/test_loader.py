@@ -8,16 +8,16 @@ from rsbench.engine.input.augmentation import Augmentation
 from rsbench.engine.input.cpu_images import HostImages
 from rsbench.engine.input.gpu_images import DeviceImages
 from rsbench.engine.input.loader import ArrayLoader
-from rsbench.engine.input.normalization import Normalisation, band_statistics, normalisation_for
+from rsbench.engine.input.normalization import Normalization, band_statistics, normalization_for
 
 CPU = torch.device("cpu")
-IDENTITY = Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+IDENTITY = Normalization((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
 def make(samples: int = 37, dtype: type = np.uint8, **options: object) -> tuple[np.ndarray, ArrayLoader]:
     rng = np.random.default_rng(0)
     images = rng.integers(0, np.iinfo(dtype).max, (50, 3, 8, 8), dtype=dtype)
-    settings: dict = {"batch": 8, "device": CPU, "normalisation": IDENTITY, "bands": [0, 1, 2]} | options
+    settings: dict = {"batch": 8, "device": CPU, "normalization": IDENTITY, "bands": [0, 1, 2]} | options
     index = np.arange(50)
     return images, ArrayLoader(images, index, index % 5, np.arange(samples), **settings)
 
@@ -76,7 +76,7 @@ def test_uint16_values_above_32767_survive() -> None:
 
 
 def test_bands_are_taken_in_the_given_order() -> None:
-    images, loader = make(bands=[2, 0], normalisation=Normalisation((0.0, 0.0), (1.0, 1.0)))
+    images, loader = make(bands=[2, 0], normalization=Normalization((0.0, 0.0), (1.0, 1.0)))
     assert np.array_equal(next(loader.in_order()).images.numpy(), images[:8][:, [2, 0]].astype(np.float32))
 
 
@@ -88,21 +88,21 @@ def test_resizing_equals_torchvision() -> None:
     assert torch.allclose(next(loader.in_order()).images, expected, atol=1e-3)
 
 
-def test_normalisation_with_training_statistics() -> None:
+def test_normalization_with_training_statistics() -> None:
     images, _ = make()
-    norm = normalisation_for("dataset", images, np.arange(20), [0, 1, 2])
+    norm = normalization_for("dataset", images, np.arange(20), [0, 1, 2])
     assert np.allclose(norm.mean, images[:20].mean((0, 2, 3)), rtol=1e-12)
     assert np.allclose(norm.std, images[:20].astype(np.float64).std((0, 2, 3)), rtol=1e-9)
-    _, loader = make(20, normalisation=norm)
+    _, loader = make(20, normalization=norm)
     batches = torch.cat([b.images.clone() for b in loader.in_order()])
     assert batches.mean().item() == pytest.approx(0, abs=1e-4)
 
 
-def test_imagenet_normalisation_is_for_rgb_bytes_only() -> None:
+def test_imagenet_normalization_is_for_rgb_bytes_only() -> None:
     images, _ = make()
-    assert normalisation_for("imagenet", images, np.arange(5), [0, 1, 2]).mean[0] == pytest.approx(0.485 * 255)
+    assert normalization_for("imagenet", images, np.arange(5), [0, 1, 2]).mean[0] == pytest.approx(0.485 * 255)
     sixteen = images.astype(np.uint16)
-    assert normalisation_for("imagenet", sixteen, np.arange(5), [0, 1, 2]).mean[0] != pytest.approx(0.485 * 255)
+    assert normalization_for("imagenet", sixteen, np.arange(5), [0, 1, 2]).mean[0] != pytest.approx(0.485 * 255)
 
 
 def test_a_constant_band_does_not_divide_by_zero() -> None:
@@ -120,7 +120,7 @@ def test_loaders_of_the_same_images_share_their_copy_on_a_device() -> None:
     images, samples = np.zeros((4, 3, 8, 8), dtype=np.uint8), np.arange(4)
 
     def loader(device: torch.device, beside: ArrayLoader | None) -> ArrayLoader:
-        options = {"normalisation": IDENTITY, "bands": [0, 1, 2], "beside": beside}
+        options = {"normalization": IDENTITY, "bands": [0, 1, 2], "beside": beside}
         return ArrayLoader(images, samples, samples, samples, batch=2, device=device, resident=True, **options)  # type: ignore[arg-type]
 
     first = loader(meta, None)

@@ -8,7 +8,7 @@ import torch
 
 from rsbench.engine.input.cpu_images import HostImages
 from rsbench.engine.input.loader import ArrayLoader, Group
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.tasks.vqa import EVALUATION_IMAGES, QuestionTargets
 
 CPU = torch.device("cpu")
@@ -44,9 +44,9 @@ def loader(
     zeros = np.zeros(QUESTIONS, dtype=np.int64)
     tokens, counts = zeros[:, None] + 4, zeros.astype(np.float32)
     targets = QuestionTargets(tokens, zeros, zeros, counts, image_index, samples, together, seed=0)
-    plain = Normalisation((0.0,) * 3, (1.0,) * 3)
+    plain = Normalization((0.0,) * 3, (1.0,) * 3)
     items, bands = np.arange(len(targets)), [0, 1, 2]
-    return Counting(images, targets.image, targets, items, batch=batch, device=CPU, normalisation=plain, bands=bands)
+    return Counting(images, targets.image, targets, items, batch=batch, device=CPU, normalization=plain, bands=bands)
 
 
 def one_image_a_question(images: np.ndarray, image_index: np.ndarray, samples: np.ndarray) -> int:

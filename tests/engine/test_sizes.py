@@ -11,7 +11,7 @@ from torchvision.transforms.v2.functional import resize
 
 from rsbench.engine.input.augmentation import Augmentation
 from rsbench.engine.input.loader import ArrayLoader
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 from rsbench.errors import UserError
 
 SIZES = {"sizes": [[8, 2], [12, 1]]}
@@ -26,7 +26,7 @@ def loader(settings: dict[str, Any], size: int | None = None) -> ArrayLoader:
         np.arange(20),
         batch=5,
         device=torch.device("cpu"),
-        normalisation=Normalisation((100.0,) * 3, (50.0,) * 3),
+        normalization=Normalization((100.0,) * 3, (50.0,) * 3),
         bands=[0, 1, 2],
         size=size,
         augmentation=Augmentation(settings),

@@ -65,13 +65,13 @@ def test_no_buffer_is_filled_again_before_it_was_read() -> None:
 def test_the_next_rows_are_gathered_while_the_caller_works() -> None:
     gathered = threading.Semaphore(0)
 
-    def signalling(rows: torch.Tensor, buffer: torch.Tensor) -> torch.Tensor:
+    def signaling(rows: torch.Tensor, buffer: torch.Tensor) -> torch.Tensor:
         taken = gather(rows, buffer)
         gathered.release()
         return taken
 
     device = Device()
-    batches = streamed(signalling, torch.arange(6).split(3), buffers(), device.send)
+    batches = streamed(signaling, torch.arange(6).split(3), buffers(), device.send)
     next(batches)
     assert all(gathered.acquire(timeout=30) for _ in range(2))
     device.work()

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from rsbench.engine.input.run_data import open_data
-from rsbench.engine.run.build import make_task, normalisation
+from rsbench.engine.run.build import make_task, normalization
 from rsbench.engine.run.run import execute
 from rsbench.engine.tasks.captioning import SentenceTargets
 from rsbench.engine.tasks.vqa import QuestionTargets
@@ -91,7 +91,7 @@ def test_caption_controls(root: Path, tmp_path: Path, model: str) -> None:
     record = execute(make_plan(root, tmp_path, model, "ucm-captions"), lambda e: None)
     assert record["error"] is None
     value = record["metrics"]["CIDEr-D"]["value"]
-    assert (value < 0.5) if model == "commonest-caption" else (value > 2)  # colours tell the fake classes apart
+    assert (value < 0.5) if model == "commonest-caption" else (value > 2)  # colors tell the fake classes apart
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -116,23 +116,23 @@ def test_statistics_count_an_image_once_however_many_questions_it_has(root: Path
     )
     data = open_data(plan)
     data = dataclasses.replace(data, train=np.concatenate([data.train, np.repeat(data.train[:1], 50)]))
-    norm = normalisation(plan, data)
+    norm = normalization(plan, data)
     images = data.store.images[np.unique(data.store.image_index[data.train])].astype(np.float64)
     np.testing.assert_allclose(norm.mean, images.mean((0, 2, 3)), rtol=1e-12)
     np.testing.assert_allclose(norm.std, images.std((0, 2, 3)), rtol=1e-9)
 
 
-def test_images_that_are_not_normalised_pass_as_they_are(root: Path, tmp_path: Path) -> None:
+def test_images_that_are_not_normalized_pass_as_they_are(root: Path, tmp_path: Path) -> None:
     record = execute(make_plan(root, tmp_path, "question-only", "rsvqa-lr", epochs=1), lambda e: None)
     assert record["error"] is None
 
 
-def test_a_vqa_network_learns_what_colours_answer(root: Path, tmp_path: Path) -> None:
+def test_a_vqa_network_learns_what_colors_answer(root: Path, tmp_path: Path) -> None:
     changes = {"epochs": 60, "lr": 2e-3, "schedule": "constant", "batch": 24}
     options = SMALL | {"count": "buckets"}
     plan = make_plan(root, tmp_path, "spatialnet-vit", "rsvqa-lr", options=options, overfit=24, **changes)
     metrics = execute(plan, lambda e: None)["metrics"]
-    assert metrics["OA_without_count"]["value"] == 1.0  # counts have nothing to do with colour
+    assert metrics["OA_without_count"]["value"] == 1.0  # counts have nothing to do with color
     assert metrics["OA"]["value"] > 0.8
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from itertools import combinations
-from itertools import pairwise as neighbours
+from itertools import pairwise as neighbors
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ def test_ranking_equals_reference(name: str) -> None:
     assert {k: s.low for k, s in made.items()} == expected["raw_rank"]
     for (a, b), value in adjusted.items():
         assert bool({*made[a].letters} & {*made[b].letters}) == (value >= LEVEL)
-    for above, below in neighbours(order):
+    for above, below in neighbors(order):
         assert made[below].adjusted == adjusted[above, below]
 
 

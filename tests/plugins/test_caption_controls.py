@@ -13,12 +13,12 @@ from rsbench_timm.vectors import image_vectors
 from rsbench.tasks.context import ModelContext
 
 CONTEXT = ModelContext(task="captioning", channels=3, size=32, classes=())
-COLOURS = np.array([[200, 30, 30], [30, 200, 30], [30, 30, 200]])
+COLORS = np.array([[200, 30, 30], [30, 200, 30], [30, 30, 200]])
 
 
 def scenes(kinds: np.ndarray, seed: int = 0) -> np.ndarray:
     noise = np.random.default_rng(seed).integers(-25, 26, (len(kinds), 3, 32, 32))
-    return np.clip(COLOURS[kinds][:, :, None, None] + noise, 0, 255).astype(np.uint8)
+    return np.clip(COLORS[kinds][:, :, None, None] + noise, 0, 255).astype(np.uint8)
 
 
 def by_features(**options: object) -> NearestImageFeatures:
@@ -56,7 +56,7 @@ def test_the_nearest_by_features_has_the_largest_cosine() -> None:
     assert (distances.argmin(1) != cosines.argmax(1)).any()  # lengths would matter
 
 
-def test_vectors_do_not_depend_on_blocks_and_are_of_normalised_images() -> None:
+def test_vectors_do_not_depend_on_blocks_and_are_of_normalized_images() -> None:
     model = by_features()
     images = scenes(np.arange(70) % 3)
     vectors = image_vectors(model.encoder, images)
@@ -69,7 +69,7 @@ def test_vectors_do_not_depend_on_blocks_and_are_of_normalised_images() -> None:
     assert not vectors.requires_grad
 
 
-def test_images_without_features_have_a_neighbour_all_the_same() -> None:
+def test_images_without_features_have_a_neighbor_all_the_same() -> None:
     model = by_features()
     model.encoder.trunk = _Nothing()
     model.fit([scenes(np.array([0, 1]))], [["first"], ["second"]], None)

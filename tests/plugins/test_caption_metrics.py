@@ -138,7 +138,7 @@ def test_scores_equal_the_golden(name: str, corpus: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_totals_are_vectorised(name: str) -> None:
+def test_totals_are_vectorized(name: str) -> None:
     scorer = metric(name)
     rows = scorer.statistics(*generated(30, seed=1))
     draws = np.random.default_rng(0).integers(0, 30, (4, 5, 30))

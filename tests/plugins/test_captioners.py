@@ -13,7 +13,7 @@ from rsbench_captioners.attributes import adjacency, frequent_words
 from rsbench_captioners.csmlf import central, metric_loss
 from rsbench_captioners.declared import MODELS
 from rsbench_captioners.segments import pool, segment
-from rsbench_captioners.structured_attention import regularisers
+from rsbench_captioners.structured_attention import regularizers
 from rsbench_captioners.word_vectors import word_vectors
 from rsbench_timm.encoders import vector_encoder
 from torch import nn
@@ -165,7 +165,7 @@ def test_gradient_reaches_all_that_is_trained_and_nothing_that_is_frozen(name, f
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_few_images_are_learnt_by_heart(name):
+def test_a_few_images_are_learned_by_heart(name):
     model = build(name).train()
     model.dropout.p = 0.0
     shown, said = images(), tokens()
@@ -242,7 +242,7 @@ def test_hard_attention_samples_in_training_and_is_sure_in_evaluation():
 
 def test_segments_follow_edges_and_their_features_are_means():
     shown = torch.full((2, 3, 96, 96), -1.0)
-    shown[0, :, :, 40:] = 1.0  # an edge at 40 of 96, not on the grid of centres
+    shown[0, :, :, 40:] = 1.0  # an edge at 40 of 96, not on the grid of centers
     shown[1, :, 50:] = 1.0
     segments = segment(shown)
     bright = F.interpolate(shown, (48, 48), mode="bilinear", antialias=True)[:, 0]
@@ -282,7 +282,7 @@ def test_empty_segments_get_no_attention():
     assert after["weights"].sum().item() == pytest.approx(1)
 
 
-def test_regularisers_against_a_loop():
+def test_regularizers_against_a_loop():
     weights = torch.rand(2, 3, 4).softmax(2)
     valid = torch.tensor([[True] * 4, [True, True, False, False]])
     weights = weights * valid[:, None]
@@ -295,10 +295,10 @@ def test_regularisers_against_a_loop():
         doubly.append(np.mean([(1 - sum(weights[b, t, i].item() for t in said)) ** 2 for i in there]))
         spread += [len(there) * np.var([weights[b, t, i].item() for i in there]) for t in said]
     expected = np.mean(doubly) - 0.1 * np.mean(spread)
-    assert regularisers(weights, valid, kept).item() == pytest.approx(expected, rel=1e-5)
+    assert regularizers(weights, valid, kept).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_attributes_are_frequent_words_with_content_and_their_graph_is_normalised():
+def test_attributes_are_frequent_words_with_content_and_their_graph_is_normalized():
     # numbers: 4 a, 5 airport, 6 beach, 8 field, 13 the ... ; "a", "of", "many" and "the" have no content
     words = frequent_words(SENTENCES, VOCABULARY, 3)
     assert [VOCABULARY[w] for w in words] == ["airport", "beach", "field"]
@@ -390,12 +390,12 @@ def test_metric_loss_against_a_loop_and_the_central_sentence():
 
 def test_csmlf_finds_sentences_of_like_images():
     generator = np.random.default_rng(0)
-    colours = np.array([[200, 30, 30], [30, 200, 30], [30, 30, 200], [200, 200, 30]])
+    colors = np.array([[200, 30, 30], [30, 200, 30], [30, 30, 200], [200, 200, 30]])
     things = ["airport with planes", "dense green forest", "blue calm sea", "yellow dry desert"]
 
     def scene(kind: int) -> np.ndarray:
         noise = generator.integers(-25, 26, (3, 32, 32))
-        return np.clip(colours[kind][:, None, None] + noise, 0, 255).astype(np.uint8)
+        return np.clip(colors[kind][:, None, None] + noise, 0, 255).astype(np.uint8)
 
     kinds = np.arange(48) % 4
     shown = np.stack([scene(k) for k in kinds])

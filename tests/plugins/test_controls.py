@@ -14,8 +14,8 @@ def context(classes: int) -> ModelContext:
 def blobs(seed: int = 0, n: int = 400, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, n)
-    centre = rng.uniform(60, 200, (classes, 3))[labels]
-    images = rng.normal(centre[:, :, None, None], 40 + 5 * labels[:, None, None, None], (n, 3, 8, 8))
+    center = rng.uniform(60, 200, (classes, 3))[labels]
+    images = rng.normal(center[:, :, None, None], 40 + 5 * labels[:, None, None, None], (n, 3, 8, 8))
     return np.clip(images, 0, 255).astype(np.uint8), labels
 
 

@@ -93,7 +93,7 @@ def test_the_guard_leaves_the_random_state_alone():
 
 
 @torch.no_grad()
-def test_initialisation(bmta):
+def test_initialization(bmta):
     """Convolutions Kaiming fan-out, also within attention; linear layers and the SE squeeze N(0, .01)."""
     assert bmta.classifier.weight.std() == pytest.approx(0.01, rel=0.1)
     assert bmta.classifier.bias.abs().max() == 0

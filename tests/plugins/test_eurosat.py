@@ -180,7 +180,7 @@ def test_wrong_size_is_named(files: Path, tmp_path: Path) -> None:
         prepare(EUROSAT, files, tmp_path)
 
 
-def test_greyscale_decodes_and_garbage_does_not() -> None:
+def test_grayscale_decodes_and_garbage_does_not() -> None:
     stream = io.BytesIO()
     Image.new("L", (8, 8), 77).save(stream, "JPEG")
     assert decode_rgb(stream.getvalue(), "x").shape == (8, 8, 3)

@@ -113,7 +113,7 @@ def test_stac_item_scales_as_the_weights_were_trained(trained: LoadedRecord) -> 
     item = json.loads(next(iter(export([trained], "stac-mlm").values())))
     path = trained.artifact("checkpoint")
     assert path is not None
-    norm = json.loads(read_metadata(path)["normalisation"])
+    norm = json.loads(read_metadata(path)["normalization"])
     assert item["properties"]["mlm:input"][0]["value_scaling"] == [
         {"type": "z-score", "mean": m, "stddev": s} for m, s in zip(norm["mean"], norm["std"], strict=True)
     ]

@@ -191,7 +191,7 @@ def counts(rows: int) -> np.ndarray:
 
 
 def golden(names: list[str]) -> None:
-    """Compare all captions in one start of the program; an image's references do not depend on its neighbours."""
+    """Compare all captions in one start of the program; an image's references do not depend on its neighbors."""
     items = [item for name in names for item in CORPORA[name]["items"]]
     captions = Captions([str(i) for i in range(len(items))], [i["hypothesis"] for i in items])
     rows, metric, begin = score(captions, [i["references"] for i in items], seconds=240.0), Meteor(CONTEXT), 0

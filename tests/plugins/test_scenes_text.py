@@ -133,9 +133,9 @@ def check_sentence(sentence: str, graph: dict[str, Any]) -> int:
             turns = [abs(way @ [np.cos(a), np.sin(a)]) for a in angles]
             assert min(turns) > np.cos(np.pi / 8) - 1e-3, sentence
     if "landscape" in sentence:
-        colours = {"green": ("grass", "meadow"), "brown": ("heath", "soil"), "yellow": ("stubble",)}
-        colour = sentence.split(" landscape")[0].split()[-1]
-        assert graph["ground"] in colours.get(colour, ()) or (colour == "open" and things["field"])
+        colors = {"green": ("grass", "meadow"), "brown": ("heath", "soil"), "yellow": ("stubble",)}
+        color = sentence.split(" landscape")[0].split()[-1]
+        assert graph["ground"] in colors.get(color, ()) or (color == "open" and things["field"])
     return len(said)
 
 

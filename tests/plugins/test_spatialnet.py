@@ -143,7 +143,7 @@ def test_the_loss_is_a_weighted_sum_over_types_of_question(count: str, lambdas: 
 
 
 @torch.no_grad()
-def test_regressed_counts_are_answered_as_they_are_learnt() -> None:
+def test_regressed_counts_are_answered_as_they_are_learned() -> None:
     images, q = torch.randn(1, 3, 32, 32), Questions(torch.tensor([[5, 6]]), torch.tensor([0]), torch.tensor([2]))
     for count, bias in (("regression", math.log1p(57)), ("mse", 57.2)):
         model = build("vqa", count=count, **SMALL).eval()

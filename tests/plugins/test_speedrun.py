@@ -83,12 +83,12 @@ def test_waves_are_orthonormal_and_the_slowest(channels: int, kept: int) -> None
 
 
 def photographs(count: int) -> torch.Tensor:
-    """Images [count, 3, 64, 64] with the correlations of photographs: neighbours .95 alike, colours .9."""
+    """Images [count, 3, 64, 64] with the correlations of photographs: neighbors .95 alike, colors .9."""
     places = torch.arange(64)
     along = torch.linalg.cholesky(0.95 ** (places[:, None] - places).abs().double())
-    colours = torch.linalg.cholesky(0.1 * torch.eye(3).double() + 0.9)
+    colors = torch.linalg.cholesky(0.1 * torch.eye(3).double() + 0.9)
     noise = torch.randn(count, 3, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    return torch.einsum("kc,yi,xj,bcij->bkyx", colours, along, along, noise).float()
+    return torch.einsum("kc,yi,xj,bcij->bkyx", colors, along, along, noise).float()
 
 
 def test_waves_of_photographs_are_white_and_their_pixels_are_not() -> None:

@@ -76,7 +76,7 @@ def test_golden_case(case: str, variant: str | None) -> None:
 
 @pytest.mark.parametrize("variant", ["LR", "HR"])
 def test_golden_answers(variant: str) -> None:
-    for row in GOLDEN[f"normalisation_{variant.lower()}"]:
+    for row in GOLDEN[f"normalization_{variant.lower()}"]:
         assert canonical_answer(row["raw"], variant) == row["canonical"]
 
 

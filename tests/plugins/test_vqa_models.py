@@ -24,8 +24,8 @@ SYSTEMS = ("lobry2020", "yuan2022", "bazi2022")
 NETWORKS = (*SYSTEMS, "question-only", "image-only")
 TINY = {"backbone": "timm:test_resnet", "weights": "none", "input_size": 0, "question_width": 64, "growth": 20}
 TINY |= {"width": 64, "layers": 1}
-WORDS = ("<pad>", "<start>", "<end>", "<unk>", "is", "it", "red", "blue", "what", "colour")
-TOY = ModelContext("vqa", 3, 32, ("yes", "no", "red", "blue"), vocabulary=WORDS, question_types=("presence", "colour"))
+WORDS = ("<pad>", "<start>", "<end>", "<unk>", "is", "it", "red", "blue", "what", "color")
+TOY = ModelContext("vqa", 3, 32, ("yes", "no", "red", "blue"), vocabulary=WORDS, question_types=("presence", "color"))
 
 
 @pytest.fixture(autouse=True)
@@ -46,13 +46,13 @@ def toy() -> tuple[torch.Tensor, Questions, torch.Tensor]:
     From the words alone half of the answers can be right; from the image and the type alone three quarters.
     """
     generator = torch.Generator().manual_seed(0)
-    colour = torch.arange(16) % 2
+    color = torch.arange(16) % 2
     images = 0.3 * torch.randn(16, 3, 32, 32, generator=generator)
-    images[colour == 0, 0] += 2
-    images[colour == 1, 2] += 2
+    images[color == 0, 0] += 2
+    images[color == 1, 2] += 2
     tokens = torch.tensor([[4, 5, 6, 0], [4, 5, 7, 0], [8, 9, 0, 0], [8, 9, 4, 5]]).repeat(16, 1)
     image, asked = torch.arange(16).repeat_interleave(4), torch.arange(4).repeat(16)
-    answers = torch.where(asked < 2, (colour[image] != asked).long(), 2 + colour[image])
+    answers = torch.where(asked < 2, (color[image] != asked).long(), 2 + color[image])
     return images, Questions(tokens, image, asked // 2), answers
 
 
@@ -69,7 +69,7 @@ def accuracy(network: nn.Module, images: torch.Tensor, questions: Questions, ans
 
 
 def fitted(network: nn.Module, steps: int) -> float:
-    """Best accuracy on the toy questions while they are learnt, looked at every ten steps."""
+    """Best accuracy on the toy questions while they are learned, looked at every ten steps."""
     images, questions, answers = toy()
     optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], 1e-3)
     best = 0.0

@@ -43,7 +43,7 @@ FOCAL: Final = ClaimSet(
     },
     rows=tuple(_rows()),
     left_open=(
-        "optimiser, epochs, schedule, input size, frozen or fine-tuned, seed, validation split, source of the weights",
+        "optimizer, epochs, schedule, input size, frozen or fine-tuned, seed, validation split, source of the weights",
         "which of two readings of equation 4 the loss is",
         "which images table 4 was measured on",
         "overall accuracy; table 3 adds up to 12,941 of 13,500 correct, 95.859 %",

@@ -32,7 +32,7 @@ HELBER: Final = ClaimSet(
     ),
     left_open=(
         "the draw of the split; that it is by class is recalled",
-        "epochs, batch, optimiser and augmentation",
+        "epochs, batch, optimizer and augmentation",
         "number of trainings",
     ),
     citation="Helber et al. 2019, EuroSAT: A Novel Dataset and Deep Learning Benchmark, IEEE JSTARS 12(7)",

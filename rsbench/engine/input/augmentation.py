@@ -77,7 +77,7 @@ class Augmentation:
             listed, the default, or ``random``: drawn for each image), ``blur`` ([low, high] sigma of a 3x3 Gaussian),
             ``erase`` (probability of blanking a rectangle of 2-20 % of the area), ``sizes`` ([[pixels, epochs], ...]:
             train that many epochs on images made so small, one entry after another, then on the full size).
-        top: the largest value of the stored unit (255 for uint8), to which colours are relative.
+        top: the largest value of the stored unit (255 for uint8), to which colors are relative.
 
     Raises:
         UserError: a name or a choice is not one of these, or ``sizes`` are not pairs of whole numbers above 0.
@@ -193,7 +193,7 @@ def _moved_index(draws: np.ndarray, pixels: int, length: int) -> torch.Tensor:
 def rotate_and_scale(
     images: torch.Tensor, angles: np.ndarray, zooms: np.ndarray, interpolation: str = "bilinear"
 ) -> torch.Tensor:
-    """Rotate by ``angles`` (radians, counter-clockwise) and enlarge by ``zooms`` about the centre; outside is 0.
+    """Rotate by ``angles`` (radians, counter-clockwise) and enlarge by ``zooms`` about the center; outside is 0.
 
     Args:
         images: [B, C, H, W].
@@ -228,8 +228,8 @@ def color_jitter(
         )
     from kornia import enhance
 
-    def factor(name: str, strength: float, centre: float) -> torch.Tensor:
-        values = centre + (draws[:, _COLUMN[name]] * 2 - 1) * strength
+    def factor(name: str, strength: float, center: float) -> torch.Tensor:
+        values = center + (draws[:, _COLUMN[name]] * 2 - 1) * strength
         return torch.from_numpy(values.astype(np.float32)).to(images.device, non_blocking=True)
 
     brightness, contrast, saturation, hue = (float(x) for x in strengths)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from rsbench.engine.input.kernels import gather
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 
 
 class HostImages:
@@ -19,15 +19,15 @@ class HostImages:
     Args:
         images: [N, C, H, W] of any integers or floats.
         bands: which channels to take, in this order.
-        normalisation: of these bands, in stored units.
+        normalization: of these bands, in stored units.
         batch: how many images are asked for at most.
     """
 
-    def __init__(self, images: np.ndarray, bands: Sequence[int], normalisation: Normalisation, batch: int) -> None:
+    def __init__(self, images: np.ndarray, bands: Sequence[int], normalization: Normalization, batch: int) -> None:
         self.stored = np.asarray(images).view()
         self.stored.flags.writeable = False
         self._bands = np.asarray(bands, dtype=np.int64)
-        self._normalised = scale, offset = normalisation.scale_and_offset
+        self._normalized = scale, offset = normalization.scale_and_offset
         self._by_channel = list(zip(scale.tolist(), torch.from_numpy(offset).unbind(), strict=True))
         self._as_stored = np.ones(len(bands), dtype=np.float32), np.zeros(len(bands), dtype=np.float32)
         self._allocate(batch)
@@ -41,20 +41,20 @@ class HostImages:
         made._allocate(batch)
         return made
 
-    def floats(self, rows: np.ndarray, counts: Sequence[Sequence[int]], normalised: bool) -> Iterator[torch.Tensor]:
+    def floats(self, rows: np.ndarray, counts: Sequence[Sequence[int]], normalized: bool) -> Iterator[torch.Tensor]:
         """Yield one batch after another, float32 [b, C, H, W], in a buffer that the next one overwrites.
 
         Args:
             rows: int64 [n], image numbers of all batches.
             counts: of each batch, how many images have each code of :meth:`Augmentation.turn_codes`, one after another.
-            normalised: whether to normalise; else the floats are in stored units.
+            normalized: whether to normalize; else the floats are in stored units.
 
         Raises:
             IndexError: there is no image of such a number.
         """
         if len(rows) and not 0 <= rows.min() <= rows.max() < len(self.stored):
             raise IndexError(f"images {rows.min()} to {rows.max()} of {len(self.stored)}")
-        scale, offset = self._normalised if normalised else self._as_stored
+        scale, offset = self._normalized if normalized else self._as_stored
         end = 0
         for each in counts:
             start, end = end, end + sum(each)
@@ -63,7 +63,7 @@ class HostImages:
             gather(self.stored, rows[start:end], turns, self._bands, scale, offset, out.numpy())
             yield out
 
-    def normalise(self, floats: torch.Tensor) -> None:
-        """Normalise floats [b, C, ...] in place; channel by channel, for torch uses no vectors where it stretches."""
+    def normalize(self, floats: torch.Tensor) -> None:
+        """Normalize floats [b, C, ...] in place; channel by channel, for torch uses no vectors where it stretches."""
         for channel, (scale, offset) in zip(floats.unbind(1), self._by_channel, strict=True):
             torch.add(offset, channel, alpha=scale, out=channel)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from rsbench.engine.input.augmentation import apply_turn
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 
 RESIDENT_SHARE: Final = 0.5  # of the device's free memory
 
@@ -33,10 +33,10 @@ def fits(images: np.ndarray, device: torch.device) -> bool:
 
 
 class DeviceImages:
-    """Gathers, turns, casts and normalises the images of each batch by operations of the device.
+    """Gathers, turns, casts and normalizes the images of each batch by operations of the device.
 
     Args:
-        images, bands, normalisation, batch: as for :class:`HostImages`.
+        images, bands, normalization, batch: as for :class:`HostImages`.
         device: where the batches go.
         resident: keep the images there: ``None`` decides by free memory.
         beside: others of the same images, whose copy on the device serves these too.
@@ -46,7 +46,7 @@ class DeviceImages:
         self,
         images: np.ndarray,
         bands: Sequence[int],
-        normalisation: Normalisation,
+        normalization: Normalization,
         batch: int,
         device: torch.device,
         resident: bool | None = None,
@@ -63,7 +63,7 @@ class DeviceImages:
         else:
             self.resident = fits(images, device) if resident is None else resident
             self.stored = as_tensor(images).to(device) if self.resident else as_tensor(images)
-        factors = map(torch.from_numpy, normalisation.scale_and_offset)
+        factors = map(torch.from_numpy, normalization.scale_and_offset)
         self._scale, self._offset = (t.view(1, -1, 1, 1).to(device) for t in factors)
         self._allocate(batch)
 
@@ -82,7 +82,7 @@ class DeviceImages:
         made._allocate(batch)
         return made
 
-    def floats(self, rows: np.ndarray, counts: Sequence[Sequence[int]], normalised: bool) -> Iterator[torch.Tensor]:
+    def floats(self, rows: np.ndarray, counts: Sequence[Sequence[int]], normalized: bool) -> Iterator[torch.Tensor]:
         """Yield one batch after another, as :meth:`HostImages.floats` does; all numbers are sent in one piece."""
         numbers = torch.from_numpy(rows).to(self.stored.device, non_blocking=True).split([sum(each) for each in counts])
         gathered = (
@@ -92,12 +92,12 @@ class DeviceImages:
         )
         for raw, each in zip(gathered, counts, strict=True):
             floats = self._cast_turned(raw, each)
-            if normalised:
-                self.normalise(floats)
+            if normalized:
+                self.normalize(floats)
             yield floats
 
-    def normalise(self, floats: torch.Tensor) -> None:
-        """Normalise floats [b, C, H, W] in place."""
+    def normalize(self, floats: torch.Tensor) -> None:
+        """Normalize floats [b, C, H, W] in place."""
         torch.addcmul(self._offset, floats, self._scale, out=floats)
 
     def _gather(self, rows: torch.Tensor, buffer: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The loop in which a CPU gathers, turns, casts and normalises the images of a batch: one pass over memory.
+"""The loop in which a CPU gathers, turns, casts and normalizes the images of a batch: one pass over memory.
 
 torch needs a pass for each of the four, and the last two are over floats; here each stored value is read once and each
 float written once, which takes about as long as gathering and casting alone.  Numba compiles the loops when they first

@@ -1,4 +1,4 @@
-"""Batches from a prepared store: shuffled, augmented and normalised images with what is to be learnt of them."""
+"""Batches from a prepared store: shuffled, augmented and normalized images with what is to be learned of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from rsbench.engine.input.augmentation import Augmentation, draw
 from rsbench.engine.input.cpu_images import HostImages
 from rsbench.engine.input.gpu_images import DeviceImages
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.parallel.ranks import ALONE, Ranks
 from rsbench.errors import UserError
 
@@ -24,7 +24,7 @@ class Batch:
     """One batch.  ``images`` is a buffer that the next batch overwrites.
 
     Attributes:
-        images: float32 [B, C, S, S], normalised; in training on several ranks the consecutive slice of this one.
+        images: float32 [B, C, S, S], normalized; in training on several ranks the consecutive slice of this one.
         targets: int64 [B] labels, or what else the task learns; its length is the number of samples.
         index: int64 [B], item numbers, in the order of the images.
         share: where these images stand among those that the targets are of; ``None``: they are all.
@@ -58,7 +58,7 @@ class Group:
 
 
 class Targets(Protocol):
-    """What is learnt of items: the one thing about a batch that depends on the task."""
+    """What is learned of items: the one thing about a batch that depends on the task."""
 
     def select(self, items: np.ndarray, epoch: int | None, device: torch.device) -> Any:
         """Return the targets of items int64 [B] on *device*; ``epoch`` is ``None`` for evaluation."""
@@ -84,7 +84,7 @@ class Labels:
 
 
 class ArrayLoader:
-    """Iterates over samples of a store as normalised batches on a device.
+    """Iterates over samples of a store as normalized batches on a device.
 
     Args:
         images: [N, C, H, W] as stored.
@@ -111,7 +111,7 @@ class ArrayLoader:
         *,
         batch: int,
         device: torch.device,
-        normalisation: Normalisation,
+        normalization: Normalization,
         bands: list[int],
         size: int | None = None,
         augmentation: Augmentation | None = None,
@@ -130,10 +130,10 @@ class ArrayLoader:
         self.ranks = ALONE
         self.source: HostImages | DeviceImages
         if device.type == "cpu":
-            self.source = HostImages(images, bands, normalisation, self.batch)
+            self.source = HostImages(images, bands, normalization, self.batch)
         else:
             shared = beside.source if beside is not None and isinstance(beside.source, DeviceImages) else None
-            self.source = DeviceImages(images, bands, normalisation, self.batch, device, resident, shared)
+            self.source = DeviceImages(images, bands, normalization, self.batch, device, resident, shared)
 
     def among(self, ranks: Ranks) -> Self:
         """Return a loader for one of several ranks: of its slice of each training batch, and of its part in order.
@@ -214,14 +214,14 @@ class ArrayLoader:
         side = self._side(epoch)
         stronger = self.augmentation if self.augmentation is not None and self.augmentation.acts_on_floats else None
         at_once = side is None and (stronger is None or draws is None)
-        made = self.source.floats(self._rows(groups), [group.counts for group in groups], normalised=at_once)
+        made = self.source.floats(self._rows(groups), [group.counts for group in groups], normalized=at_once)
         for group, images in zip(groups, made, strict=True):
             if side is not None:
                 images = F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
             if stronger is not None and draws is not None:
                 images = stronger.on_floats(images, draws[group.images])
             if not at_once:
-                self.source.normalise(images)
+                self.source.normalize(images)
             targets = self.targets.select(self.samples[group.targets], epoch, self.device)
             yield Batch(images, targets, self.samples[group.images], group.share)
 

@@ -12,7 +12,7 @@ IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
-class Normalisation:
+class Normalization:
     """``(x - mean) / std`` per band, in stored units."""
 
     mean: tuple[float, ...]
@@ -25,21 +25,21 @@ class Normalisation:
         return 1 / std, -mean / std
 
 
-def normalisation_for(kind: str, images: np.ndarray, samples: np.ndarray, bands: list[int]) -> Normalisation:
+def normalization_for(kind: str, images: np.ndarray, samples: np.ndarray, bands: list[int]) -> Normalization:
     """Return what *kind* (``dataset | imagenet | unit | none``) means for a store's images.
 
     ``imagenet`` holds for 3-band uint8 only; elsewhere the statistics of the training split *samples* are used.
     """
     rgb = images.dtype == np.uint8 and len(bands) == 3
     if kind == "imagenet" and rgb:
-        return Normalisation(tuple(255 * m for m in IMAGENET_MEAN), tuple(255 * s for s in IMAGENET_STD))
+        return Normalization(tuple(255 * m for m in IMAGENET_MEAN), tuple(255 * s for s in IMAGENET_STD))
     if kind == "none":
-        return Normalisation((0.0,) * len(bands), (1.0,) * len(bands))
+        return Normalization((0.0,) * len(bands), (1.0,) * len(bands))
     if kind == "unit":
         top = float(np.iinfo(images.dtype).max) if images.dtype.kind in "ui" else 1.0
-        return Normalisation((0.0,) * len(bands), (top,) * len(bands))
+        return Normalization((0.0,) * len(bands), (top,) * len(bands))
     mean, std = band_statistics(images, samples, bands)
-    return Normalisation(tuple(mean), tuple(std))
+    return Normalization(tuple(mean), tuple(std))
 
 
 def band_statistics(images: np.ndarray, samples: np.ndarray, bands: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -55,3 +55,8 @@ def band_statistics(images: np.ndarray, samples: np.ndarray, bands: list[int]) -
     mean = total / max(pixels, 1)
     variance = np.maximum(squares / max(pixels, 1) - mean**2, 0)
     return mean, np.where(variance > 0, np.sqrt(variance), 1.0)
+
+
+# Until their users have moved:
+Normalisation = Normalization
+normalisation_for = normalization_for

@@ -171,7 +171,7 @@ class LocalPool:
         return []
 
     def stop(self) -> None:
-        """Send SIGTERM, in case the terminal has signalled this process alone."""
+        """Send SIGTERM, in case the terminal has signaled this process alone."""
         self._stopping = True
         for each in self._workers:
             each.signal(signal.SIGTERM)

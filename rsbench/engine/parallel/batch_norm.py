@@ -38,25 +38,25 @@ class GlobalBatchNorm(_BatchNorm):
         del input
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """Return *input* [b, C, ...] normalised by mean and variance of all ranks' inputs, or by the running ones."""
+        """Return *input* [b, C, ...] normalized by mean and variance of all ranks' inputs, or by the running ones."""
         shared = self.training or self.running_mean is None
-        normalised = self._normalise(input) if shared else super().forward(input)
+        normalized = self._normalize(input) if shared else super().forward(input)
         for module in self._modules.values():
             assert module is not None
-            normalised = module(normalised)
-        return normalised
+            normalized = module(normalized)
+        return normalized
 
-    def _normalise(self, x: torch.Tensor) -> torch.Tensor:
+    def _normalize(self, x: torch.Tensor) -> torch.Tensor:
         given, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))
         around = [0, *range(2, x.ndim)]
         shape = (1, -1, *[1] * (x.ndim - 2))
         count = _Summed.apply(x.new_tensor(x.numel() / x.shape[1]))
         mean = _Summed.apply(x.sum(around)) / count
-        centred = x - mean.view(shape)
-        variance = _Summed.apply((centred * centred).sum(around)) / count
+        centered = x - mean.view(shape)
+        variance = _Summed.apply((centered * centered).sum(around)) / count
         if self.running_mean is not None:
             self._track(mean.detach(), (variance * count / (count - 1).clamp_min(1)).detach())
-        scaled = centred * torch.rsqrt(variance + self.eps).view(shape)
+        scaled = centered * torch.rsqrt(variance + self.eps).view(shape)
         if self.affine:
             scaled = scaled * self.weight.view(shape) + self.bias.view(shape)
         return scaled.to(given)

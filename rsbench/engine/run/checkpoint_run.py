@@ -104,5 +104,5 @@ def normalisation(plan: RunPlan, data: RunData) -> Normalisation:
     """Return what the checkpoint was trained with, where it says so and is not overruled, else what the model takes."""
     if plan.model["accepts"]["normalisation"] != KEPT:
         return build.normalisation(plan, data)
-    kept = json.loads(read_metadata(Path(plan.checkpoint or ""))["normalisation"])
+    kept = json.loads(read_metadata(Path(plan.checkpoint or ""))["normalization"])
     return Normalisation(tuple(kept["mean"]), tuple(kept["std"]))

@@ -1,4 +1,4 @@
-"""Clocks that time a window of steps with one synchronisation."""
+"""Clocks that time a window of steps with one synchronization."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from rsbench.engine.input.loader import ArrayLoader, Batch
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.input.run_data import RunData
 from rsbench.engine.parallel.ranks import GatheredLoss, SharedLoss
 from rsbench.errors import RunError
@@ -116,7 +116,7 @@ class TrainingTask(ABC):
 
     @abstractmethod
     def make_loader(
-        self, samples: np.ndarray, device: torch.device, norm: Normalisation, *, training: bool
+        self, samples: np.ndarray, device: torch.device, norm: Normalization, *, training: bool
     ) -> ArrayLoader:
         """Return a loader over samples."""
 
@@ -220,7 +220,7 @@ class TrainingTask(ABC):
         targets: Any,
         items: np.ndarray,
         device: torch.device,
-        norm: Normalisation,
+        norm: Normalization,
         *,
         batch: int,
         training: bool,
@@ -237,7 +237,7 @@ class TrainingTask(ABC):
             items,
             batch=batch,
             device=device,
-            normalisation=norm,
+            normalization=norm,
             bands=self.data.bands,
             size=self.data.size,
             augmentation=Augmentation(self.plan.recipe["augmentation"], top) if training else None,

@@ -1,4 +1,4 @@
-"""Captioning: sentences learnt word by word, searched for in evaluation, scored against all references."""
+"""Captioning: sentences learned word by word, searched for in evaluation, scored against all references."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from rsbench.engine.input.loader import ArrayLoader, Batch
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.tasks.base import Evaluated, Fitted, Loss, TrainingTask
 from rsbench.engine.tasks.beam_search import Search, generate
 from rsbench.errors import RunError
@@ -31,7 +31,7 @@ class SentenceTargets:
 
     Args:
         tokens: int64 [M, R, T], R sentences a sample.
-        sentences: how many of each sample are learnt in a step, drawn from (seed, epoch) without repetition.
+        sentences: how many of each sample are learned in a step, drawn from (seed, epoch) without repetition.
     """
 
     def __init__(self, tokens: np.ndarray, labels: np.ndarray | None, sentences: int, seed: int) -> None:
@@ -66,7 +66,7 @@ class SentenceTargets:
 
 
 def _own(batch: Batch) -> CaptionTargets:
-    """Return what is to be learnt from the images of a batch, of which other ranks may have more."""
+    """Return what is to be learned from the images of a batch, of which other ranks may have more."""
     targets, share = batch.targets, batch.share
     if share is None:
         return targets
@@ -126,7 +126,7 @@ class CaptioningTraining(TrainingTask):
         return LossContext(self.outputs(), tuple(counts.tolist()), self.vocabulary.words)
 
     def make_loader(
-        self, samples: np.ndarray, device: torch.device, norm: Normalisation, *, training: bool
+        self, samples: np.ndarray, device: torch.device, norm: Normalization, *, training: bool
     ) -> ArrayLoader:
         """Batches of images with their sentences."""
         targets = SentenceTargets(self.tokens, self._labels, self.options["sentences"], self.plan.seed)

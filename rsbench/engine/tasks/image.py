@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from rsbench.engine.input.loader import ArrayLoader, Batch
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.parallel.ranks import GlobalLoss
 from rsbench.engine.tasks.base import Evaluated, Fitted, Loss, TrainingTask
 from rsbench.engine.tasks.evaluate import evaluate
@@ -73,7 +73,7 @@ class ImageTraining(TrainingTask):
         return LossContext(self.outputs(), self.data.class_counts, self.data.classes)
 
     def make_loader(
-        self, samples: np.ndarray, device: torch.device, norm: Normalisation, *, training: bool
+        self, samples: np.ndarray, device: torch.device, norm: Normalization, *, training: bool
     ) -> ArrayLoader:
         """Batches of images and targets; evaluation takes up to 512 at once."""
         batch = int(self.plan.recipe["batch"]) if training else 512 if device.type == "cuda" else 128

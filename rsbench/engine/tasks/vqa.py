@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from rsbench.engine.input.loader import ArrayLoader, Batch
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.tasks.base import Evaluated, Fitted, Loss, TrainingTask
 from rsbench.engine.tasks.evaluate import of_all
 from rsbench.errors import RunError
@@ -202,7 +202,7 @@ class VQATraining(TrainingTask):
         return LossContext(self.outputs(), self.data.class_counts, self.data.classes)
 
     def make_loader(
-        self, samples: np.ndarray, device: torch.device, norm: Normalisation, *, training: bool
+        self, samples: np.ndarray, device: torch.device, norm: Normalization, *, training: bool
     ) -> ArrayLoader:
         """Batches of images with questions; the recipe's batch is a number of questions."""
         together = int(self.options["questions_per_image"]) if training else None

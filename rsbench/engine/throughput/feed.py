@@ -71,7 +71,7 @@ def loader_of(shape: tuple[int, ...], device: torch.device) -> ArrayLoader:
         np.arange(images),
         batch=batch,
         device=device,
-        normalisation=Normalisation((127.5,) * channels, (74.0,) * channels),
+        normalization=Normalisation((127.5,) * channels, (74.0,) * channels),
         bands=list(range(channels)),
         augmentation=Augmentation(FLIPS),
     )

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from rsbench import __version__
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.tasks.base import TrainingTask
 from rsbench.files import write_atomically
 
@@ -21,10 +21,10 @@ CONTEXT: Final = "context"  # in the metadata: what a factory is told and the ot
 TOLD: Final = ("units", "class_counts", "max_length", "question_types", "outputs")
 
 
-def describe(task: TrainingTask, norm: Normalisation) -> dict[str, str]:
+def describe(task: TrainingTask, norm: Normalization) -> dict[str, str]:
     """Return what one must know to use the weights elsewhere, as the metadata of a safetensors file.
 
-    All values are text, those that are not text themselves as JSON.  ``normalisation`` holds its name and, in units of
+    All values are text, those that are not text themselves as JSON.  ``normalization`` holds its name and, in units of
     the stored images, the mean and standard deviation of each band that were subtracted and divided by.
     """
     plan, data, context = task.plan, task.data, task.model_context()
@@ -49,7 +49,7 @@ def describe(task: TrainingTask, norm: Normalisation) -> dict[str, str]:
         "bands": [dataset["bands"][band] for band in data.bands],
         "unit": dataset["units"][data.bands[0]],
         "input_size": context.size,
-        "normalisation": {"name": model["accepts"]["normalisation"], "mean": norm.mean, "std": norm.std},
+        "normalization": {"name": model["accepts"]["normalisation"], "mean": norm.mean, "std": norm.std},
         CONTEXT: {name: getattr(context, name) for name in TOLD},
     }
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}

@@ -49,7 +49,7 @@ class Captions:
 
 @dataclass
 class CaptionTargets:
-    """What is to be learnt from one batch; tensors on the device.
+    """What is to be learned from one batch; tensors on the device.
 
     Attributes:
         tokens: int64 [B, T], B a multiple of the number of images.

@@ -39,7 +39,7 @@ def write(
 
 
 def read(path: Path) -> tuple[Predictions, np.ndarray]:
-    """Return predictions and references int64 [N]; probabilities are renormalised in float64.
+    """Return predictions and references int64 [N]; probabilities are renormalized in float64.
 
     Raises:
         UserError: the file is missing or not a table of predictions.
@@ -48,7 +48,7 @@ def read(path: Path) -> tuple[Predictions, np.ndarray]:
     references = tables.numbers(table, "reference").astype(np.int64)
     labels = tables.numbers(table, "prediction").astype(np.int64)
     columns = [tables.numbers(table, f"p{k}") for k in range(len(table.column_names) - 3)]
-    probabilities = _renormalised(np.stack(columns, axis=1)) if columns else None
+    probabilities = _renormalized(np.stack(columns, axis=1)) if columns else None
     return Predictions(table["id"].to_pylist(), labels, probabilities), references
 
 
@@ -67,13 +67,13 @@ def as_stored(predictions: Predictions) -> Predictions:
     """Return predictions as :func:`read` gives them back after :func:`write`, so that their scores can be verified."""
     if predictions.probabilities is None:
         return predictions
-    return replace(predictions, probabilities=_renormalised(_rounded(predictions.probabilities)))
+    return replace(predictions, probabilities=_renormalized(_rounded(predictions.probabilities)))
 
 
 def _rounded(probabilities: np.ndarray) -> np.ndarray:
     return np.maximum(probabilities, FLOOR).astype(np.float16)
 
 
-def _renormalised(half: np.ndarray) -> np.ndarray:
+def _renormalized(half: np.ndarray) -> np.ndarray:
     wide = half.astype(np.float64)
     return wide / wide.sum(axis=1, keepdims=True)
