@@ -51,7 +51,7 @@ def plans_of(root: Path, out: Path, **changes: Any) -> list[RunPlan]:
 def parts_of(plans: list[RunPlan]) -> tuple[Family, list[Any], list[Any]]:
     tasks = [setup.make_task(plan, open_data(plan)) for plan in plans]
     loaders = [
-        task.make_loader(task.data.train, CPU, setup.normalization(plan, task.data), training=True)
+        task.make_loader(task.data.train, CPU, setup.normalisation(plan, task.data), training=True)
         for task, plan in zip(tasks, plans, strict=True)
     ]
     return multitask_run.build(tasks, CPU), tasks, loaders
