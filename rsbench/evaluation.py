@@ -92,7 +92,9 @@ def expand_evaluation(request: EvaluationRequest) -> RunPlan:
 def _untrained(plan: RunPlan, request: EvaluationRequest, facts: Mapping[str, str]) -> RunPlan:
     """Return *plan* with the checkpoint in place of training, and an id that goes with it."""
     normalization = request.normalization or (KEPT if "normalization" in facts else None)
-    accepts = plan.model["accepts"] | renamed.recorded({"normalization": normalization} if normalization else {})
+    accepts = plan.model["accepts"] | renamed.recorded(
+        renamed.ACCEPTS, {"normalization": normalization} if normalization else {}
+    )
     model = {
         **plan.model,
         "accepts": accepts,

@@ -377,15 +377,20 @@ def model_block(model: ModelSpec, options: Mapping[str, Any]) -> dict[str, Any]:
         "options": dict(options),
         "kind": model.kind,
         "factory": model.factory,
-        "accepts": renamed.recorded(to_jsonable(model.accepts)),
+        "accepts": renamed.recorded(renamed.ACCEPTS, to_jsonable(model.accepts)),
         "params": model.params,
-        "tags": list(model.tags),
+        "tags": [renamed.first(renamed.TAG, tag) for tag in model.tags],
         "plugin": origin.plugin,
         "distribution": origin.distribution,
         "distribution_version": origin.version,
         "source_sha256": source_sha256(model.factory),
         "weights_sha256": file_sha256(local) if local else None,
     }
+
+
+def is_baseline(model: Mapping[str, Any]) -> bool:
+    """Whether a plan's model is a baseline, a line to beat."""
+    return renamed.first(renamed.TAG, "baseline") in model.get("tags", ())
 
 
 def source_sha256(factory: str) -> str | None:

@@ -6,7 +6,7 @@ import functools
 import inspect
 import operator
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -37,10 +37,20 @@ class Renamed:
 OPTION: Final = "option"
 ACCEPTS: Final = "field of Accepts"
 METADATA: Final = "metadata of a checkpoint"
+TAG: Final = "tag of a model"
+PLUGIN: Final = "plugin"
+TASK: Final = "member of a task"
+TRAINING_TASK: Final = "member of a training task"
 TABLE: Final = (
     Renamed(OPTION, "--normalisation", "--normalization"),
     Renamed(ACCEPTS, "normalisation", "normalization", recorded=True),
     Renamed(METADATA, "normalisation", "normalization"),
+    Renamed(TAG, "control", "baseline", recorded=True),
+    Renamed(TAG, "floor", "required-baseline", recorded=True),
+    Renamed(TAG, "gate-baseline", "sanity-check-baseline", recorded=True),
+    Renamed(TASK, "gates", "sanity_checks"),
+    Renamed(TRAINING_TASK, "gates", "sanity_checks"),
+    Renamed(PLUGIN, "controls", "baselines"),
 )
 
 
@@ -48,38 +58,51 @@ class OldName(FutureWarning):
     """Somebody wrote an old name; the message says the new one."""
 
 
-def current(where: str, names: Iterable[str], *, hint: bool = True) -> dict[str, str]:
-    """Return each of *names* with its name of today.
+def current(where: str, name: str, *, depth: int | None = None) -> str:
+    """Return a name of today.
 
     Args:
         where: one of those of :data:`TABLE`.
-        names: as they were written.
-        hint: warn of old ones by :class:`OldName`; files that a program wrote need none.
+        name: as it was written.
+        depth: how many calls above the caller an old name was written, of which :class:`OldName` warns; ``None``: by a
+            program, which needs no hint.
     """
-    found = {}
-    for name in names:
-        entry = next((e for e in TABLE if e.where == where and e.old == name), None)
-        if entry and hint:
-            warnings.warn(entry.hint, OldName, stacklevel=3)
-        found[name] = entry.new if entry else name
-    return found
+    for entry in TABLE:
+        if entry.where == where and entry.old == name:
+            if depth is not None:
+                warnings.warn(entry.hint, OldName, stacklevel=2 + depth)
+            return entry.new
+    return name
+
+
+def first(where: str, name: str) -> str:
+    """Return the name under which plans and records have what is called *name* today."""
+    return next((e.old for e in TABLE if e.recorded and (e.where, e.new) == (where, name)), name)
 
 
 def arguments(given: list[str]) -> list[str]:
     """Return the arguments of a command with the options of today."""
-    words = [word.partition("=") for word in given]
-    today = current(OPTION, (option for option, _, _ in words))
-    return [today[option] + equals + value for option, equals, value in words]
+    words = []
+    for word in given:
+        option, equals, value = word.partition("=")
+        words.append(current(OPTION, option, depth=0) + equals + value)
+    return words
 
 
-def recorded(part: Mapping[str, Any]) -> dict[str, Any]:
+def recorded(where: str, part: Mapping[str, Any]) -> dict[str, Any]:
     """Return a part of a plan under the names that records keep.
 
     Run ids and digests are over names too: under another one, a run that is finished would be run again, and a record
     that nobody touched would count as edited.
     """
-    kept = {entry.new: entry.old for entry in TABLE if entry.recorded}
-    return {kept.get(name, name): value for name, value in part.items()}
+    return {first(where, name): value for name, value in part.items()}
+
+
+def members(where: str, made: type) -> None:
+    """Make a class that a plugin wrote have its members by the names of today, too; for ``__init_subclass__``."""
+    for entry in TABLE:
+        if entry.where == where and entry.old in vars(made):
+            setattr(made, current(where, entry.old, depth=2), vars(made)[entry.old])
 
 
 def fields(where: str) -> Callable[[type[T]], type[T]]:
@@ -90,8 +113,9 @@ def fields(where: str) -> Callable[[type[T]], type[T]]:
 
         @functools.wraps(init)
         def __init__(self: T, **given: Any) -> None:
-            today = current(where, given)
-            init(self, **{today[name]: value for name, value in given.items()})
+            for name in tuple(given):  # no comprehension, which is a call of its own in some Pythons
+                given[current(where, name, depth=1)] = given.pop(name)
+            init(self, **given)
 
         __init__.__signature__ = inspect.signature(init)  # type: ignore[attr-defined]
         made.__init__ = __init__  # type: ignore[assignment]

@@ -11,6 +11,7 @@ import importlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from rsbench import renamed
@@ -179,7 +180,8 @@ class ModelSpec(Spec):
     pretrained_on: str | None = None
     license: str = "MIT"
     citation: str = ""
-    # "control", a line to beat; "floor", a control that sees too little to solve the task; "reconstruction"; or others
+    # "baseline", a line to beat; "required-baseline", one that sees too little to solve the task, so that results have
+    # to be above it; "reconstruction"; or others
     tags: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()  # submodules that tasks trained together have in common, e.g. ("encoder",)
     trial: Mapping[str, Any] = field(default_factory=dict)
@@ -190,6 +192,9 @@ class ModelSpec(Spec):
 
     def __post_init__(self) -> None:
         Spec.__post_init__(self)
+        if isinstance(self.tags, tuple):
+            tags = map(partial(renamed.current, renamed.TAG, depth=2), self.tags)
+            object.__setattr__(self, "tags", tuple(tags))
         check_provenance(self.provenance, reconstruction="reconstruction" in self.tags)
         if other := {name for name, option in self.options.items() if option.file_unless} - {"weights"}:
             raise SpecError(f"option '{min(other)}' of '{self.name}' holds paths; only one called 'weights' may")

@@ -15,7 +15,7 @@ each part is from: the paper, the code of its authors, recalled (to be checked b
 A result of a reconstruction is a measurement of what stands here. It neither confirms nor refutes the paper's number,
 and where the two differ, the missing settings are the first explanation.
 
-A model without the tag follows its authors' code, or is a library's, a control or rsbench's own. Numbers that a paper
+A model without the tag follows its authors' code, or is a library's, a baseline or rsbench's own. Numbers that a paper
 reports are kept as data (`rsbench claims list`), checked for arithmetic (`rsbench claims check`), and stand below a
 board, never in its ranking.
 

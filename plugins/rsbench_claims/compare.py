@@ -70,7 +70,7 @@ def compare(
         problems += board.problems
     made = []
     for table in board.tables:
-        measures = Measures([row.records for row in table.rows], [row.control for row in table.rows])
+        measures = Measures([row.records for row in table.rows], [row.baseline for row in table.rows])
         for i, row in enumerate(table.rows):
             for found, claim in _claims_of(table.dataset, row.plan, sets):
                 value = _measure(claim, table, i, measures)

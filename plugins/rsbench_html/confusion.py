@@ -102,8 +102,8 @@ def _numbers(part: np.ndarray, size: float) -> list[Markup]:
     return [element("g", *texts, class_=kind) for kind, texts in drawn.items() if texts]
 
 
-def commonest(one: Series, most: int = 5) -> list[str]:
-    """Return the commonest mistakes as sentences."""
+def most_frequent(one: Series, most: int = 5) -> list[str]:
+    """Return the most frequent mistakes as sentences."""
     matrix = counts(one.facts)
     if matrix is None:
         return []

@@ -96,14 +96,14 @@ def figures(table: Table, series: Sequence[Series]) -> list[Figure]:
 
 def _draw(table: Table, series: Sequence[Series], cost: Cost, found: list[Point]) -> Markup:
     times, sign = factor(table.unit)
-    control = best_control(table)
-    ends = [v for p in found for v in (p.row.interval or (p.row.mean,))] + ([control.mean] if control else [])
+    baseline = best_baseline(table)
+    ends = [v for p in found for v in (p.row.interval or (p.row.mean,))] + ([baseline.mean] if baseline else [])
     frame = Frame()
     x = Scale.over([p.cost for p in found], *frame.x, log=True)
     y = Scale.over([times * v for v in ends], *frame.y)
     parts = frame.axes(x, y, cost.title + (" (more is better)" if not cost.less_is_better else ""))
-    if control:
-        parts += _line(frame, y(times * control.mean), control.system.partition(" ")[0])
+    if baseline:
+        parts += _line(frame, y(times * baseline.mean), baseline.system.partition(" ")[0])
     best = frontier(found, cost, table.higher_is_better)
     if len(best) > 1:
         steps = staircase([(x(p.cost), y(times * p.row.mean)) for p in best])
@@ -115,9 +115,9 @@ def _draw(table: Table, series: Sequence[Series], cost: Cost, found: list[Point]
     return frame.drawing(parts, label)
 
 
-def best_control(table: Table) -> Row | None:
-    """The control that is hardest to beat."""
-    return next((row for row in table.rows if row.control), None)
+def best_baseline(table: Table) -> Row | None:
+    """The baseline that is hardest to beat."""
+    return next((row for row in table.rows if row.baseline), None)
 
 
 def _line(frame: Frame, height: float, name: str) -> list[Markup]:

@@ -17,7 +17,7 @@ from rsbench_html.svg import COLORS, drawing, mark
 class Series:
     """A row with the id by which the page finds all that is drawn of it.
 
-    The first rows have a color, ranked ones before flagged ones, controls never.
+    The first rows have a color, ranked ones before flagged ones, baselines never.
 
     ``label``: the name of the system, which no other row has.  ``records``: those of its seeds, in order; none where
     they hold something that cannot be drawn.
@@ -61,7 +61,7 @@ class Figure:
 
 def series_of(table: Table, number: int) -> list[Series]:
     """Return the series of the table with this *number* on the page, in the order of its rows."""
-    of_systems = sorted((row for row in table.rows if not row.control), key=lambda row: not row.sound)
+    of_systems = sorted((row for row in table.rows if not row.baseline), key=lambda row: not row.sound)
     colors = {id(row): color for color, row in enumerate(of_systems[:COLORS])}
     labels = system_labels(table.rows)
     return [

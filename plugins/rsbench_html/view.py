@@ -174,8 +174,8 @@ def _system(
     anchors: Mapping[int, str],
 ) -> System:
     row = one.row
-    tags = tuple(one.facts[0]["plan"]["model"].get("tags", ())) if one.records else ()
-    kind = "control" if row.control else "ranked" if row.sound else "flagged"
+    tags = row.tags if one.records else ()
+    kind = "baseline" if row.baseline else "ranked" if row.sound else "flagged"
     place = "\N{EN DASH}" if row.rank is None else f"{row.rank}{'=' * (shared[row.rank] > 1)}"
     records = [_record(loaded, table, page, anchors) for loaded in one.records]
     words = " ".join((one.label, row.recipe, row.division, table.task, table.dataset, table.protocol, *tags))
@@ -192,20 +192,20 @@ def _system(
         words=words.lower(),
         figures=_figures(one),
         groups=groups.groups(one.facts),
-        mistakes=confusion.commonest(one),
+        mistakes=confusion.most_frequent(one),
         said=[*_said(one.facts[0]["by_group"])] if one.records else [],
         records=records,
     )
 
 
 def _by(row: Row, table: Table, tags: Sequence[str]) -> list[str]:
-    """How a row came about: recipe and division, which say nothing of controls, seeds with their scores, and tags."""
-    how = ["control"] if row.control else [row.recipe, row.division]
+    """How a row came about: recipe and division, which say nothing of baselines, seeds with their scores, and tags."""
+    how = ["baseline"] if row.baseline else [row.recipe, row.division]
     seeds = f"{len(row.seeds)} seed{'s' if len(row.seeds) != 1 else ''}"
     if len(row.seeds) > 1:
         seeds += f": {', '.join(score(value, table) for value in row.scores)}"
     above = "" if row.p_above is None else f"p {p_value(row.p_above, '= ')} against the ranked row above"
-    return [text for text in (*how, seeds, *(tag for tag in tags if tag != "control"), above) if text]
+    return [text for text in (*how, seeds, *(tag for tag in tags if tag != "baseline"), above) if text]
 
 
 def _cells(one: Series, table: Table, machines: Mapping[str, str]) -> list[Cell]:

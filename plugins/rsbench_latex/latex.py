@@ -50,8 +50,8 @@ class _Sheet:
 
     @cached_property
     def systems(self) -> list[Row]:
-        """The rows that are not controls."""
-        return [row for row in self.table.rows if not row.control]
+        """The rows that are not baselines."""
+        return [row for row in self.table.rows if not row.baseline]
 
     @cached_property
     def shared(self) -> Mapping[int, int]:
@@ -98,11 +98,11 @@ class _Sheet:
         return ["", "System", *extra, "Seeds", primary, r"95\,\% interval", "Ranks", *others, "Params (M)"]
 
     def lines(self, columns: Sequence[str]) -> list[str]:
-        """Headings, systems, and controls below a rule."""
+        """Headings, systems, and baselines below a rule."""
         body = [_line(self.cells(row)) for row in self.systems]
-        controls = [_line(self.cells(row)) for row in self.table.rows if row.control]
-        rule = [r"\midrule"] if body and controls else []
-        return [r"\toprule", _line(columns), r"\midrule", *body, *rule, *controls, r"\bottomrule"]
+        baselines = [_line(self.cells(row)) for row in self.table.rows if row.baseline]
+        rule = [r"\midrule"] if body and baselines else []
+        return [r"\toprule", _line(columns), r"\midrule", *body, *rule, *baselines, r"\bottomrule"]
 
     def cells(self, row: Row) -> list[str]:
         """Texts of a row; a rank that several rows share has an equals sign."""
@@ -113,7 +113,7 @@ class _Sheet:
         return [
             place,
             self.name(row),
-            *("" if row.control else escape(getattr(row, name)) for name in self.varying),
+            *("" if row.baseline else escape(getattr(row, name)) for name in self.varying),
             seeds(row, table),
             _number(score(row.mean, table)) + deviation,
             interval,

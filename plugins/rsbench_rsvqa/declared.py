@@ -90,6 +90,6 @@ PROTOCOLS: Final = (
         metrics=VQA,
         selection="last",
         recipe="vqa-standard",
-        citation="ours: a control of how far words alone go; not comparable with training on 57,223 questions",
+        citation="ours: a baseline of how far words alone go; not comparable with training on 57,223 questions",
     ),
 )

@@ -84,7 +84,7 @@ MODELS: Final = (
         "SpatialNet-ViT that does not look at the question, as its published code: only at the question's type.",
         blind=True,
         tasks=("vqa",),
-        tags=("control", "reconstruction"),
+        tags=("baseline", "reconstruction"),
         provenance=_PARTS | _QUESTIONS | {"that the question is not looked at": "code"},
     ),
     ModelSpec(

@@ -53,7 +53,7 @@ class PaceRow:
         reaches: one for each target of the table.
         epochs, score: trained, and of the last validation, means over seeds.
         data_wait: share of the training time that was spent waiting for batches, mean over the seeds that know it.
-        flags: the gates that a seed failed.
+        flags: the sanity checks that a seed failed.
     """
 
     system: str
@@ -197,7 +197,7 @@ def _row(records: Sequence[dict[str, Any]], recipe: str, targets: Sequence[float
     plan = records[0]["plan"]
     waits = [(r["perf"] or {}).get("data_wait_fraction") for r in records]
     known = [w for w in waits if w is not None]
-    failed = {c["name"].removeprefix(GATE) for r in records for c in r["checks"] if _is_failed_gate(c)}
+    failed = {c["name"].removeprefix(GATE) for r in records for c in r["checks"] if _failed(c)}
     return PaceRow(
         system=plan["model"]["label"],
         recipe=recipe,
@@ -213,7 +213,7 @@ def _row(records: Sequence[dict[str, Any]], recipe: str, targets: Sequence[float
     )
 
 
-def _is_failed_gate(check: dict[str, Any]) -> bool:
+def _failed(check: dict[str, Any]) -> bool:
     return check["name"].startswith(GATE) and not check["ok"]
 
 

@@ -1,4 +1,4 @@
-"""The VQA systems that others are compared with, rebuilt from their papers, and their controls."""
+"""The VQA systems that others are compared with, rebuilt from their papers, and their baselines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def rsbench_models() -> Iterator[ModelSpec]:
-    """Lobry 2020, Yuan 2022, Bazi 2022, and controls that lack the image or the words."""
+    """Lobry 2020, Yuan 2022, Bazi 2022, and baselines that lack the image or the words."""
     from rsbench_vqa.declared import MODELS
 
     yield from MODELS

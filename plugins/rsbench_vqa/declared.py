@@ -1,4 +1,4 @@
-"""What the systems, controls and recipes are, without importing torch.
+"""What the systems, baselines and recipes are, without importing torch.
 
 The systems' published accuracies on RSVQA-LR are those of pretrained backbones that are downloaded; none of the three
 was trained here as its authors did.
@@ -17,7 +17,7 @@ _RESNET: Final = "timm:resnet152.tv_in1k"
 _VIT: Final = "timm:vit_base_patch32_clip_224.openai"
 _WIDTH: Final = Option(default=2400, help="numbers in a question's state; 2400 as in skip-thoughts")
 _RECONSTRUCTION: Final[dict[str, Any]] = {"tasks": ("vqa",), "accepts": _ACCEPTS, "tags": ("reconstruction",)}
-_CONTROL: Final[dict[str, Any]] = {"tasks": ("vqa",), "tags": ("control",)}
+_BASELINE: Final[dict[str, Any]] = {"tasks": ("vqa",), "tags": ("baseline",)}
 _LOBRY: Final = "Lobry et al. 2020, RSVQA: Visual Question Answering for Remote Sensing Data"
 _STANDINS: Final = {
     "layers, widths, dropout, fusion": "code",
@@ -96,29 +96,29 @@ MODELS: Final = (
     ModelSpec(
         name="question-only",
         summary="A word GRU that never sees the image.",
-        factory="rsbench_vqa.controls:QuestionOnly",
+        factory="rsbench_vqa.baselines:QuestionOnly",
         accepts=Accepts(normalization="none"),
         tasks=("vqa",),
-        tags=("control", "floor"),
+        tags=("baseline", "required-baseline"),
     ),
     ModelSpec(
         name="image-only",
         summary="Mean features of a frozen backbone and the question's type, without its words.",
-        factory="rsbench_vqa.controls:ImageOnly",
+        factory="rsbench_vqa.baselines:ImageOnly",
         accepts=_ACCEPTS,
         options=network_options(_RESNET),
         trial=trial_options(freeze=False),
         pretrained_on="ImageNet-1k",
-        **_CONTROL,
+        **_BASELINE,
     ),
     ModelSpec(
         name="commonest-answer-per-type",
-        summary="Always the commonest training answer of the question's type.",
-        factory="rsbench_vqa.controls:CommonestAnswer",
+        summary="Always the most frequent training answer of the question's type.",
+        factory="rsbench_vqa.baselines:MostFrequentAnswer",
         kind="estimator",
         accepts=Accepts(normalization="none"),
         tasks=("vqa",),
-        tags=("control", "floor"),
+        tags=("baseline", "required-baseline"),
     ),
 )
 

@@ -119,10 +119,11 @@ def heed_signals() -> None:
 
 def block_plugins(arguments: list[str]) -> None:
     """Put the names of ``-p no:NAME`` into the environment, before any plugin is loaded; workers inherit it."""
+    from rsbench import renamed
     from rsbench.registry import BLOCK_VARIABLE
 
     names = [b for a, b in pairwise(arguments) if a == "-p"]
     names += [a[2:] for a in arguments if a.startswith("-pno:")]
-    blocked = [n.removeprefix("no:") for n in names if n.startswith("no:")]
+    blocked = [renamed.current(renamed.PLUGIN, n[3:], depth=0) for n in names if n.startswith("no:")]
     if blocked:
         os.environ[BLOCK_VARIABLE] = ",".join([*filter(None, [os.environ.get(BLOCK_VARIABLE)]), *blocked])

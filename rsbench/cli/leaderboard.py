@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from rsbench import renamed
 from rsbench.cli import complete, lazy
 from rsbench.errors import UserError
 from rsbench.leaderboard import formats
@@ -75,7 +76,7 @@ def leaderboard(
             raise UserError("--samples is for the board of scores: --time-to shows no images.")
         from rsbench.cli import speeds
 
-        filters: dict[str, object] = {"task": task, "tag": tag}
+        filters: dict[str, object] = {"task": task, "tag": tag and renamed.first(renamed.TAG, tag)}
         if time_to:
             filters |= {"dataset": dataset, "protocol": protocol, "division": division, "targets": target or ()}
         paths = records or [Path("rsbench-results")]

@@ -74,7 +74,7 @@ def _questions(store: PreparedStore, split: Split) -> dict[str, Any]:
         "train_distinct": len(known),
         "test": len(split.test),
         "test_in_train": len(seen),
-        "answered_by_commonest_answer": int(guessed),
+        "answered_by_most_frequent_answer": int(guessed),
     }
 
 
@@ -94,6 +94,6 @@ def sentences_of(report: dict[str, Any]) -> list[str]:
     if (q := report.get("questions")) is not None:
         lines.append(
             f"{q['test_in_train']} of {q['test']} test questions are asked in training in the same words; the "
-            f"commonest answer there is right for {q['answered_by_commonest_answer']} of them"
+            f"most frequent answer there is right for {q['answered_by_most_frequent_answer']} of them"
         )
     return lines

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
+from rsbench import renamed
 from rsbench.leaderboard.census import Census
 from rsbench.leaderboard.identical import flag_identical
 from rsbench.leaderboard.installed import metric_spec
@@ -20,11 +21,10 @@ from rsbench.leaderboard.reading import Readers
 from rsbench.leaderboard.rows import NOT_AT_HAND, Measured
 from rsbench.leaderboard.summary import Read
 from rsbench.metrics.two_level import Pool
+from rsbench.plan import is_baseline
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
 from rsbench.specs import MetricSpec
-
-FLOOR: Final = "floor"  # tag of a model
 
 
 @dataclass
@@ -36,13 +36,13 @@ class Row:
         scores: of each seed.
         interval: 95 %, over samples and seeds; of one seed its record's own where no other systems tell how much
             seeds do.
-        rank: see :class:`rsbench.metrics.ranking.Standing`, as for rank_interval and letters; ``None`` for controls,
+        rank: see :class:`rsbench.metrics.ranking.Standing`, as for rank_interval and letters; ``None`` for baselines,
             flagged rows and those of one seed that nothing is known of.
         p_above: against the ranked row above, by Holm's correction over all pairs; p_alone: without it; ``None`` for
             the first.
         flags: why a row is not ranked, or what is missing; notes: what a reader should know of a row all the same.
         measured: what its predictions say of the primary metric; ``None`` without them.
-        floor: a control that sees too little to solve the task; what is not above it has not solved it either.
+        required: a baseline that sees too little to solve the task; what is not above it has not solved it either.
         records: those of its seeds, in order.
         plan: of its first seed; predictions: SHA-256 of each seed's.
     """
@@ -59,7 +59,7 @@ class Row:
     params: int | None
     train_seconds: float | None
     eval_samples_per_s: float | None
-    control: bool
+    baseline: bool
     flags: list[str]
     run_ids: tuple[str, ...]
     plan: dict[str, Any] = field(repr=False)
@@ -72,13 +72,18 @@ class Row:
     p_above: float | None = None
     p_alone: float | None = None
     measured: Measured | None = field(default=None, repr=False)
-    floor: bool = False
+    required: bool = False
 
     @property
     def sound(self) -> bool:
         """Whether nothing speaks against its score; a score whose predictions are not at hand may be good all the
         same."""
-        return not self.control and set(self.flags) <= {NOT_AT_HAND}
+        return not self.baseline and set(self.flags) <= {NOT_AT_HAND}
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Of its model, as they are called today."""
+        return tuple(renamed.current(renamed.TAG, tag) for tag in self.plan["model"].get("tags", ()))
 
     @property
     def facts(self) -> list[dict[str, Any]]:
@@ -185,7 +190,7 @@ def _row(seeds: Seeds, read: Read) -> Row:
         params=said.params,
         train_seconds=said.train_seconds,
         eval_samples_per_s=said.eval_samples_per_s,
-        control=is_control(plan),
+        baseline=is_baseline(plan["model"]),
         flags=flags,
         run_ids=tuple(said.run_ids),
         plan=plan,
@@ -193,17 +198,13 @@ def _row(seeds: Seeds, read: Read) -> Row:
         records=tuple(m.loaded for m in seeds.members),
         notes=[*said.notes],
         measured=read.measured,
-        floor=FLOOR in tags_of(plan),
+        required="required-baseline" in tags_of(plan),
     )
 
 
-def is_control(plan: Mapping[str, Any]) -> bool:
-    """Whether a plan is of a control, a line to beat."""
-    return "control" in plan["model"].get("tags", ())
-
-
 def tags_of(plan: Mapping[str, Any]) -> set[str]:
-    """Return the tags of a plan's model, and those that it has where it is installed."""
+    """Return the tags of a plan's model, and those that it has where it is installed, as they are called today."""
     model = plan["model"]
     installed = registry().find("model", model["name"])
-    return {*model.get("tags", ()), *(installed.tags if installed else ())}
+    tags = {*model.get("tags", ()), *(installed.tags if installed else ())}
+    return {renamed.current(renamed.TAG, tag) for tag in tags}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from rsbench import renamed
 from rsbench.leaderboard.aggregate import Table, group
 from rsbench.leaderboard.census import FILTERED, SPEEDS, Census
 from rsbench.leaderboard.members import Filters, Member, member
@@ -65,7 +66,7 @@ def build(
         known: what need not be read, because it was before.
         unreadable: how many records could not be read.
     """
-    filters = Filters(task, dataset, protocol, division, tag)
+    filters = Filters(task, dataset, protocol, division, tag and renamed.first(renamed.TAG, tag))
     census = Census(len(records) + len(known), unreadable)
     with collector_paused(), readers or Readers() as used:
         used.start(len(records))

@@ -10,13 +10,14 @@ import numpy as np
 from scipy import special
 
 from rsbench.errors import UserError, first_of
-from rsbench.leaderboard.aggregate import is_control, seeds_of
+from rsbench.leaderboard.aggregate import seeds_of
 from rsbench.leaderboard.census import Census
 from rsbench.leaderboard.measures import Measures
 from rsbench.leaderboard.members import configuration, member, table_key
 from rsbench.metrics.intervals import holm, mcnemar_exact
 from rsbench.metrics.ranking import LEVEL
 from rsbench.metrics.two_level import Pool
+from rsbench.plan import is_baseline
 from rsbench.records.store import LoadedRecord, load_all
 from rsbench.records.throughput import is_throughput
 from rsbench.registry import registry
@@ -99,7 +100,7 @@ def compare(a: Sequence[LoadedRecord], b: Sequence[LoadedRecord], beside: Sequen
         )
     primary = protocol["primary"]
     others = _others(plan_a, plan_b, beside)
-    measures = Measures([a, b, *others], [is_control(group[0].record["plan"]) for group in (a, b, *others)])
+    measures = Measures([a, b, *others], [is_baseline(group[0].record["plan"]["model"]) for group in (a, b, *others)])
     names = [primary, *(n for n in protocol["metrics"] if n != primary)]
     known = [n for n in names if all(r.record["metrics"].get(n, {}).get("value") is not None for r in (*a, *b))]
     measures.read(known, asked=(0, 1))

@@ -19,7 +19,7 @@ def flag_identical(rows: Sequence[Row]) -> None:
     for row in rows:
         for loaded, sha in zip(row.records, row.predictions, strict=True):
             first, other = seen.setdefault(sha, (loaded, row)) if sha else (loaded, row)
-            if other is not row and not row.control:
+            if other is not row and not row.baseline:
                 row.flags.append(_sentence(first.record["plan"], other, loaded.record["plan"]))
                 break
 

@@ -27,11 +27,11 @@ class Measures:
     Args:
         groups: the runs of each configuration, of which only those that are asked for and those with several seeds are
             read.
-        controls: whether each is a control, which says nothing of how much seeds do.
+        baselines: whether each is a baseline, which says nothing of how much seeds do.
     """
 
-    def __init__(self, groups: Sequence[Runs], controls: Sequence[bool]) -> None:
-        self.groups, self.controls = groups, controls
+    def __init__(self, groups: Sequence[Runs], baselines: Sequence[bool]) -> None:
+        self.groups, self.baselines = groups, baselines
         self._found: dict[tuple[str, str], dict[int, Measured]] = {}
 
     def read(self, names: Sequence[str], asked: Sequence[int] = ()) -> None:
@@ -69,7 +69,7 @@ class Measures:
     def pool(self, samples: bytes, name: str, part: str = "") -> Pool:
         """Return how much seeds do on these samples."""
         found = self._found[name, part]
-        return common_pool(samples, ((found.get(i), control) for i, control in enumerate(self.controls)))
+        return common_pool(samples, ((found.get(i), baseline) for i, baseline in enumerate(self.baselines)))
 
     def interval(self, i: int, name: str, part: str = "") -> tuple[float, float] | None:
         """Return the 95 % interval of a configuration's mean over samples and seeds, where that is known."""
@@ -108,7 +108,7 @@ class Measures:
         return found
 
     def _needed(self, asked: Sequence[int]) -> list[int]:
-        pooled = (i for i, group in enumerate(self.groups) if len(group) > 1 and not self.controls[i])
+        pooled = (i for i, group in enumerate(self.groups) if len(group) > 1 and not self.baselines[i])
         return sorted({*asked, *pooled})
 
 

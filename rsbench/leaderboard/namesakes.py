@@ -57,12 +57,12 @@ def system_labels(rows: Sequence[Named], shown: Collection[str] = ()) -> list[st
     """Return the name of each row's system, followed in brackets by what tells it from a row that reads the same.
 
     Args:
-        shown: which of recipe and division stand in columns of their own; those of controls are empty.
+        shown: which of recipe and division stand in columns of their own; those of baselines are empty.
     """
     labels = [row.system for row in rows]
     alike: dict[tuple[str, ...], list[int]] = {}
     for place, row in enumerate(rows):
-        columns = ("" if getattr(row, "control", False) else getattr(row, name) for name in sorted(shown))
+        columns = ("" if getattr(row, "baseline", False) else getattr(row, name) for name in sorted(shown))
         alike.setdefault((row.system, *columns), []).append(place)
     for places in (found for found in alike.values() if len(found) > 1):
         marks = [_marks(rows[place]) for place in places]

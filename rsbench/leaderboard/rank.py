@@ -25,10 +25,10 @@ def rank(table: Table) -> None:
     table's other rows tell how much seeds do.
     """
     sign = -1 if table.higher_is_better else 1
-    _flag_below_floors(table, sign)
+    _flag_below_required(table, sign)
     table.rows.sort(key=lambda r: (sign * r.mean, r.system, r.recipe))
     samples = _most_frequent(table.rows)
-    table.pool = common_pool(samples, ((row.measured, row.control) for row in table.rows))
+    table.pool = common_pool(samples, ((row.measured, row.baseline) for row in table.rows))
     same: list[tuple[Row, System]] = []
     for row in table.rows:
         if row.measured is not None and row.measured.samples == samples:
@@ -38,12 +38,12 @@ def rank(table: Table) -> None:
     ranked: list[tuple[Row, System]] = []
     found = intervals([system for _, system in same], table.pool, table.spec)
     for (row, system), ends in zip(same, found, strict=True):
-        if not (row.control and len(row.seeds) == 1):  # controls are not in the pool, and take nothing from it
+        if not (row.baseline and len(row.seeds) == 1):  # baselines are not in the pool, and take nothing from it
             row.interval = ends or row.interval
         known = seed_term(system, table.pool) is not None
-        if len(row.seeds) == 1 and not row.control:
+        if len(row.seeds) == 1 and not row.baseline:
             row.notes.append(BORROWED if known else UNRANKED)
-        if known and not row.control and not row.flags:
+        if known and not row.baseline and not row.flags:
             ranked.append((row, system))
     _stand(table, ranked)
 
@@ -66,8 +66,8 @@ def intervals(systems: Sequence[System], pool: Pool, spec: MetricSpec) -> list[t
 
 
 def common_pool(samples: bytes, measured: Iterable[tuple[Measured | None, bool]]) -> Pool:
-    """Return the pool of what was measured on the same samples; the flag with each says that it is a control."""
-    return pool(one.system for one, control in measured if one and one.samples == samples and not control)
+    """Return the pool of what was measured on the same samples; the flag with each says that it is a baseline."""
+    return pool(one.system for one, baseline in measured if one and one.samples == samples and not baseline)
 
 
 def _most_frequent(rows: Sequence[Row]) -> bytes:
@@ -85,10 +85,10 @@ def _stand(table: Table, ranked: Sequence[tuple[Row, System]]) -> None:
         row.p_above, row.p_alone = standing.adjusted, standing.p
 
 
-def _flag_below_floors(table: Table, sign: int) -> None:
-    """Note the rows that are not above a control which sees too little to solve the task."""
-    floors = [row for row in table.rows if row.control and row.floor]
+def _flag_below_required(table: Table, sign: int) -> None:
+    """Note the rows that are not above a baseline which sees too little to solve the task."""
+    required = [row for row in table.rows if row.baseline and row.required]
     for row in table.rows:
-        for floor in floors:
-            if not row.control and sign * row.mean >= sign * floor.mean:
-                row.flags.append(f"not above {floor.system}: {row.mean:.4f} against {floor.mean:.4f}")
+        for other in required:
+            if not row.baseline and sign * row.mean >= sign * other.mean:
+                row.flags.append(f"not above {other.system}: {row.mean:.4f} against {other.mean:.4f}")

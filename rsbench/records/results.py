@@ -1,4 +1,4 @@
-"""What predictions say again: metrics with their intervals, the breakdown, and gates."""
+"""What predictions say again: metrics with their intervals, the breakdown, and sanity checks."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from rsbench.plan import is_baseline
 from rsbench.records.audit import AGREED, RECOMPUTED, Audit
 from rsbench.records.installed import absent, advice, metric_specs
 from rsbench.records.seal import was_unsealed
-from rsbench.tasks.gates import same_detail
+from rsbench.tasks.sanity_checks import same_detail
 from rsbench.tasks.scoring import entries_of
 from rsbench.tasks.task import Outcome, get_task, metric_context
 
@@ -28,7 +29,7 @@ def computed(record: Mapping[str, Any], outcome: Outcome) -> tuple[dict[str, dic
 
 
 def recompute(audit: Audit, outcome: Outcome) -> None:
-    """Hold metrics, breakdown and gates of a record against its predictions."""
+    """Hold metrics, breakdown and sanity checks of a record against its predictions."""
     record, plan = audit.record, audit.record["plan"]
     audit.hold(AGREED, ("error",), None)
     if missing := absent(record):
@@ -37,8 +38,8 @@ def recompute(audit: Audit, outcome: Outcome) -> None:
     for name, entry in metrics.items():
         _metric(audit, name, entry)
     audit.hold(RECOMPUTED, ("by_group",), groups)
-    for gate in get_task(plan["task"]).gates(outcome, record["metrics"], record["checks"]):
-        _gate(audit, gate)
+    for check in get_task(plan["task"]).sanity_checks(outcome, record["metrics"], record["checks"]):
+        _sanity_check(audit, check)
 
 
 def _reasons(record: Mapping[str, Any], outcome: Outcome) -> dict[str, str]:
@@ -68,14 +69,14 @@ def _metric(audit: Audit, name: str, again: Mapping[str, Any]) -> None:
                 audit.hold(how, ("metrics", name, field), again.get(field))
 
 
-def _gate(audit: Audit, gate: Mapping[str, Any]) -> None:
+def _sanity_check(audit: Audit, made: Mapping[str, Any]) -> None:
     plan = audit.record["plan"]
-    stored = [k for k, check in enumerate(audit.record["checks"]) if check["name"] == gate["name"]]
-    gated = "device" in plan and plan["division"] != "debug" and "control" not in plan["model"].get("tags", ())
+    stored = [k for k, check in enumerate(audit.record["checks"]) if check["name"] == made["name"]]
+    gated = "device" in plan and plan["division"] != "debug" and not is_baseline(plan["model"])
     if gated and not stored:
-        audit.wrong.append(f"{gate['name']}: nothing is stored, '{gate['detail']}' comes out")
+        audit.wrong.append(f"{made['name']}: nothing is stored, '{made['detail']}' comes out")
     for k in stored:
         check = audit.record["checks"][k]
-        same = check["ok"] == gate["ok"] and same_detail(check["detail"], gate["detail"])
-        text = f"{gate['name']}: '{check['detail']}' is stored, '{gate['detail']}' comes out"
+        same = check["ok"] == made["ok"] and same_detail(check["detail"], made["detail"])
+        text = f"{made['name']}: '{check['detail']}' is stored, '{made['detail']}' comes out"
         audit.expect(AGREED, same, text, ("checks", k))

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from rsbench import renamed
 from rsbench.data.store import PreparedStore
 from rsbench.errors import UserError
 from rsbench.metrics.contract import Metric, MetricContext
 from rsbench.metrics.guard import statistics_of
 from rsbench.registry import registry
 from rsbench.specs import MetricSpec, load_attribute
-from rsbench.tasks import gates, tables
+from rsbench.tasks import sanity_checks, tables
 
 Entry = Mapping[str, Any]
 
@@ -102,6 +103,9 @@ class Task(ABC):
     hub: str | None = None
     stac = "other"
 
+    def __init_subclass__(cls) -> None:
+        renamed.members(renamed.TASK, cls)
+
     @abstractmethod
     def write(self, path: Path, outcome: Outcome) -> None:
         """Keep an outcome as a parquet file."""
@@ -146,10 +150,10 @@ class Task(ABC):
         del outcome
         return None
 
-    def gates(
+    def sanity_checks(
         self, outcome: Outcome, metrics: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]
-    ) -> list[gates.Gate]:
-        """Return again the gates among a record's *checks* that follow from a kept outcome and its *metrics*."""
+    ) -> list[sanity_checks.SanityCheck]:
+        """Return again those of a record's *checks* that follow from a kept outcome and its *metrics*."""
         del outcome, metrics, checks
         return []
 

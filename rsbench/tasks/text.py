@@ -46,7 +46,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, texts: Iterable[str], min_count: int = 1) -> Vocabulary:
-        """Collect the words that occur at least ``min_count`` times, commonest first, equals in alphabetical order.
+        """Collect the words that occur at least ``min_count`` times, most frequent first, equals in alphabetical order.
 
         The texts must be those of the training split alone.
         """

@@ -166,8 +166,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     facts = header.get("__metadata__", {}) if isinstance(header, dict) else None
     if not isinstance(facts, dict) or not all(isinstance(value, str) for value in facts.values()):
         raise UserError(f"{where} cannot be read: its metadata are no texts.")
-    today = renamed.current(renamed.METADATA, facts, hint=False)
-    return {today[name]: value for name, value in facts.items()}
+    return {renamed.current(renamed.METADATA, name): value for name, value in facts.items()}
 
 
 def mismatch(state: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]) -> str:

@@ -29,7 +29,7 @@ def predictions(trial: ModelTrial) -> None:
 
 @CHECKS(
     "deterministic",
-    reason="a control that is not the same twice is no line to compare with",
+    reason="a baseline that is not the same twice is no line to compare with",
     remedy="draw from a generator seeded with context.seed",
 )
 def deterministic(trial: ModelTrial) -> None:

@@ -110,7 +110,7 @@ def statistics(trial: MetricTrial) -> None:
 
 @CHECKS(
     "range",
-    reason="boards, colors and gates take the declared range at its word",
+    reason="boards, colors and sanity checks take the declared range at its word",
     remedy="mend the metric, or declare the range that it has",
 )
 def within_range(trial: MetricTrial) -> None:

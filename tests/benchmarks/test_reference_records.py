@@ -57,7 +57,7 @@ def test_records_name_no_place_of_a_machine(records: list[LoadedRecord]) -> None
 
 def test_networks_on_eurosat_have_three_seeds() -> None:
     (table,) = build(load_all([BENCHMARKS / "records" / "eurosat"])).tables
-    assert {r.system: len(r.seeds) for r in table.rows if not r.control}.items() >= {
+    assert {r.system: len(r.seeds) for r in table.rows if not r.baseline}.items() >= {
         "baseline-cnn": 3,
         "timm:resnet18": 3,
         "torchvision:squeezenet1_0": 3,

@@ -57,7 +57,7 @@ def test_run_leaderboard_verify_and_cached(root: Path, within: Callable[..., Res
     assert "epoch 2/2" in done.stderr
     board = rsbench(root, tmp_path, "leaderboard")
     assert "tiny-cnn" in board.stdout
-    assert "control" in board.stdout
+    assert "baseline" in board.stdout
     assert within("verify", "rsbench-results").stdout.startswith("3 records verified (fields: ")
     again = within("run", "tiny-cnn", "eurosat", "--seeds", "0-1", "--json", *FAST)
     assert [o["status"] for o in json.loads(again.stdout)] == ["cached", "cached"]

@@ -24,7 +24,7 @@ HEAVY = [
 PLUGINS = [
     "captioners",
     "claims",
-    "controls",
+    "baselines",
     "convnets",
     "eurosat",
     "export",

@@ -275,10 +275,10 @@ def test_shipped_suites_are_valid() -> None:
 
     demo = load_suite(DEMO)
     assert [r.dataset for r in demo] == ["scenes"] * 3 + ["scenes-captions"] * 2 + ["scenes-vqa"] * 2
-    for dataset in {r.dataset for r in demo}:  # each has a control to beat, and none needs a download
+    for dataset in {r.dataset for r in demo}:  # each has a baseline to beat, and none needs a download
         assert registry().get("dataset", dataset).generated
         models = [registry().get("model", name) for r in demo if r.dataset == dataset for name, _ in r.models]
-        assert {"control" in m.tags for m in models} == {True, False}
+        assert {"baseline" in m.tags for m in models} == {True, False}
     assert all(set(o) <= set(registry().get("model", name).options) for r in demo for name, o in r.models)
     assert load_suite(Path(__file__).parents[2] / "benchmarks" / "suites" / "eurosat-cpu.yaml")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from rsbench import renamed
-from rsbench.plan import model_block, run_id
-from rsbench.registry import registry
-from rsbench.specs import Accepts, to_jsonable
+from rsbench.cli import block_plugins
+from rsbench.engine.tasks.base import TrainingTask
+from rsbench.plan import is_baseline, model_block, run_id
+from rsbench.registry import BLOCK_VARIABLE, registry
+from rsbench.specs import Accepts, ModelSpec, to_jsonable
 from rsbench.tasks.weights import read_metadata
 
 
@@ -66,3 +69,33 @@ def test_metadata_of_old_checkpoints_are_read(tmp_path: Path) -> None:
     file = tmp_path / "old.safetensors"
     file.write_bytes(len(header).to_bytes(8, "little") + header)
     assert read_metadata(file) == {"normalization": "{}", "model": "tiny-cnn"}
+
+
+def test_old_tags_are_taken_and_kept_by_plans() -> None:
+    with pytest.warns(renamed.OldName, match="'floor' is called 'required-baseline'") as caught:
+        old = ModelSpec(name="blind", summary="Sees nothing.", factory="m:f", tags=("control", "floor", "mine"))
+    assert {warning.filename for warning in caught} == {__file__}
+    assert old.tags == ("baseline", "required-baseline", "mine")
+    spec = registry().get("model", "question-only")
+    block = model_block(spec, {name: option.default for name, option in spec.options.items()})
+    assert block["tags"] == ["control", "floor"]
+    assert is_baseline(block)
+
+
+def test_a_plugin_is_blocked_by_its_old_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(BLOCK_VARIABLE, raising=False)
+    monkeypatch.setitem(os.environ, BLOCK_VARIABLE, "")
+    with pytest.warns(renamed.OldName, match="'controls' is called 'baselines'"):
+        block_plugins(["-p", "no:controls", "list", "models"])
+    assert os.environ[BLOCK_VARIABLE] == "baselines"
+
+
+def test_a_task_of_a_plugin_may_have_members_by_their_old_names() -> None:
+    with pytest.warns(renamed.OldName, match="'gates' is called 'sanity_checks'") as caught:
+
+        class Old(TrainingTask):
+            def gates(self, outcome: object) -> list[dict[str, object]]:
+                return [{"name": "gate:mine", "ok": True}]
+
+    assert caught[0].filename == __file__
+    assert Old.sanity_checks(None, None)[0]["name"] == "gate:mine"  # type: ignore[arg-type]

@@ -111,8 +111,8 @@ def build_dying(context: Any, how: str) -> Any:
 
 
 def test_how_a_worker_died_is_named_and_costs_its_own_run(tiny_root: Path, tmp_path: Path) -> None:
-    network, control = make_plans(tiny_root, tmp_path, (0,))
-    plans = [control]
+    network, baseline = make_plans(tiny_root, tmp_path, (0,))
+    plans = [baseline]
     for how in ("exits", "is killed", "crashes"):
         model = {"factory": f"{__name__}:build_dying", "distribution": "rsbench-theirs", "options": {"how": how}}
         plans.insert(0, replace(network, model=network.model | model, run_id=how.replace(" ", "-")))

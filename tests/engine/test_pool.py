@@ -33,7 +33,7 @@ def _signals_count() -> Iterator[None]:
 
 @pytest.fixture
 def plans(tiny_root: Path, tmp_path: Path) -> list[RunPlan]:
-    """Four plans of a control and a network."""
+    """Four plans of a baseline and a network."""
     return make_plans(tiny_root, tmp_path, (0, 1, 2))
 
 
@@ -138,10 +138,10 @@ def test_sigterm_is_heeded_by_programs_that_handle_it(plans: list[RunPlan], monk
 
 
 def test_what_another_process_is_at_comes_last_and_is_waited_for(plans: list[RunPlan]) -> None:
-    first, second, third, control = (plan.seed for plan in plans)
+    first, second, third, baseline = (plan.seed for plan in plans)
     pool, events = Pool(lambda pool: BUSY), []
     outcomes = drive(pool, [[plan] for plan in plans], events.append)
-    assert pool.done == [("start", s, False) for s in (first, second, third, control)] + [("start", first, True)]
+    assert pool.done == [("start", s, False) for s in (first, second, third, baseline)] + [("start", first, True)]
     assert statuses(outcomes) == [("ok", None)] * 4
     assert [e["run_id"] for e in events if e.get("text") == WAITED_FOR] == [plans[0].run_id]
 

@@ -219,7 +219,7 @@ def test_unused_parameter_is_reported(root: Path, tmp_path: Path, monkeypatch: p
     assert "idle.weight" in check["detail"]
 
 
-@pytest.mark.parametrize("common", [10, 40])  # samples of the commonest class
+@pytest.mark.parametrize("common", [10, 40])  # samples of the most frequent class
 def test_a_classifier_is_above_chance_from_where_wilsons_interval_is(common: int) -> None:
     z, n = 1.959963984540054, 100
     targets = np.concatenate([np.zeros(common, int), 1 + np.arange(n - common) % 9])

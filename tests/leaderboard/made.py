@@ -100,7 +100,7 @@ def board(folder: Path, *records: dict[str, Any], **filters: Any) -> Board:
 
 
 def several(folder: Path) -> Board:
-    """A board of everything at once: ties, seeds, a control, a flagged row, hostile names."""
+    """A board of everything at once: ties, seeds, a baseline, a flagged row, hostile names."""
     low = {"name": "gate:above-chance", "ok": False, "detail": SCRIPT}
     return board(
         folder,

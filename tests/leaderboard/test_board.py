@@ -256,11 +256,11 @@ def test_verify_finds_changed_numbers_and_files(tmp_path: Path) -> None:
 def test_rows_at_or_below_a_floor_are_not_ranked(tmp_path: Path) -> None:
     add_seeds(tmp_path, "question-only", 0.7, tags=("control",))  # a floor by its model's spec
     add_seeds(tmp_path, "their-blind-one", 0.72, tags=("control", "floor"))
-    add_seeds(tmp_path, "some-other-control", 0.9, tags=("control",))
+    add_seeds(tmp_path, "some-other-baseline", 0.9, tags=("control",))
     for system, accuracy in (("above", 0.75), ("between", 0.71), ("level", 0.7)):
         add_seeds(tmp_path, system, accuracy)
     (table,) = build(store.load_all([tmp_path])).tables
-    found = {row.system: (row.rank, row.flags) for row in table.rows if not row.control}
+    found = {row.system: (row.rank, row.flags) for row in table.rows if not row.baseline}
     assert found["above"] == (1, [])
     assert found["between"] == (None, ["not above their-blind-one: 0.7100 against 0.7200"])
     assert found["level"][0] is None

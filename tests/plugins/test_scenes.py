@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from rsbench_controls.classification import PixelStatistics
+from rsbench_baselines.classification import PixelStatistics
 from rsbench_scenes.declared import CLASSES, SCENES, SIZES
 from rsbench_scenes.fixed import PIXEL
 from rsbench_scenes.source import SceneSource

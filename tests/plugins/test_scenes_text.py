@@ -252,7 +252,7 @@ def test_answers_are_right(mixed: list[dict[str, Any]]) -> None:
 
 
 def test_words_of_a_question_do_not_tell_its_answer(mixed: list[dict[str, Any]]) -> None:
-    """The commonest answer of half of the images to a question, or to its beginning, is of little use for the others."""
+    """The most frequent answer of half of the images to a question, or to its beginning, is of little use for the others."""
     asked = [(k, q) for k, graph in enumerate(mixed) for q in questions(graph, 1, k)]
     shares = {kind: np.mean([q["type"] == kind for _, q in asked]) for kind in TYPES_LR}
     assert shares == pytest.approx({"rural_urban": 0.01, "presence": 0.297, "count": 0.299, "comp": 0.394}, abs=0.015)

@@ -1,4 +1,4 @@
-"""The compared VQA systems and their controls, on tiny backbones."""
+"""The compared VQA systems and their baselines, on tiny backbones."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from rsbench_vqa.baselines import MostFrequentAnswer
 from rsbench_vqa.bazi import positions
-from rsbench_vqa.controls import CommonestAnswer
 from rsbench_vqa.declared import MODELS, RECIPES
 from rsbench_vqa.yuan import Curriculum, Yuan2022
 from torch import nn
@@ -288,12 +288,12 @@ def test_positions() -> None:
     assert np.allclose(table.numpy(), expected, atol=1e-6)
 
 
-def test_commonest_answer_per_type() -> None:
+def test_most_frequent_answer_per_type() -> None:
     context = ModelContext("vqa", 3, 32, ANSWERS_LR, question_types=TYPES_LR)
     kinds, answers = np.array([0, 0, 0, 2, 2, 3]), np.array([2, 3, 3, 4, 4, 1])
-    control = CommonestAnswer(context)
-    control.fit([], Questions(None, None, kinds), answers)
-    given = control.answer(np.zeros((1, 3, 2, 2), np.uint8), Questions(None, None, np.array([0, 1, 2, 3])))
+    baseline = MostFrequentAnswer(context)
+    baseline.fit([], Questions(None, None, kinds), answers)
+    given = baseline.answer(np.zeros((1, 3, 2, 2), np.uint8), Questions(None, None, np.array([0, 1, 2, 3])))
     assert given.dtype == np.int64
     assert given.tolist() == [3, 3, 4, 1]
 
@@ -319,6 +319,6 @@ def test_specs_name_what_there_is() -> None:
     recipes = {recipe.name for recipe in RECIPES}
     for spec in MODELS:
         assert spec.tasks == ("vqa",)
-        assert spec.tags[0] in ("reconstruction", "control")
+        assert spec.tags[0] in ("reconstruction", "baseline")
         assert bool(spec.citation) is ("reconstruction" in spec.tags)
         assert set(spec.recipes) <= recipes

@@ -20,7 +20,7 @@ from rsbench.records.audit import Place, leaves
 from rsbench.records.renew import renewed
 from rsbench.records.seal import sealed
 from rsbench.records.verify import Evidence
-from rsbench.tasks import gates as task_gates
+from rsbench.tasks import sanity_checks
 
 RECORDS = Path(__file__).parents[2] / "benchmarks" / "records"
 CLASSIFICATION = "eurosat-bmta-split/eurosat-speedrun-bmta-70-15-15-s0-e2319501"
@@ -124,11 +124,15 @@ def test_every_edited_leaf_is_noticed_and_most_of_them_even_where_the_digest_is_
     assert [p for p in free if p[0] == "plan" and p[1] not in how and p[1:] != ("dataset", "store")] == []
     assert [p for p in free if p[0] == "artifacts" and p[1] != "checkpoint"] == []
     gates = {
-        k for k, check in enumerate(record["checks"]) if check["name"] in (task_gates.CHANCE, task_gates.COLLAPSED)
+        k
+        for k, check in enumerate(record["checks"])
+        if check["name"] in (sanity_checks.CHANCE, sanity_checks.COLLAPSED)
     }
     assert [p for p in free if p[0] == "checks" and p[1] in gates] == []
     floors = {
-        k for k, check in enumerate(record["checks"]) if check["name"] in (task_gates.FLOOR, task_gates.COMMONEST)
+        k
+        for k, check in enumerate(record["checks"])
+        if check["name"] in (sanity_checks.ABOVE_BASELINE, sanity_checks.ABOVE_MOST_FREQUENT)
     }
     assert [p for p in free if p[0] == "checks" and p[1] in floors and p[2] == "ok"] == []
 

@@ -8,7 +8,7 @@ import pytest
 
 from rsbench.registry import registry
 
-HERE = ("captioners", "controls", "eurosat", "losses", "rsvqa", "spatialnet", "ucm-captions", "vqa")
+HERE = ("captioners", "baselines", "eurosat", "losses", "rsvqa", "spatialnet", "ucm-captions", "vqa")
 ELSEWHERE = ("convnets", "timm", "metrics", "scenes")
 
 

@@ -179,7 +179,7 @@ def add_scores(parts: dict[str, Any], task: TrainingTask, folder: Path, result: 
     artifact, reasons = _write_predictions(task, folder / PREDICTIONS, result)
     parts |= _score(task.plan, folder / PREDICTIONS, reasons)
     if task.plan.division != "debug" and "control" not in task.plan.model.get("tags", ()):
-        parts["checks"] += task.gates(result.outcome)
+        parts["checks"] += task.sanity_checks(result.outcome)
     parts["artifacts"] |= {"predictions": artifact}
 
 

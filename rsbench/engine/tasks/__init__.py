@@ -1,1 +1,1 @@
-"""What the engine does differently for each task: batches, losses, evaluation, checks and gates."""
+"""What the engine does differently for each task: batches, losses, evaluation, and sanity checks."""

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from rsbench import renamed
 from rsbench.engine.input.loader import ArrayLoader, Batch
 from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.input.run_data import RunData
@@ -66,6 +67,9 @@ class TrainingTask(ABC):
     shared_loss: type[SharedLoss] = GatheredLoss
     fixed_shapes = False
     together = 1
+
+    def __init_subclass__(cls) -> None:
+        renamed.members(renamed.TRAINING_TASK, cls)
 
     def __init__(self, plan: RunPlan, data: RunData) -> None:
         self.plan, self.data = plan, data
@@ -177,7 +181,7 @@ class TrainingTask(ABC):
         """
         raise RunError(f"Task '{self.plan.task}' has no estimators, such as '{self.name}'.", "fit")
 
-    def gates(self, outcome: Outcome) -> list[dict[str, Any]]:
+    def sanity_checks(self, outcome: Outcome) -> list[dict[str, Any]]:
         """Signs that the result is not what it claims to be; ranked divisions only.  None unless a task knows some."""
         del outcome
         return []

@@ -19,7 +19,7 @@ from rsbench.engine.tasks.beam_search import Search, generate
 from rsbench.errors import RunError
 from rsbench.tasks.captioning import Captions, CaptionTargets, token_loss
 from rsbench.tasks.context import LossContext, ModelContext
-from rsbench.tasks.gates import above_commonest, several_captions
+from rsbench.tasks.sanity_checks import above_most_frequent, several_captions
 from rsbench.tasks.task import Outcome
 from rsbench.tasks.text import END, PAD, SPECIAL, START, Vocabulary
 
@@ -238,11 +238,11 @@ class CaptioningTraining(TrainingTask):
         seconds = time.perf_counter() - fitted
         return Fitted(Evaluated(self._outcome(captions, data.test), data.test, seconds), fitted - begin)
 
-    def gates(self, outcome: Outcome) -> list[dict[str, Any]]:
-        """Better than saying the commonest training sentence of every image; more than one sentence said."""
+    def sanity_checks(self, outcome: Outcome) -> list[dict[str, Any]]:
+        """Better than saying the most frequent training sentence of every image; more than one sentence said."""
         counts = Counter(text for i in self.data.train for text in self.sentences[i])
         constant = max(counts, key=lambda text: (counts[text], text))
         floor = self.primary(self._outcome([constant] * len(self.data.test), self.data.test))
         value = self.primary(outcome)
-        above = above_commonest(self.plan.protocol["primary"], value, floor)
+        above = above_most_frequent(self.plan.protocol["primary"], value, floor)
         return [above, several_captions(outcome.predictions.captions)]

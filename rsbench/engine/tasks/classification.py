@@ -51,6 +51,6 @@ class ClassificationTraining(ImageTraining):
         ids = [self.data.store.ids[i] for i in index]
         return Outcome(Predictions(ids, labels.astype(np.int64), probabilities), self.targets[index])
 
-    def gates(self, outcome: Outcome) -> list[dict[str, Any]]:
+    def sanity_checks(self, outcome: Outcome) -> list[dict[str, Any]]:
         """Above chance, above pixel statistics, not collapsed."""
         return sanity.check(self.plan, self.data, self.model_context(), outcome.predictions)

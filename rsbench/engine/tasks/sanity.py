@@ -1,4 +1,4 @@
-"""Smell gates: signs that a result is not what it claims to be.  A row that fails one is flagged and unranked."""
+"""Sanity checks: signs that a result is not what it claims to be.  A row that fails one is flagged and unranked."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from rsbench.registry import registry
 from rsbench.specs import load_attribute
 from rsbench.tasks.classification import Predictions
 from rsbench.tasks.context import ModelContext
-from rsbench.tasks.gates import BASELINE, above_baseline, above_chance, not_collapsed
+from rsbench.tasks.sanity_checks import BASELINE, above_baseline, above_chance, not_collapsed
 
 
 def check(plan: RunPlan, data: RunData, context: ModelContext, made: Predictions) -> list[dict[str, Any]]:
-    """Return the gates of a test evaluation of a classifier."""
+    """Return the sanity checks of a test evaluation of a classifier."""
     assert made.probabilities is not None
     targets = data.store.labels[data.test]
     correct = int((made.labels == targets).sum())
@@ -33,8 +33,8 @@ def check(plan: RunPlan, data: RunData, context: ModelContext, made: Predictions
 
 
 def baseline_accuracy(plan: RunPlan, data: RunData, context: ModelContext) -> float | None:
-    """Test accuracy of the pixel-statistics control under this protocol, kept beside the store; ``None`` if the
-    control is not installed."""
+    """Test accuracy of the pixel-statistics baseline under this protocol, kept beside the store; ``None`` if the
+    baseline is not installed."""
     if BASELINE not in registry().specs("model"):
         return None
     path = Path(data.store.path) / "gates" / f"{plan.protocol['fingerprint'][:16]}.json"
@@ -46,7 +46,7 @@ def baseline_accuracy(plan: RunPlan, data: RunData, context: ModelContext) -> fl
     test = data.store.image_index[data.test]
     predicted = np.concatenate([estimator.predict(b).argmax(1) for b in data.blocks(test)])
     accuracy = float((predicted == data.store.labels[data.test]).mean())
-    with suppress(OSError):  # a read-only store: the control is fitted again next time
+    with suppress(OSError):  # a read-only store: the baseline is fitted again next time
         write_atomically(path, json.dumps({"accuracy": accuracy}))
     return accuracy
 

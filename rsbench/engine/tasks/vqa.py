@@ -18,7 +18,7 @@ from rsbench.engine.tasks.base import Evaluated, Fitted, Loss, TrainingTask
 from rsbench.engine.tasks.evaluate import of_all
 from rsbench.errors import RunError
 from rsbench.tasks.context import LossContext, ModelContext
-from rsbench.tasks.gates import above_chance, several_answers
+from rsbench.tasks.sanity_checks import above_chance, several_answers
 from rsbench.tasks.task import Outcome
 from rsbench.tasks.text import PAD, SPECIAL, Vocabulary
 from rsbench.tasks.vqa import AnswerReferences, Answers, Questions
@@ -321,8 +321,8 @@ class VQATraining(TrainingTask):
         for start, images in zip(starts, self.data.blocks(targets.image, length), strict=True):
             yield images, targets.select(items[start : start + length], None, torch.device("cpu"))
 
-    def gates(self, outcome: Outcome) -> list[dict[str, Any]]:
-        """Above the commonest answer; more than one answer given."""
+    def sanity_checks(self, outcome: Outcome) -> list[dict[str, Any]]:
+        """Above the most frequent answer; more than one answer given."""
         made, true = outcome.predictions, outcome.references
         correct = int((made.answers == true.answers).sum())
         return [above_chance(correct, true.answers), several_answers(made.answers)]

@@ -71,14 +71,14 @@ def cells(row: Row, name: str, table: Table) -> list[str]:
     """Return one text for each of :func:`columns`; *name* is that of the system."""
     deviation = f" ± {score(row.deviation, table)}" if row.deviation is not None else ""
     interval = f"{score(row.interval[0], table)} - {score(row.interval[1], table)}" if row.interval else "-"
-    place = str(row.rank) if row.rank is not None else "control" if row.control else "-"
+    place = str(row.rank) if row.rank is not None else "baseline" if row.baseline else "-"
     return [
         place,
         "-" if row.rank_interval is None else ranks(row.rank_interval),
         letters(row),
         name,
-        row.recipe if not row.control else "",
-        row.division if not row.control else "",
+        row.recipe if not row.baseline else "",
+        row.division if not row.baseline else "",
         str(len(row.seeds)),
         score(row.mean, table) + deviation,
         interval,
@@ -166,6 +166,6 @@ NOTE: Final = (
     "number of systems that are significantly better by t tests of all pairs over samples and seeds, with a moderated "
     "variance over seeds (Smyth 2004) and Holm's correction at 5 %, and no better than that of a row above; beside it "
     "the ranks that are not excluded, and letters, of which two systems share one where they are not told apart "
-    "(Piepho 2004). Controls are lines to beat and have no rank; with a single seed, their interval is over test "
+    "(Piepho 2004). Baselines are lines to beat and have no rank; with a single seed, their interval is over test "
     "samples alone."
 )

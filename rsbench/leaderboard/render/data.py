@@ -30,7 +30,7 @@ def rows(board: Board) -> list[dict[str, Any]]:
             "system": row.system,
             "recipe": row.recipe,
             "division": row.division,
-            "control": row.control,
+            "baseline": row.baseline,
             "seeds": len(row.seeds),
             "primary": table.primary,
             "mean": row.mean,

@@ -11,7 +11,7 @@ import numpy as np
 from rsbench.data.store import PreparedStore
 from rsbench.metrics.contract import Metric, MetricContext
 from rsbench.specs import MetricSpec
-from rsbench.tasks import gates, tables
+from rsbench.tasks import sanity_checks, tables
 from rsbench.tasks.captioning import Captions, score
 from rsbench.tasks.task import Entry, Outcome, Statistics, Task
 
@@ -70,15 +70,15 @@ class Captioning(Task):
             }
         }
 
-    def gates(
+    def sanity_checks(
         self, outcome: Outcome, metrics: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]
-    ) -> list[gates.Gate]:
-        """Above the commonest caption; more than one sentence said."""
+    ) -> list[sanity_checks.SanityCheck]:
+        """Above the most frequent caption; more than one sentence said."""
         name, value = next(((n, m["value"]) for n, m in metrics.items() if m["primary"]), ("", None))
-        floor = gates.floor_of(checks, gates.COMMONEST)
-        found = [gates.several_captions(outcome.predictions.captions)]
-        if floor is not None and value is not None and gates.decided(value, floor):
-            found.append(gates.above_commonest(name, value, floor))
+        floor = sanity_checks.floor_of(checks, sanity_checks.ABOVE_MOST_FREQUENT)
+        found = [sanity_checks.several_captions(outcome.predictions.captions)]
+        if floor is not None and value is not None and sanity_checks.decided(value, floor):
+            found.append(sanity_checks.above_most_frequent(name, value, floor))
         return found
 
     def merged(self, references: list[dict[str, Any]]) -> list[dict[str, Any]]:

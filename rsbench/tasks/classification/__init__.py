@@ -14,7 +14,7 @@ import numpy as np
 
 
 class Estimator(Protocol):
-    """A model that is fitted in one go and not by gradient steps, such as a control.
+    """A model that is fitted in one go and not by gradient steps, such as a baseline.
 
     Images come as stored (``uint8`` or ``uint16`` [N, C, H, W]), in blocks, so that a set need not fit in memory.
     """

@@ -13,7 +13,7 @@ from rsbench.data.store import PreparedStore
 from rsbench.metrics.contract import Metric, MetricContext
 from rsbench.metrics.guard import statistics_of
 from rsbench.specs import MetricSpec
-from rsbench.tasks import gates, tables
+from rsbench.tasks import sanity_checks, tables
 from rsbench.tasks.classification import Predictions, breakdown, files, score
 from rsbench.tasks.task import Entry, Outcome, Parts, Statistics, Task
 
@@ -57,17 +57,17 @@ class Classification(Task):
         """Figures per class, confusion matrix and reliability."""
         return breakdown(outcome.predictions, outcome.references, context.classes)
 
-    def gates(
+    def sanity_checks(
         self, outcome: Outcome, metrics: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]
-    ) -> list[gates.Gate]:
+    ) -> list[sanity_checks.SanityCheck]:
         """Above chance, above pixel statistics, not collapsed."""
         made, true = outcome.predictions, outcome.references
-        correct, floor = int((made.labels == true).sum()), gates.floor_of(checks, gates.FLOOR)
-        found = [gates.above_chance(correct, true)]
-        if made.probabilities is not None and gates.spread_is_kept(made.labels, made.probabilities):
-            found.append(gates.not_collapsed(made.labels, made.probabilities))
-        if floor is not None and gates.decided(correct / len(true), floor):
-            found.append(gates.above_baseline(correct / len(true), floor))
+        correct, floor = int((made.labels == true).sum()), sanity_checks.floor_of(checks, sanity_checks.ABOVE_BASELINE)
+        found = [sanity_checks.above_chance(correct, true)]
+        if made.probabilities is not None and sanity_checks.spread_is_kept(made.labels, made.probabilities):
+            found.append(sanity_checks.not_collapsed(made.labels, made.probabilities))
+        if floor is not None and sanity_checks.decided(correct / len(true), floor):
+            found.append(sanity_checks.above_baseline(correct / len(true), floor))
         return found
 
     def listed(self, values: Sequence[Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from rsbench.data.store import PreparedStore
 from rsbench.errors import UserError
 from rsbench.metrics.contract import MetricContext
-from rsbench.tasks import gates, tables
+from rsbench.tasks import sanity_checks, tables
 from rsbench.tasks.answers import ANSWERS_LR, TYPES_LR
 from rsbench.tasks.task import Entry, Outcome, Parts, Task
 from rsbench.tasks.vqa import AnswerReferences, Answers, score
@@ -87,13 +87,13 @@ class VisualQuestionAnswering(Task):
         given = np.bincount(made.answers[made.answers >= 0], minlength=len(context.classes))
         return {"question_type": kinds, "answers": dict(zip(context.classes, given.tolist(), strict=True))}
 
-    def gates(
+    def sanity_checks(
         self, outcome: Outcome, metrics: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]
-    ) -> list[gates.Gate]:
-        """Above the commonest answer; more than one answer given."""
+    ) -> list[sanity_checks.SanityCheck]:
+        """Above the most frequent answer; more than one answer given."""
         made, true = outcome.predictions, outcome.references
         correct = int((made.answers == true.answers).sum())
-        return [gates.above_chance(correct, true.answers), gates.several_answers(made.answers)]
+        return [sanity_checks.above_chance(correct, true.answers), sanity_checks.several_answers(made.answers)]
 
     def references_of(
         self, entries: Sequence[Entry], classes: Sequence[str] | None, predictions: Sequence[Entry]

@@ -1,4 +1,4 @@
-"""What the controls are, without importing numpy or torch."""
+"""What the baselines are, without importing numpy or torch."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ def _caption(name: str, summary: str, factory: str) -> ModelSpec:
     return ModelSpec(
         name=name,
         summary=summary,
-        factory=f"rsbench_controls.captioning:{factory}",
+        factory=f"rsbench_baselines.captioning:{factory}",
         tasks=("captioning",),
         kind="estimator",
         accepts=_ANYTHING,
-        tags=("control",),
+        tags=("baseline",),
     )
 
 
 MODELS: Final = (
     ModelSpec(
         name="majority-class",
-        summary="Always the commonest class of the training split.",
-        factory="rsbench_controls.classification:MajorityClass",
+        summary="Always the most frequent class of the training split.",
+        factory="rsbench_baselines.classification:MajorityClass",
         kind="estimator",
         accepts=_ANYTHING,
-        tags=("control",),
+        tags=("baseline",),
     ),
     ModelSpec(
         name="pixel-statistics",
         summary="Logistic regression on each band's mean and standard deviation.",
-        factory="rsbench_controls.classification:PixelStatistics",
+        factory="rsbench_baselines.classification:PixelStatistics",
         kind="estimator",
         accepts=_ANYTHING,
         options={"l2": Option(default=1e-3, help="weight of the squared norm of the coefficients, per sample")},
-        tags=("control", "gate-baseline"),
+        tags=("baseline", "sanity-check-baseline"),
     ),
-    _caption("commonest-caption", "Always the commonest sentence of the training split.", "CommonestCaption"),
+    _caption("commonest-caption", "Always the most frequent sentence of the training split.", "MostFrequentCaption"),
     _caption(
         "class-template-caption",
-        "The commonest sentence of the class predicted from pixel statistics.",
+        "The most frequent sentence of the class predicted from pixel statistics.",
         "ClassTemplateCaption",
     ),
     _caption(
@@ -55,12 +55,12 @@ MODELS: Final = (
     ModelSpec(
         name="nearest-image-features",
         summary="The most central sentence of the training image whose encoder vector has the largest cosine.",
-        factory="rsbench_controls.features:NearestImageFeatures",
+        factory="rsbench_baselines.features:NearestImageFeatures",
         tasks=("captioning",),
         kind="estimator",
         accepts=Accepts(channels=3, unit="uint8", min_size=32),
         options=encoder_options("torchvision:resnet50"),
         trial=trial_options(),
-        tags=("control",),
+        tags=("baseline",),
     ),
 )

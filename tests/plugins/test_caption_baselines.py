@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from rsbench_controls.captioning import NearestImageCaption, central
-from rsbench_controls.features import NearestImageFeatures
+from rsbench_baselines.captioning import NearestImageCaption, central
+from rsbench_baselines.features import NearestImageFeatures
 from rsbench_timm.vectors import image_vectors
 
 from rsbench.tasks.context import ModelContext
@@ -88,8 +88,8 @@ def test_real_imagenet_features_tell_textures_apart(real_data) -> None:
     model = by_features(backbone="torchvision:squeezenet1_0", weights=str(weights))
     pixels = NearestImageCaption(CONTEXT, cells=1)
     sentences = [["stripes" if i % 2 else "dots"] for i in range(20)]
-    for control in (model, pixels):
-        control.fit([textures(20, seed=0)], sentences, None)
+    for baseline in (model, pixels):
+        baseline.fit([textures(20, seed=0)], sentences, None)
     asked = textures(40, seed=1)
     truth = ["stripes" if i % 2 else "dots" for i in range(40)]
     assert model.caption(asked) == truth

@@ -1,4 +1,4 @@
-"""Controls: what can be answered without the image, without the words, or without both."""
+"""Baselines: what can be answered without the image, without the words, or without both."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class ImageOnly(Encoding):
         return self.answer(torch.relu(seen + self.kind(questions.kind)))
 
 
-class CommonestAnswer:
-    """The commonest training answer of a question's type; of all questions where its type has none."""
+class MostFrequentAnswer:
+    """The most frequent training answer of a question's type; of all questions where its type has none."""
 
     def __init__(self, context: ModelContext) -> None:
         self.shape = (len(context.question_types), context.num_classes)
@@ -59,9 +59,9 @@ class CommonestAnswer:
         del blocks
         counts = np.zeros(self.shape, dtype=np.int64)
         np.add.at(counts, (questions.kind, answers), 1)
-        self.commonest = np.where(counts.any(1), counts.argmax(1), counts.sum(0).argmax())
+        self.most_frequent = np.where(counts.any(1), counts.argmax(1), counts.sum(0).argmax())
 
     def answer(self, images: np.ndarray, questions: Questions) -> np.ndarray:
         """Return answer numbers int64 [B]."""
         del images
-        return self.commonest[questions.kind]
+        return self.most_frequent[questions.kind]

@@ -1,4 +1,4 @@
-"""Controls: what a result must beat to mean anything."""
+"""Baselines: what a result must beat to mean anything."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def rsbench_models() -> Iterator[ModelSpec]:
-    """The controls of this plugin."""
-    from rsbench_controls.declared import MODELS
+    """The baselines of this plugin."""
+    from rsbench_baselines.declared import MODELS
 
     yield from MODELS

@@ -10,10 +10,10 @@ import numpy as np
 
 from rsbench.tasks.context import ModelContext
 from rsbench.tasks.text import words
-from rsbench_controls.classification import PixelStatistics, statistics
+from rsbench_baselines.classification import PixelStatistics, statistics
 
 
-class CommonestCaption:
+class MostFrequentCaption:
     """The sentence that occurs most often in the training split, whatever the image."""
 
     def __init__(self, context: ModelContext) -> None:
@@ -22,7 +22,7 @@ class CommonestCaption:
     def fit(self, blocks: Iterable[np.ndarray], sentences: Sequence[Sequence[str]], labels: np.ndarray | None) -> None:
         """Count sentences; the images are not looked at."""
         del blocks, labels
-        self.sentence = commonest(text for texts in sentences for text in texts)
+        self.sentence = most_frequent(text for texts in sentences for text in texts)
 
     def caption(self, images: np.ndarray) -> list[str]:
         """Return the same sentence for each image."""
@@ -30,14 +30,14 @@ class CommonestCaption:
 
 
 class ClassTemplateCaption:
-    """The commonest sentence of the class that logistic regression on pixel statistics predicts."""
+    """The most frequent sentence of the class that logistic regression on pixel statistics predicts."""
 
     def __init__(self, context: ModelContext, l2: float = 1e-3) -> None:
         self.classes = context.num_classes
         self.classifier = PixelStatistics(context, l2)
 
     def fit(self, blocks: Iterable[np.ndarray], sentences: Sequence[Sequence[str]], labels: np.ndarray | None) -> None:
-        """Fit the classifier; find the commonest sentence of each class.
+        """Fit the classifier; find the most frequent sentence of each class.
 
         Raises:
             ValueError: the images have no class labels.
@@ -45,9 +45,9 @@ class ClassTemplateCaption:
         if labels is None or not self.classes:
             raise ValueError("class-template-caption needs a dataset whose images have class labels")
         self.classifier.fit(blocks, labels)
-        everything = commonest(text for texts in sentences for text in texts)
+        everything = most_frequent(text for texts in sentences for text in texts)
         self.templates = [
-            commonest((t for i in np.flatnonzero(labels == k).tolist() for t in sentences[i]), everything)
+            most_frequent((t for i in np.flatnonzero(labels == k).tolist() for t in sentences[i]), everything)
             for k in range(self.classes)
         ]
 
@@ -105,7 +105,7 @@ def cell_statistics(images: np.ndarray, cells: int) -> np.ndarray:
     return np.concatenate(parts, axis=1)
 
 
-def commonest(texts: Iterable[str], otherwise: str = "") -> str:
+def most_frequent(texts: Iterable[str], otherwise: str = "") -> str:
     """Return the text that occurs most often, the first in alphabetical order among equals."""
     counts = Counter(texts)
     return min(counts, key=lambda text: (-counts[text], text)) if counts else otherwise

@@ -1,6 +1,8 @@
-"""Gates that follow from what a system said, and what they come to when that is read again.
+"""Sanity checks that follow from what a system predicted, and what they come to when that is read again.
 
-A gate is a check of a record, ``{"name", "ok", "detail"}``; the engine makes those that need the training data too.
+A sanity check is a check of a record, ``{"name", "ok", "detail"}``, whose name begins with ``gate:``, as such checks
+were called first: verification makes them again, under the names that records have.  The engine makes those that need
+the training data too.
 """
 
 from __future__ import annotations
@@ -15,46 +17,50 @@ from rsbench.metrics.intervals import wilson
 
 BASELINE: Final = "pixel-statistics"
 CHANCE: Final = "gate:above-chance"
-FLOOR: Final = "gate:above-pixel-statistics"
-COMMONEST: Final = "gate:above-commonest-caption"
+ABOVE_BASELINE: Final = "gate:above-pixel-statistics"
+ABOVE_MOST_FREQUENT: Final = "gate:above-commonest-caption"
 COLLAPSED: Final = "gate:not-collapsed"
 
-Gate = dict[str, Any]
+SanityCheck = dict[str, Any]
 
 
-def above_chance(correct: int, targets: np.ndarray) -> Gate:
-    """The lower end of Wilson's interval lies above the share of the commonest class."""
+def above_chance(correct: int, targets: np.ndarray) -> SanityCheck:
+    """The lower end of Wilson's interval lies above the share of the most frequent class."""
     chance = float(np.bincount(targets).max() / len(targets))
     low, _ = wilson(correct, len(targets))
-    return {"name": CHANCE, "ok": bool(low > chance), "detail": f"lower end {low:.4f}, commonest class {chance:.4f}"}
+    return {
+        "name": CHANCE,
+        "ok": bool(low > chance),
+        "detail": f"lower end {low:.4f}, most frequent class {chance:.4f}",
+    }
 
 
-def above_baseline(accuracy: float, floor: float) -> Gate:
+def above_baseline(accuracy: float, floor: float) -> SanityCheck:
     """The accuracy lies above that of a linear model on band means and standard deviations."""
     detail = f"accuracy {accuracy:.4f}, {BASELINE} {floor:.4f}"
-    return {"name": FLOOR, "ok": accuracy > floor, "detail": detail}
+    return {"name": ABOVE_BASELINE, "ok": accuracy > floor, "detail": detail}
 
 
-def above_commonest(metric: str, value: float, floor: float) -> Gate:
-    """The primary metric lies above that of the commonest training sentence, said of every image."""
+def above_most_frequent(metric: str, value: float, floor: float) -> SanityCheck:
+    """The primary metric lies above that of the most frequent training sentence, predicted for every image."""
     detail = f"{metric} {value:.4f}, one caption for all {floor:.4f}"
-    return {"name": COMMONEST, "ok": value > floor, "detail": detail}
+    return {"name": ABOVE_MOST_FREQUENT, "ok": value > floor, "detail": detail}
 
 
-def not_collapsed(labels: np.ndarray, probabilities: np.ndarray) -> Gate:
+def not_collapsed(labels: np.ndarray, probabilities: np.ndarray) -> SanityCheck:
     """More than one class is predicted and the outputs differ between images."""
     spread = float(probabilities.std(axis=0).max())
     detail = f"{len(np.unique(labels))} classes predicted, largest spread of a probability {spread:.2e}"
     return {"name": COLLAPSED, "ok": len(np.unique(labels)) > 1 and spread > 1e-6, "detail": detail}
 
 
-def several_captions(captions: Sequence[str]) -> Gate:
-    """More than one sentence is said."""
+def several_captions(captions: Sequence[str]) -> SanityCheck:
+    """More than one sentence is predicted."""
     distinct = len(set(captions))
     return {"name": COLLAPSED, "ok": distinct > 1, "detail": f"{distinct} distinct captions"}
 
 
-def several_answers(answers: np.ndarray) -> Gate:
+def several_answers(answers: np.ndarray) -> SanityCheck:
     """More than one answer is given."""
     given = len(np.unique(answers))
     return {"name": COLLAPSED, "ok": given > 1, "detail": f"{given} different answers"}
@@ -71,11 +77,11 @@ def spread_is_kept(labels: np.ndarray, probabilities: np.ndarray) -> bool:
 
 
 def same_detail(a: str, b: str) -> bool:
-    """Whether two details of a gate say the same, numbers up to the last digit printed.
+    """Whether two details of a sanity check say the same, numbers up to the last digit printed.
 
     A spread, printed with an exponent, may differ by what is lost as probabilities are kept as float16.
     """
-    words = [text.replace(",", " ").split() for text in (a, b)]
+    words = [text.replace(",", " ").replace("commonest", "most frequent").split() for text in (a, b)]
     return len(words[0]) == len(words[1]) and all(map(_same_word, *words))
 
 
@@ -87,10 +93,10 @@ def _same_word(a: str, b: str) -> bool:
     return math.isclose(x, y, rel_tol=1e-2, abs_tol=1e-3) if "e" in a else abs(x - y) < 1.01e-4
 
 
-def floor_of(gates: Sequence[Mapping[str, Any]], name: str) -> float | None:
-    """Return what the gate called *name* was held against: the last number of its detail, which cannot be computed
-    without the training data; ``None`` where it has none."""
-    words = next((str(gate["detail"]).split() for gate in gates if gate["name"] == name), [])
+def floor_of(checks: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    """Return what the sanity check called *name* was held against: the last number of its detail, which cannot be
+    computed without the training data; ``None`` where it has none."""
+    words = next((str(check["detail"]).split() for check in checks if check["name"] == name), [])
     try:
         return float(words[-1]) if words else None
     except ValueError:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from rsbench_controls.classification import MajorityClass, PixelStatistics, statistics
+from rsbench_baselines.classification import MajorityClass, PixelStatistics, statistics
 
 from rsbench.tasks.context import ModelContext
 

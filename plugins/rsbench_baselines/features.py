@@ -7,7 +7,7 @@ from rsbench_timm.encoders import vector_encoder
 from rsbench_timm.vectors import image_vectors
 
 from rsbench.tasks.context import ModelContext
-from rsbench_controls.captioning import NearestImage
+from rsbench_baselines.captioning import NearestImage
 
 
 class NearestImageFeatures(NearestImage):
