@@ -30,7 +30,7 @@ def usable_cores() -> int:
 
 
 @contextmanager
-def without_main() -> Iterator[None]:
+def hide_main_module() -> Iterator[None]:
     """Hide the main module while processes are being started: they need nothing of it and would import it."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -91,7 +91,7 @@ class Processes:
         """Start so many, if they are several: early, they have their imports behind them when the first is needed."""
         if self._pool is None and workers > 1:
             self._pool = self._stack.enter_context(process_pool(workers, self.prepare))
-            with without_main():
+            with hide_main_module():
                 for _ in range(workers):
                     self._pool.submit(_nothing)
 

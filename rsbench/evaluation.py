@@ -19,7 +19,7 @@ from rsbench.tasks.task import get_task
 from rsbench.tasks.weights import read_metadata
 
 # What of a recipe has a say in a test; how the weights were trained is not known.
-SAYS: Final = ("batch", "precision", "loss", "loss_options", "task_options")
+EVAL_FIELDS: Final = ("batch", "precision", "loss", "loss_options", "task_options")
 KINDS: Final[dict[str, Any]] = {
     "options": dict,
     "classes": list,
@@ -103,7 +103,7 @@ def _untrained(plan: RunPlan, request: EvaluationRequest, facts: Mapping[str, st
         "weights_sha256": file_sha256(request.checkpoint),
         **({"state": request.state} if request.state else {}),
     }
-    recipe = {"name": "", "epochs": 0, "augmentation": {}} | {k: plan.recipe[k] for k in SAYS}
+    recipe = {"name": "", "epochs": 0, "augmentation": {}} | {k: plan.recipe[k] for k in EVAL_FIELDS}
     common = {
         "task": plan.task,
         "division": "external",

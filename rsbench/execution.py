@@ -87,7 +87,7 @@ OPTIONS: Final = (
     "--gpus-per-run",
     *SWITCHES,
 )
-OF_SPEED: Final = ("--compile", "--threads")  # what throughput measures depends on these
+SPEED_OPTIONS: Final = ("--compile", "--threads")  # what throughput measures depends on these
 
 
 def problems(*, compile: str | None, checkpoint_activations: bool) -> list[str]:
@@ -108,7 +108,7 @@ def portable_command(command: str, *, speed: bool = False) -> str:
     kept: list[str] = []
     for word in words:
         option, equals, value = word.partition("=")
-        if option in OPTIONS and not (speed and option in OF_SPEED):
+        if option in OPTIONS and not (speed and option in SPEED_OPTIONS):
             if not equals and option not in SWITCHES:
                 next(words, None)
             continue

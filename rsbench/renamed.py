@@ -39,6 +39,10 @@ ACCEPTS: Final = "field of Accepts"
 METADATA: Final = "metadata of a checkpoint"
 TAG: Final = "tag of a model"
 PLUGIN: Final = "plugin"
+QUESTIONS: Final = "attribute of Questions"
+ANSWERS: Final = "attribute of Answers"
+MODEL: Final = "field of ModelSpec"
+TASK_SPEC: Final = "field of TaskSpec"
 TASK: Final = "member of a task"
 TRAINING_TASK: Final = "member of a training task"
 TABLE: Final = (
@@ -49,7 +53,12 @@ TABLE: Final = (
     Renamed(TAG, "floor", "required-baseline", recorded=True),
     Renamed(TAG, "gate-baseline", "sanity-check-baseline", recorded=True),
     Renamed(TASK, "gates", "sanity_checks"),
+    Renamed(TASK, "said", "predicted"),
     Renamed(TRAINING_TASK, "gates", "sanity_checks"),
+    Renamed(QUESTIONS, "kind", "question_type"),
+    Renamed(ANSWERS, "kinds", "question_types"),
+    Renamed(MODEL, "trial", "test_options"),
+    Renamed(TASK_SPEC, "trial", "test_inputs"),
     Renamed(PLUGIN, "controls", "baselines"),
 )
 
@@ -102,23 +111,32 @@ def members(where: str, made: type) -> None:
     """Make a class that a plugin wrote have its members by the names of today, too; for ``__init_subclass__``."""
     for entry in TABLE:
         if entry.where == where and entry.old in vars(made):
-            setattr(made, current(where, entry.old, depth=2), vars(made)[entry.old])
+            setattr(made, current(where, entry.old, depth=3), vars(made)[entry.old])
 
 
 def fields(where: str) -> Callable[[type[T]], type[T]]:
     """Make a dataclass take the old names of its fields as well, each with a hint to who wrote it."""
 
     def decorate(made: type[T]) -> type[T]:
-        init = made.__init__
+        init, old = made.__init__, {entry.old for entry in TABLE if entry.where == where}
 
         @functools.wraps(init)
-        def __init__(self: T, **given: Any) -> None:
-            for name in tuple(given):  # no comprehension, which is a call of its own in some Pythons
+        def __init__(self: T, *values: Any, **given: Any) -> None:
+            for name in given.keys() & old:  # no comprehension, which is a call of its own in some Pythons
                 given[current(where, name, depth=1)] = given.pop(name)
-            init(self, **given)
+            init(self, *values, **given)
 
         __init__.__signature__ = inspect.signature(init)  # type: ignore[attr-defined]
         made.__init__ = __init__  # type: ignore[assignment]
+        return attributes(where)(made)
+
+    return decorate
+
+
+def attributes(where: str) -> Callable[[type[T]], type[T]]:
+    """Make objects answer to the old names of their attributes as well; without a hint, which would be one a batch."""
+
+    def decorate(made: type[T]) -> type[T]:
         for entry in TABLE:
             if entry.where == where:
                 setattr(made, entry.old, property(operator.attrgetter(entry.new)))

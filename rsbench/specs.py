@@ -159,6 +159,7 @@ def check_provenance(provenance: Mapping[str, str], *, reconstruction: bool) -> 
             raise SpecError(f"{part} is ours, and this is not called a reconstruction")
 
 
+@renamed.fields(renamed.MODEL)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec(Spec):
     """A model.  ``factory(context, **options)`` returns a ``torch.nn.Module``, or for ``kind="estimator"`` an object
@@ -166,7 +167,7 @@ class ModelSpec(Spec):
 
     A name that ends in ``:*`` is a family: ``resolver(member)`` gives the spec of one member or ``None``;
     ``members(pattern)`` lists names; ``example`` is the member that the conformance kit builds.
-    trial: options with which the kit builds it, where the defaults need a download or minutes.
+    test_options: options with which the kit builds it, where the defaults need a download or minutes.
     provenance: see :func:`check_provenance`; of a published system.
     """
 
@@ -184,7 +185,7 @@ class ModelSpec(Spec):
     # to be above it; "reconstruction"; or others
     tags: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()  # submodules that tasks trained together have in common, e.g. ("encoder",)
-    trial: Mapping[str, Any] = field(default_factory=dict)
+    test_options: Mapping[str, Any] = field(default_factory=dict)
     resolver: str | None = None
     members: str | None = None
     example: str | None = None
@@ -193,7 +194,7 @@ class ModelSpec(Spec):
     def __post_init__(self) -> None:
         Spec.__post_init__(self)
         if isinstance(self.tags, tuple):
-            tags = map(partial(renamed.current, renamed.TAG, depth=2), self.tags)
+            tags = map(partial(renamed.current, renamed.TAG, depth=3), self.tags)
             object.__setattr__(self, "tags", tuple(tags))
         check_provenance(self.provenance, reconstruction="reconstruction" in self.tags)
         if other := {name for name, option in self.options.items() if option.file_unless} - {"weights"}:
@@ -354,13 +355,14 @@ class ProtocolSpec(Spec):
     citation: str = ""
 
 
+@renamed.fields(renamed.TASK_SPEC)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSpec(Spec):
     """A task.
 
     definition: names a :class:`rsbench.tasks.task.Task`, which needs no torch.
     training: names a subclass of :class:`rsbench.engine.tasks.base.TrainingTask`.
-    trial: names a :class:`rsbench.testing.trials.TaskTrial`, with which the conformance kit makes up inputs.
+    test_inputs: names a :class:`rsbench.testing.trials.TaskTrial`, with which the conformance kit makes up inputs.
     primary: the metric by which predictions from files are ranked; without it the first that is installed.
     options: what a recipe may say of the task (``task_options``), with defaults.
     sample: of the made-up dataset on which speed is measured: ``size`` (pixels), ``classes`` (their number or names)
@@ -370,7 +372,7 @@ class TaskSpec(Spec):
 
     definition: str
     training: str
-    trial: str | None = None
+    test_inputs: str | None = None
     primary: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     sample: Mapping[str, Any] = field(default_factory=lambda: {"size": 64, "classes": 10})

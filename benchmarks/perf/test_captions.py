@@ -8,7 +8,7 @@ import shutil
 import pytest
 from ratios import paired
 from rsbench_metrics import ngrams, ptb
-from rsbench_metrics.declared import CAPTION_METRICS
+from rsbench_metrics.specs import CAPTION_METRICS
 
 from rsbench.metrics.contract import MetricContext
 from rsbench.metrics.evaluate import build

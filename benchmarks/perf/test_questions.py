@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from rsbench.data.prepare import prepare
-from rsbench.engine.input.cpu_images import HostImages
+from rsbench.engine.input.cpu_images import CpuImages
 from rsbench.engine.input.loader import ArrayLoader, Group
 from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.input.run_data import open_data
@@ -59,7 +59,7 @@ class Counting(ArrayLoader):
 
     def _rows(self, groups: list[Group]) -> np.ndarray:
         rows = super()._rows(groups)
-        assert isinstance(self.source, HostImages)
+        assert isinstance(self.source, CpuImages)
         self.moved += len(rows) * self.source.stored[0].nbytes
         return rows
 

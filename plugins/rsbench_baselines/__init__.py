@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 @hookimpl
 def rsbench_models() -> Iterator[ModelSpec]:
     """The baselines of this plugin."""
-    from rsbench_baselines.declared import MODELS
+    from rsbench_baselines.specs import MODELS
 
     yield from MODELS

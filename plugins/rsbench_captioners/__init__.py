@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 @hookimpl
 def rsbench_models() -> Iterator[ModelSpec]:
     """Five encoder-decoders and a retrieval system."""
-    from rsbench_captioners.declared import MODELS
+    from rsbench_captioners.specs import MODELS
 
     yield from MODELS

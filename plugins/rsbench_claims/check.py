@@ -9,11 +9,11 @@ from rsbench.errors import UserError, did_you_mean
 from rsbench.registry import registry
 from rsbench.specs import ClaimSet
 from rsbench_claims.counts import count_rule, predicted_rule, share_rule
-from rsbench_claims.outcome import FOUND, Outcome
-from rsbench_claims.parts import kappa_rule, mean_rule, minimum_rule, overall_rule, repair_rule, sum_rule
+from rsbench_claims.finding import INCONSISTENT, Finding
+from rsbench_claims.parts import kappa_rule, mean_rule, minimum_rule, overall_rule, single_typo_rule, sum_rule
 from rsbench_claims.relations import column_rule, difference_rule, relation_rule, text_rule, unit_rule
 
-Rule = Callable[[ClaimSet], Iterator[Outcome]]
+Rule = Callable[[ClaimSet], Iterator[Finding]]
 
 RULES: Final[dict[str, Rule]] = {
     "count": count_rule,
@@ -29,7 +29,7 @@ RULES: Final[dict[str, Rule]] = {
     "relation": relation_rule,
     "difference": difference_rule,
     "unit": unit_rule,
-    "repair": repair_rule,
+    "single_typo": single_typo_rule,
 }
 
 
@@ -47,26 +47,26 @@ def claim_sets(paper: str | None = None) -> list[ClaimSet]:
     return found
 
 
-def check(sets: Iterable[ClaimSet]) -> list[Outcome]:
+def check(sets: Iterable[ClaimSet]) -> list[Finding]:
     """Return every check of every rule, those that hold and those that cannot be decided included."""
-    return [outcome for found in sets for rule in RULES.values() for outcome in rule(found)]
+    return [finding for found in sets for rule in RULES.values() for finding in rule(found)]
 
 
-def doubts(found: ClaimSet) -> dict[str, list[str]]:
+def issues(found: ClaimSet) -> dict[str, list[str]]:
     """Return claim id -> sentences of what was found against it.
 
     A contradiction is laid to all numbers in it, since it does not say which is wrong; but where a sentence has taken
     another column's number, the table is not to blame, nor is a number for a sentence that misquotes it.
     """
-    outcomes = [o for o in check([found]) if o.status == FOUND and o.rule != "repair"]
+    outcomes = [o for o in check([found]) if o.status == INCONSISTENT and o.rule != "single_typo"]
     misread = {claim for o in outcomes if o.rule == "column" for claim in o.claims[::3]}
     against: dict[str, list[str]] = {}
-    for outcome in outcomes:
-        blamed: Iterable[str] = outcome.claims
-        if outcome.rule == "relation" or (outcome.rule == "text" and outcome.claims[0] in misread):
-            blamed = outcome.claims[:1]
-        elif outcome.rule == "column":
-            blamed = misread.intersection(outcome.claims)
+    for finding in outcomes:
+        blamed: Iterable[str] = finding.claims
+        if finding.rule == "relation" or (finding.rule == "text" and finding.claims[0] in misread):
+            blamed = finding.claims[:1]
+        elif finding.rule == "column":
+            blamed = misread.intersection(finding.claims)
         for claim in blamed:
-            against.setdefault(claim, []).append(f"{outcome.rule}: {outcome.text}")
+            against.setdefault(claim, []).append(f"{finding.rule}: {finding.text}")
     return against

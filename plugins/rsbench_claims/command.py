@@ -17,8 +17,8 @@ from rsbench.registry import registry
 
 if TYPE_CHECKING:
     from rsbench.specs import ClaimSet
-    from rsbench_claims.compare import Beside
-    from rsbench_claims.outcome import Outcome
+    from rsbench_claims.compare import ClaimComparison
+    from rsbench_claims.finding import Finding
 
 
 def _papers(incomplete: str) -> list[str]:
@@ -72,7 +72,7 @@ def _show(found: ClaimSet) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from rsbench_claims.printed import quoted
+    from rsbench_claims.rounding import quoted
 
     console = Console(highlight=False)
     facts = {
@@ -129,28 +129,31 @@ def check(
     """
     from rsbench_claims.check import check as check_sets
     from rsbench_claims.check import claim_sets
-    from rsbench_claims.outcome import FOUND
+    from rsbench_claims.finding import INCONSISTENT
 
     sets = claim_sets(paper)
     outcomes = check_sets(sets)
-    shown = [o for o in outcomes if all_ or o.status == FOUND]
+    shown = [o for o in outcomes if all_ or o.status == INCONSISTENT]
     if as_json:
         typer.echo(json.dumps([asdict(o) for o in shown], indent=1))
     else:
         _print_outcomes(sets, outcomes, shown)
-    if strict and any(o.status == FOUND for o in outcomes):
+    if strict and any(o.status == INCONSISTENT for o in outcomes):
         raise typer.Exit(1)
 
 
-def _print_outcomes(sets: Sequence[ClaimSet], outcomes: Sequence[Outcome], shown: Sequence[Outcome]) -> None:
-    from rsbench_claims.outcome import FOUND, HOLDS, OPEN
+def _print_outcomes(sets: Sequence[ClaimSet], outcomes: Sequence[Finding], shown: Sequence[Finding]) -> None:
+    from rsbench_claims.finding import CONSISTENT, INCONSISTENT, UNDECIDABLE
 
     for found in sets:
         own = Counter(o.status for o in outcomes if o.set == found.name)
-        typer.echo(f"{found.name}: {len(found.rows)} numbers; {own[FOUND]} found, {own[HOLDS]} hold, {own[OPEN]} open")
+        typer.echo(
+            f"{found.name}: {len(found.rows)} numbers; {own[INCONSISTENT]} inconsistent, "
+            f"{own[CONSISTENT]} consistent, {own[UNDECIDABLE]} undecidable"
+        )
         for o in shown:
             if o.set == found.name:
-                typer.echo(f"  {o.status:<5}  {o.rule:<10}  {o.text}")
+                typer.echo(f"  {o.status:<12}  {o.rule:<11}  {o.text}")
 
 
 def compare(
@@ -220,7 +223,7 @@ def report(
         write_atomically(output, text)
 
 
-def _print_beside(rows: Sequence[Beside]) -> None:
+def _print_beside(rows: Sequence[ClaimComparison]) -> None:
     first = rows[0]
     seeds = "1 seed" if first.seeds == 1 else f"{first.seeds} seeds"
     typer.echo(f"{first.claims}: {first.system}")
@@ -230,19 +233,19 @@ def _print_beside(rows: Sequence[Beside]) -> None:
         map(_cells, rows),
         right=(2, 3, 4, 5),
     )
-    for text in dict.fromkeys(reason for row in rows for reason in row.reasons):
+    for text in dict.fromkeys(reason for row in rows for reason in row.differences):
         typer.echo(f"  differs: {text}")
     if first.left_open:
         typer.echo(f"  the paper leaves open: {'; '.join(first.left_open)}")
-    for text in dict.fromkeys(doubt for row in rows for doubt in row.doubts):
+    for text in dict.fromkeys(doubt for row in rows for doubt in row.issues):
         typer.echo(f"  reported number in doubt: {text}")
-    if not first.reasons:
+    if not first.differences:
         typer.echo("  nothing is known that sets the two apart")
 
 
-def _cells(row: Beside) -> list[str]:
+def _cells(row: ClaimComparison) -> list[str]:
     """Metric, place, reported, measured, interval and difference, in the unit of the paper."""
-    from rsbench_claims.printed import FACTORS
+    from rsbench_claims.rounding import FACTORS
 
     times = 1 / float(FACTORS[row.unit])
     digits = 4 if row.unit == "" else 2

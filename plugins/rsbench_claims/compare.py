@@ -14,23 +14,23 @@ from rsbench.metrics.intervals import wilson
 from rsbench.records.store import LoadedRecord
 from rsbench.specs import Claim, ClaimSet
 from rsbench.tasks.task import get_task
-from rsbench_claims.check import doubts
-from rsbench_claims.printed import raw
-from rsbench_claims.reasons import reasons
+from rsbench_claims.check import issues
+from rsbench_claims.differences import differences
+from rsbench_claims.rounding import raw
 
 Interval = tuple[float, float] | None
 
 
 @dataclass(frozen=True)
-class Beside:
+class ClaimComparison:
     """A reported number and the mean that a configuration measured; scores are raw, such as 0.97 for 97 %.
 
     Attributes:
         printed, unit: as in the paper; place, certainty, runs: see :class:`rsbench.specs.Claim`.
         interval: 95 %, over test samples and seeds as on a board, or ``None`` where there is none.
         difference: measured less reported.
-        reasons: what is known to set the two apart; left_open: what the paper does not say.
-        doubts: what is wrong with the reported number by the paper's own arithmetic.
+        differences: what is known to set the two apart; left_open: what the paper does not say.
+        issues: what is wrong with the reported number by the paper's own arithmetic.
     """
 
     claims: str
@@ -52,19 +52,19 @@ class Beside:
     measured: float
     interval: Interval
     difference: float
-    reasons: tuple[str, ...]
+    differences: tuple[str, ...]
     left_open: tuple[str, ...]
-    doubts: tuple[str, ...]
+    issues: tuple[str, ...]
 
 
 def compare(
     records: Sequence[LoadedRecord], sets: Sequence[ClaimSet], problems: list[str] | None = None
-) -> list[Beside]:
+) -> list[ClaimComparison]:
     """Return each reported number beside each configuration that stands for its system on its dataset.
 
     Where *problems* is given, records that are left out are named there.
     """
-    against = {found.name: doubts(found) for found in sets}
+    against = {found.name: issues(found) for found in sets}
     board = build(records)  # ranked, for its intervals
     if problems is not None:
         problems += board.problems
@@ -80,7 +80,7 @@ def compare(
     return sorted(made, key=lambda b: (b.claims, b.system, b.protocol, b.configuration, b.recipe))
 
 
-def not_measured(made: Sequence[Beside], sets: Sequence[ClaimSet]) -> dict[str, list[str]]:
+def not_measured(made: Sequence[ClaimComparison], sets: Sequence[ClaimSet]) -> dict[str, list[str]]:
     """Return claim set -> systems of which no number stands beside a measured one."""
     done = {(b.claims, b.system) for b in made}
     missing = {
@@ -110,10 +110,10 @@ def _beside(
     row: Row,
     value: tuple[float, Interval],
     wrong: Sequence[str],
-) -> Beside:
+) -> ClaimComparison:
     measured, interval = value
     reported = float(raw(claim))
-    return Beside(
+    return ClaimComparison(
         claims=found.name,
         paper=found.paper,
         system=claim.system,
@@ -133,9 +133,9 @@ def _beside(
         measured=measured,
         interval=interval,
         difference=measured - reported,
-        reasons=tuple(reasons(found, claim, row, row.plan)),
+        differences=tuple(differences(found, claim, row, row.plan)),
         left_open=found.left_open,
-        doubts=tuple(wrong),
+        issues=tuple(wrong),
     )
 
 

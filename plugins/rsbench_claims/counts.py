@@ -8,21 +8,21 @@ from math import ceil, floor
 from typing import Final
 
 from rsbench.specs import Claim, ClaimSet
-from rsbench_claims.outcome import FOUND, HOLDS, OPEN, Outcome, outcome
-from rsbench_claims.printed import Span, counts, cut_counts, last_digit, quoted, raw, shown, span
+from rsbench_claims.finding import CONSISTENT, INCONSISTENT, UNDECIDABLE, Finding, finding
+from rsbench_claims.rounding import Span, counts, cut_counts, last_digit, quoted, raw, shown, span
 
 MOST_RUNS: Final = 100  # beyond, a mean can be nearly anything
 SHARES: Final = ("accuracy", "overall_accuracy", "OA")  # of samples; an F1 score, say, is none
 CORRECT: Final = "correct"  # a number of samples that are right
 
 
-def count_rule(found: ClaimSet) -> Iterator[Outcome]:
+def count_rule(found: ClaimSet) -> Iterator[Finding]:
     """Some k/n rounds to each printed share of n samples, or of n samples in each of several trainings; where the
     correct samples of a part are printed as well, their number does."""
     for claim in found.rows:
         if _is_share(claim):
             status, text = _count(claim, claim.n or 0)
-            yield outcome(found, "count", status, [claim], f"{_name(claim)}: {text}")
+            yield finding(found, "count", status, [claim], f"{_name(claim)}: {text}")
         elif claim.metric == CORRECT and claim.n:
             yield from _printed(found, claim, claim.n)
 
@@ -31,7 +31,7 @@ def _is_share(claim: Claim) -> bool:
     return claim.metric in SHARES and claim.n is not None and claim.relation == "=" and not claim.minus
 
 
-def _printed(found: ClaimSet, claim: Claim, n: int) -> Iterator[Outcome]:
+def _printed(found: ClaimSet, claim: Claim, n: int) -> Iterator[Finding]:
     """A printed number of correct samples beside the accuracy in its row, which may have been rounded or cut off."""
     place = claim.system, claim.place, claim.part
     for share in (c for c in found.rows if _is_share(c) and (c.system, c.place, c.part) == place and c.n == n):
@@ -41,7 +41,7 @@ def _printed(found: ClaimSet, claim: Claim, n: int) -> Iterator[Outcome]:
             f"{_name(share)}: {k} of {n} samples are printed as correct, which is {_as_printed(k, n, share)}, "
             f"{'and' if good else 'but'} {quoted(share)} is printed."
         )
-        yield outcome(found, "count", HOLDS if good else FOUND, [claim, share], text)
+        yield finding(found, "count", CONSISTENT if good else INCONSISTENT, [claim, share], text)
 
 
 def _count(claim: Claim, samples: int) -> tuple[str, str]:
@@ -50,14 +50,14 @@ def _count(claim: Claim, samples: int) -> tuple[str, str]:
     possible = counts(claim, n)
     if possible:
         number = f"{possible[0]}" if len(possible) == 1 else f"{possible[0]} to {possible[-1]}"
-        return HOLDS, f"{number} of {of} gives {quoted(claim)}."
+        return CONSISTENT, f"{number} of {of} gives {quoted(claim)}."
     near = floor(raw(claim) * n)
     around = f"{near}/{n} is {_as_printed(near, n, claim)}, {near + 1}/{n} is {_as_printed(near + 1, n, claim)}"
     if claim.runs is None:
-        return OPEN, f"no k/{n} rounds to {quoted(claim)} ({around}); {_means(claim, n)}."
+        return UNDECIDABLE, f"no k/{n} rounds to {quoted(claim)} ({around}); {_means(claim, n)}."
     if cut_counts(claim, n):
-        return FOUND, f"no k of {of} rounds to {quoted(claim)} ({around}); the digits have been cut off."
-    return FOUND, f"no k of {of} gives {quoted(claim)}, rounded or cut off ({around})."
+        return INCONSISTENT, f"no k of {of} rounds to {quoted(claim)} ({around}); the digits have been cut off."
+    return INCONSISTENT, f"no k of {of} gives {quoted(claim)}, rounded or cut off ({around})."
 
 
 def _means(claim: Claim, n: int) -> str:
@@ -77,7 +77,7 @@ def _name(claim: Claim) -> str:
     return " ".join(word for word in (claim.system, claim.part, claim.metric) if word)
 
 
-def share_rule(found: ClaimSet) -> Iterator[Outcome]:
+def share_rule(found: ClaimSet) -> Iterator[Finding]:
     """One test set, all of the listed counts or a whole percentage of each, gives every part's accuracy in a table."""
     tables: dict[tuple[str, str], list[Claim]] = {}
     for claim in found.rows:
@@ -86,18 +86,18 @@ def share_rule(found: ClaimSet) -> Iterator[Outcome]:
     for (system, place), rows in tables.items():
         if len(rows) > 1:
             status, text = _share(rows, _shares(found, rows))
-            yield outcome(found, "share", status, rows, f"{system}, {place}: {text}")
+            yield finding(found, "share", status, rows, f"{system}, {place}: {text}")
 
 
 def _share(rows: list[Claim], stated: list[int]) -> tuple[str, str]:
     missing = {percent: _without_count(rows, percent) for percent in range(1, 101)}
     if not missing[100]:
-        return HOLDS, f"the listed counts give all {len(rows)} accuracies."
+        return CONSISTENT, f"the listed counts give all {len(rows)} accuracies."
     fitting = [percent for percent, parts in missing.items() if not parts]
     without = "; ".join(f"at {percent} % not {', '.join(missing[percent])}" for percent in (100, *stated))
     if fitting:
-        return OPEN, f"{fitting[-1]} % of the listed counts give all {len(rows)} accuracies; {without}."
-    return FOUND, f"no whole percentage of the listed counts gives all {len(rows)} accuracies: {without}."
+        return UNDECIDABLE, f"{fitting[-1]} % of the listed counts give all {len(rows)} accuracies; {without}."
+    return INCONSISTENT, f"no whole percentage of the listed counts gives all {len(rows)} accuracies: {without}."
 
 
 def _without_count(rows: list[Claim], percent: int) -> list[str]:
@@ -136,7 +136,7 @@ def _precision(n: int, a: Fraction, f: Fraction) -> tuple[Fraction, Fraction]:
     return n * f, 2 * a - f
 
 
-def predicted_rule(found: ClaimSet) -> Iterator[Outcome]:
+def predicted_rule(found: ClaimSet) -> Iterator[Finding]:
     """Some classifier that predicts one class for each sample has the accuracies and F1 scores of a table."""
     tables: dict[tuple[str, str], dict[str, dict[str, Claim]]] = {}
     for claim in found.rows:
@@ -148,7 +148,7 @@ def predicted_rule(found: ClaimSet) -> Iterator[Outcome]:
         if known and len(known) == len(pairs):
             status, text = _predicted(known)
             claims = [claim for pair in known for claim in pair]
-            yield outcome(found, "predicted", status, claims, f"{system}, {place}: {text}")
+            yield finding(found, "predicted", status, claims, f"{system}, {place}: {text}")
 
 
 def _predicted(rows: list[tuple[Claim, Claim]]) -> tuple[str, str]:
@@ -158,11 +158,11 @@ def _predicted(rows: list[tuple[Claim, Claim]]) -> tuple[str, str]:
         f"accuracies, F1 scores and sizes of the classes add up to {_shown(as_recall)} predictions of {total} samples"
     )
     if as_recall.low <= total <= as_recall.high:
-        return HOLDS, f"{text}."
+        return CONSISTENT, f"{text}."
     text += f" (read as precisions, the accuracies give {_shown(as_precision)})"
     if as_precision.low <= total <= as_precision.high:
-        return OPEN, f"{text}; what is called accuracy may be precision."
-    return FOUND, f"{text}."
+        return UNDECIDABLE, f"{text}; what is called accuracy may be precision."
+    return INCONSISTENT, f"{text}."
 
 
 def _sum(rows: list[tuple[Claim, Claim]], formula: Formula, total: int) -> Span:

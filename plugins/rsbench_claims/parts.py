@@ -7,8 +7,8 @@ from fractions import Fraction
 from typing import Final
 
 from rsbench.specs import Claim, ClaimSet
-from rsbench_claims.outcome import FOUND, HOLDS, OPEN, Outcome, outcome
-from rsbench_claims.printed import Span, counts, quoted, shown, span, weighted, with_unit
+from rsbench_claims.finding import CONSISTENT, INCONSISTENT, UNDECIDABLE, Finding, finding
+from rsbench_claims.rounding import Span, counts, quoted, shown, span, weighted, with_unit
 
 # Metric of the whole -> metric of the parts that it is made of.
 MEANS: Final = {"AA": "accuracy", "average_accuracy": "accuracy", "macro_f1": "f1"}
@@ -46,15 +46,15 @@ def _stands_with_parts(found: ClaimSet, claim: Claim, places: Mapping[str, objec
     return any(c.place in places and (c.system, c.metric, c.relation) == key for c in found.rows)
 
 
-def _missing(found: ClaimSet, rule: str, whole: Claim, parts: dict[str, Claim]) -> Outcome | None:
+def _missing(found: ClaimSet, rule: str, whole: Claim, parts: dict[str, Claim]) -> Finding | None:
     lacking = [part for part in found.parts if part not in parts]
     if not lacking:
         return None
     text = f"{whole.system}, {whole.metric}: {len(lacking)} of {len(found.parts)} parts are not given."
-    return outcome(found, rule, OPEN, [whole, *parts.values()], text)
+    return finding(found, rule, UNDECIDABLE, [whole, *parts.values()], text)
 
 
-def mean_rule(found: ClaimSet) -> Iterator[Outcome]:
+def mean_rule(found: ClaimSet) -> Iterator[Finding]:
     """An average is the mean of its parts, as far as their rounding lets one see."""
     for whole, parts in with_parts(found, MEANS):
         share = Fraction(1, len(parts))
@@ -62,7 +62,7 @@ def mean_rule(found: ClaimSet) -> Iterator[Outcome]:
         yield _missing(found, "mean", whole, parts) or _against(found, "mean", whole, parts, made, "the mean")
 
 
-def overall_rule(found: ClaimSet) -> Iterator[Outcome]:
+def overall_rule(found: ClaimSet) -> Iterator[Finding]:
     """A number over all samples is the mean of its parts weighted by their counts, and lies between them."""
     for whole, parts in with_parts(found, POOLED):
         sizes = {part: claim.n for part, claim in parts.items() if claim.n is not None}
@@ -77,28 +77,28 @@ def overall_rule(found: ClaimSet) -> Iterator[Outcome]:
             yield lacking
 
 
-def _against(found: ClaimSet, rule: str, whole: Claim, parts: dict[str, Claim], made: Span, what: str) -> Outcome:
+def _against(found: ClaimSet, rule: str, whole: Claim, parts: dict[str, Claim], made: Span, what: str) -> Finding:
     values = ", ".join(claim.value for claim in parts.values())
-    middle, status = (made.low + made.high) / 2, HOLDS if made.meets(span(whole)) else FOUND
-    verb = "and" if status == HOLDS else "but"
+    middle, status = (made.low + made.high) / 2, CONSISTENT if made.meets(span(whole)) else INCONSISTENT
+    verb = "and" if status == CONSISTENT else "but"
     text = (
         f"{whole.system}, {whole.metric}: {what} of {values} is {with_unit(shown(middle, whole), whole)}, {verb} "
         f"{quoted(whole)} is printed ({whole.place})."
     )
-    return outcome(found, rule, status, [whole, *parts.values()], text)
+    return finding(found, rule, status, [whole, *parts.values()], text)
 
 
-def _between(found: ClaimSet, whole: Claim, parts: dict[str, Claim]) -> Outcome:
+def _between(found: ClaimSet, whole: Claim, parts: dict[str, Claim]) -> Finding:
     """The counts are not known: only a number outside its parts is wrong."""
     spans = [span(claim) for claim in parts.values()]
     limits = Span(min(s.low for s in spans), max(s.high for s in spans))
-    status = OPEN if limits.meets(span(whole)) else FOUND
-    where = "between" if status == OPEN else "outside"
+    status = UNDECIDABLE if limits.meets(span(whole)) else INCONSISTENT
+    where = "between" if status == UNDECIDABLE else "outside"
     text = (
         f"{whole.system}, {whole.metric}: {quoted(whole)} lies {where} its parts, {shown(limits.low, whole, 0)} to "
         f"{shown(limits.high, whole, 0)}; their counts are not known."
     )
-    return outcome(found, "overall", status, [whole, *parts.values()], text)
+    return finding(found, "overall", status, [whole, *parts.values()], text)
 
 
 def correct(claim: Claim) -> range:
@@ -106,7 +106,7 @@ def correct(claim: Claim) -> range:
     return counts(claim, claim.n) if claim.n is not None and claim.runs == 1 else range(0)
 
 
-def sum_rule(found: ClaimSet) -> Iterator[Outcome]:
+def sum_rule(found: ClaimSet) -> Iterator[Finding]:
     """Correct samples of the parts, as whole numbers, add up to what a number over all samples says."""
     for whole, parts in with_parts(found, {k: v for k, v in POOLED.items() if v == "accuracy"}):
         claims = [whole, *parts.values()]
@@ -114,24 +114,25 @@ def sum_rule(found: ClaimSet) -> Iterator[Outcome]:
             yield _missing(found, "sum", whole, parts) or _sum(found, whole, parts)
 
 
-def _sum(found: ClaimSet, whole: Claim, parts: dict[str, Claim]) -> Outcome:
+def _sum(found: ClaimSet, whole: Claim, parts: dict[str, Claim]) -> Finding:
     possible = {part: correct(claim) for part, claim in parts.items()}
     without = [part for part, allowed in possible.items() if not allowed]
     claims, name = [whole, *parts.values()], f"{whole.system}, {whole.metric}"
     if without:
-        return outcome(found, "sum", OPEN, claims, f"{name}: no count gives {', '.join(without)}.")
+        return finding(found, "sum", UNDECIDABLE, claims, f"{name}: no count gives {', '.join(without)}.")
     total = sum(claim.n or 0 for claim in parts.values())
     low, high = sum(k[0] for k in possible.values()), sum(k[-1] for k in possible.values())
     made = Span(Fraction(low, total), Fraction(high, total))
-    status = HOLDS if made.meets(span(whole)) else FOUND
+    status = CONSISTENT if made.meets(span(whole)) else INCONSISTENT
     text = (
         f"{name}: the counts of {len(parts)} parts add up to {low if low == high else f'{low} to {high}'} of {total}, "
-        f"{with_unit(shown(made.low, whole), whole)}, {'and' if status == HOLDS else 'but'} {quoted(whole)} is printed."
+        f"{with_unit(shown(made.low, whole), whole)}, {'and' if status == CONSISTENT else 'but'} {quoted(whole)} is "
+        "printed."
     )
-    return outcome(found, "sum", status, claims, text)
+    return finding(found, "sum", status, claims, text)
 
 
-def minimum_rule(found: ClaimSet) -> Iterator[Outcome]:
+def minimum_rule(found: ClaimSet) -> Iterator[Finding]:
     """A lowest accuracy is that of the lowest part."""
     for whole, parts in with_parts(found, LOWEST):
         spans = [span(claim) for claim in parts.values()]
@@ -139,23 +140,23 @@ def minimum_rule(found: ClaimSet) -> Iterator[Outcome]:
         yield _missing(found, "minimum", whole, parts) or _against(found, "minimum", whole, parts, made, "the lowest")
 
 
-def kappa_rule(found: ClaimSet) -> Iterator[Outcome]:
+def kappa_rule(found: ClaimSet) -> Iterator[Finding]:
     """A printed kappa is one that some confusion matrix with these class counts and accuracies has."""
     for whole, parts in with_parts(found, {"cohen_kappa": "accuracy"}):
         claims = [whole, *parts.values()]
         possible = [correct(claim) for claim in parts.values()]
         if any(part not in parts for part in found.parts) or any(len(k) != 1 for k in possible):
             text = f"{whole.system}, cohen_kappa: the class rows do not give one count of correct samples each."
-            yield outcome(found, "kappa", OPEN, claims, text)
+            yield finding(found, "kappa", UNDECIDABLE, claims, text)
             continue
         sizes = [claim.n or 0 for claim in parts.values()]
         made = bounds(sizes, [k[0] for k in possible])
-        status = HOLDS if made.meets(span(whole)) else FOUND
+        status = CONSISTENT if made.meets(span(whole)) else INCONSISTENT
         text = (
             f"{whole.system}, cohen_kappa: wherever the errors fall, these class rows give {shown(made.low, whole)} to "
-            f"{shown(made.high, whole)}, {'and' if status == HOLDS else 'but'} {quoted(whole)} is printed."
+            f"{shown(made.high, whole)}, {'and' if status == CONSISTENT else 'but'} {quoted(whole)} is printed."
         )
-        yield outcome(found, "kappa", status, claims, text)
+        yield finding(found, "kappa", status, claims, text)
 
 
 def bounds(sizes: list[int], right: list[int]) -> Span:
@@ -178,7 +179,7 @@ def bounds(sizes: list[int], right: list[int]) -> Span:
 Weights = dict[str, Fraction]
 
 
-def repair_rule(found: ClaimSet) -> Iterator[Outcome]:
+def single_typo_rule(found: ClaimSet) -> Iterator[Finding]:
     """No other value of one part mends a row whose mean and overall are both off."""
     means = {(c.system, c.place): (c, parts) for c, parts in with_parts(found, MEANS)}
     for overall, parts in with_parts(found, POOLED):
@@ -198,7 +199,7 @@ def _made(parts: dict[str, Claim], weights: Weights) -> Span:
     return weighted((span(claim), weights[part]) for part, claim in parts.items())
 
 
-def _outcome(found: ClaimSet, parts: dict[str, Claim], pairs: list[tuple[Claim, Weights]]) -> Outcome:
+def _outcome(found: ClaimSet, parts: dict[str, Claim], pairs: list[tuple[Claim, Weights]]) -> Finding:
     mending, words = [], []
     for part, claim in parts.items():
         needed = [_needed(part, parts, whole, weights) for whole, weights in pairs]
@@ -210,7 +211,9 @@ def _outcome(found: ClaimSet, parts: dict[str, Claim], pairs: list[tuple[Claim, 
     text = f"{system}: no single part mends both; it would take {'; '.join(words)}."
     if mending:
         text = f"{system}: another value of {' or '.join(mending)} alone would mend both."
-    return outcome(found, "repair", OPEN if mending else FOUND, [*(w for w, _ in pairs), *parts.values()], text)
+    return finding(
+        found, "single_typo", UNDECIDABLE if mending else INCONSISTENT, [*(w for w, _ in pairs), *parts.values()], text
+    )
 
 
 def _needed(part: str, parts: dict[str, Claim], whole: Claim, weights: Weights) -> Span:

@@ -7,11 +7,11 @@ from operator import gt, lt
 
 from rsbench.registry import registry
 from rsbench.specs import Claim, ClaimSet
-from rsbench_claims.outcome import FOUND, HOLDS, OPEN, Outcome, outcome
-from rsbench_claims.printed import quoted, raw, shown, span
+from rsbench_claims.finding import CONSISTENT, INCONSISTENT, UNDECIDABLE, Finding, finding
+from rsbench_claims.rounding import quoted, raw, shown, span
 
 
-def relation_rule(found: ClaimSet) -> Iterator[Outcome]:
+def relation_rule(found: ClaimSet) -> Iterator[Finding]:
     """A number that is said to be above (below) another is printed so wherever it is printed."""
     for bound in found.rows:
         if bound.relation == "=":
@@ -27,10 +27,10 @@ def relation_rule(found: ClaimSet) -> Iterator[Outcome]:
                     f"{bound.system}: {bound.place} says {name} {bound.relation} {bound.value}, "
                     f"{'and' if good else 'but'} {quoted(claim)} is printed ({claim.place})."
                 )
-                yield outcome(found, "relation", HOLDS if good else FOUND, [bound, claim], text)
+                yield finding(found, "relation", CONSISTENT if good else INCONSISTENT, [bound, claim], text)
 
 
-def _of_difference(found: ClaimSet, bound: Claim) -> Iterator[Outcome]:
+def _of_difference(found: ClaimSet, bound: Claim) -> Iterator[Finding]:
     """A difference that is said to be above (below) a number, against that of the printed ones."""
     a, b = (_number(found, system, bound) for system in (bound.system, bound.minus))
     if a is None or b is None:
@@ -41,7 +41,7 @@ def _of_difference(found: ClaimSet, bound: Claim) -> Iterator[Outcome]:
         f"{bound.system}: {bound.place} says {bound.metric} less that of {bound.minus} {bound.relation} {bound.value}, "
         f"{'and' if good else 'but'} {a.value} less {b.value} is {shown(raw(a) - raw(b), a, 0)} ({a.place})."
     )
-    yield outcome(found, "relation", HOLDS if good else FOUND, [bound, a, b], text)
+    yield finding(found, "relation", CONSISTENT if good else INCONSISTENT, [bound, a, b], text)
 
 
 def _same(bound: Claim, claim: Claim) -> bool:
@@ -49,7 +49,7 @@ def _same(bound: Claim, claim: Claim) -> bool:
     return parts and (claim.system, claim.metric, claim.minus) == (bound.system, bound.metric, bound.minus)
 
 
-def difference_rule(found: ClaimSet) -> Iterator[Outcome]:
+def difference_rule(found: ClaimSet) -> Iterator[Finding]:
     """A difference of two systems is that of their printed numbers."""
     for claim in found.rows:
         if not claim.minus or claim.relation != "=":
@@ -57,7 +57,7 @@ def difference_rule(found: ClaimSet) -> Iterator[Outcome]:
         a, b = (_number(found, system, claim) for system in (claim.system, claim.minus))
         if a is None or b is None:
             text = f"{claim.system} less {claim.minus}, {claim.metric}: not both numbers are given."
-            yield outcome(found, "difference", OPEN, [claim], text)
+            yield finding(found, "difference", UNDECIDABLE, [claim], text)
             continue
         good = span(a).less(span(b)).meets(span(claim))
         made = shown(raw(a) - raw(b), claim, 0)
@@ -65,7 +65,7 @@ def difference_rule(found: ClaimSet) -> Iterator[Outcome]:
             f"{claim.metric}: {claim.system} {a.value} less {claim.minus} {b.value} is {made}, "
             f"{'and' if good else 'but'} {quoted(claim)} is printed ({claim.place})."
         )
-        yield outcome(found, "difference", HOLDS if good else FOUND, [claim, a, b], text)
+        yield finding(found, "difference", CONSISTENT if good else INCONSISTENT, [claim, a, b], text)
 
 
 def _number(found: ClaimSet, system: str, like: Claim) -> Claim | None:
@@ -73,7 +73,7 @@ def _number(found: ClaimSet, system: str, like: Claim) -> Claim | None:
     return next((c for c in found.rows if (c.system, c.metric, c.part, c.relation, c.minus) == key), None)
 
 
-def unit_rule(found: ClaimSet) -> Iterator[Outcome]:
+def unit_rule(found: ClaimSet) -> Iterator[Finding]:
     """A number printed as a percentage is a share, from 0 to 100 %, and each lies within its metric's range."""
     for claim in found.rows:
         spec = registry().specs("metric").get(claim.metric)
@@ -82,13 +82,16 @@ def unit_rule(found: ClaimSet) -> Iterator[Outcome]:
         low, high = spec.range if spec is not None else (0.0, 1.0)
         value = float(raw(claim))
         if claim.unit == "%" and spec is not None and spec.unit != "fraction":
-            status, what = FOUND, f"is printed as a percentage, but the metric is no share; its unit is {spec.unit}"
+            status, what = (
+                INCONSISTENT,
+                f"is printed as a percentage, but the metric is no share; its unit is {spec.unit}",
+            )
         elif (low is not None and value < low) or (high is not None and value > high):
-            status, what = FOUND, f"is outside {low} to {high}"
+            status, what = INCONSISTENT, f"is outside {low} to {high}"
         else:
-            status, what = HOLDS, "is within the range of its metric"
+            status, what = CONSISTENT, "is within the range of its metric"
         text = f"{claim.system} {claim.part} {claim.metric}: {quoted(claim)} ({claim.place}) {what}."
-        yield outcome(found, "unit", status, [claim], " ".join(text.split()))
+        yield finding(found, "unit", status, [claim], " ".join(text.split()))
 
 
 def _twins(found: ClaimSet) -> Iterator[tuple[Claim, Claim]]:
@@ -106,17 +109,17 @@ def _is_table(claim: Claim) -> bool:
     return claim.place.startswith("table")
 
 
-def text_rule(found: ClaimSet) -> Iterator[Outcome]:
+def text_rule(found: ClaimSet) -> Iterator[Finding]:
     """A number in the text is the one in the table, if it is printed with fewer digits too."""
     for first, other in _twins(found):
         agree = span(first).overlaps(span(other))
         name = " ".join(word for word in (first.system, first.part, first.metric) if word)
         verb = "agrees with" if agree else "against"
         text = f"{name}: {quoted(other)} ({other.place}) {verb} {quoted(first)} ({first.place})."
-        yield outcome(found, "text", HOLDS if agree else FOUND, [other, first], text)
+        yield finding(found, "text", CONSISTENT if agree else INCONSISTENT, [other, first], text)
 
 
-def column_rule(found: ClaimSet) -> Iterator[Outcome]:
+def column_rule(found: ClaimSet) -> Iterator[Finding]:
     """A number in the text is not that of another column of the table; systems of one mix-up are told together."""
     mixed: dict[tuple[str, str, str, str], list[tuple[Claim, Claim, Claim]]] = {}
     for first, other in _twins(found):
@@ -125,14 +128,14 @@ def column_rule(found: ClaimSet) -> Iterator[Outcome]:
         column = _column(found, first, other)
         if column is None:
             text = f"{other.system} {other.metric}: {quoted(other)} ({other.place}) is no other column's number."
-            yield outcome(found, "column", HOLDS, [other], text)
+            yield finding(found, "column", CONSISTENT, [other], text)
         else:
             key = (other.place, first.place, other.part or other.metric, column.part or column.metric)
             mixed.setdefault(key, []).append((other, column, first))
     for (place, table, metric, column_name), cases in mixed.items():
         values = "; ".join(f"{o.system} {o.value} (its {metric} there is {f.value})" for o, _, f in cases)
         text = f"{place} gives as {metric} what {table} has as {column_name}: {values}."
-        yield outcome(found, "column", FOUND, [claim for case in cases for claim in case], text)
+        yield finding(found, "column", INCONSISTENT, [claim for case in cases for claim in case], text)
 
 
 def _column(found: ClaimSet, first: Claim, other: Claim) -> Claim | None:

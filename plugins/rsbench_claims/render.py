@@ -11,8 +11,8 @@ from typing import Final
 
 from rsbench.foreign import in_markdown as escape
 from rsbench.specs import to_jsonable
-from rsbench_claims.printed import FACTORS, quoted
 from rsbench_claims.reproduction import PART, POINT, VERDICTS, Entry
+from rsbench_claims.rounding import FACTORS, quoted
 
 COLUMNS: Final = (
     "system",
@@ -81,7 +81,7 @@ def _cells(entry: Entry) -> tuple[str, ...]:
     system = claim.system + (f" less {claim.minus}" if claim.minus else "")
     number = f"{claim.metric}[{claim.part}]" if claim.part else claim.metric
     stated = (f"{claim.relation} " if claim.relation != "=" else "") + quoted(claim)
-    arithmetic = "does not hold" if entry.doubts else f"holds: {', '.join(entry.holds)}" if entry.holds else ""
+    arithmetic = "does not hold" if entry.issues else f"holds: {', '.join(entry.holds)}" if entry.holds else ""
     if measured is None:
         return system, number, stated, claim.place, arithmetic, "", "", ""
     times, digits = 1 / float(FACTORS[claim.unit]), 4 if claim.unit == "" else 2
@@ -103,7 +103,7 @@ def json_of(entries: Sequence[Entry]) -> str:
             "claims": e.claims.name,
             "claim": to_jsonable(e.claim),
             "measured": asdict(e.measured) if e.measured else None,
-            "doubts": e.doubts,
+            "issues": e.issues,
             "holds": e.holds,
             "verdict": e.verdict,
             "why": e.why,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rsbench.leaderboard.aggregate import Table
 from rsbench.registry import registry
 from rsbench.specs import Claim, ClaimSet
-from rsbench_claims.check import doubts
+from rsbench_claims.check import issues
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def reported(table: Table) -> list[Reported]:
     sets: dict[str, ClaimSet] = registry().specs("claims")
     for _, claims in sorted(sets.items()):
         if claims.dataset == table.dataset:
-            against = doubts(claims)
+            against = issues(claims)
             for claim in (c for c in claims.rows if _fits(claims, c, table)):
                 one = _reported(claims, claim, bool(against.get(claim.id)))
                 found.setdefault((one.paper, one.system, one.printed), one)

@@ -8,10 +8,10 @@ from typing import Final
 
 from rsbench.records.store import LoadedRecord
 from rsbench.specs import Claim, ClaimSet
-from rsbench_claims.check import check, doubts
-from rsbench_claims.compare import Beside, compare
-from rsbench_claims.outcome import HOLDS
-from rsbench_claims.printed import span
+from rsbench_claims.check import check, issues
+from rsbench_claims.compare import ClaimComparison, compare
+from rsbench_claims.finding import CONSISTENT
+from rsbench_claims.rounding import span
 
 REPRODUCED: Final = "reproduced"
 NOT_REPRODUCED: Final = "not reproduced"
@@ -29,16 +29,16 @@ class Entry:
     """A reported number and what can be told of it.
 
     Attributes:
-        doubts: what is wrong with it by the paper's own arithmetic; holds: the rules of arithmetic that it passes.
+        issues: what is wrong with it by the paper's own arithmetic; holds: the rules of arithmetic that it passes.
         measured: the measurement that differs from it in the fewest known ways.
         verdict: one of :data:`VERDICTS`; why: a sentence's end.
     """
 
     claims: ClaimSet
     claim: Claim
-    doubts: tuple[str, ...]
+    issues: tuple[str, ...]
     holds: tuple[str, ...]
-    measured: Beside | None
+    measured: ClaimComparison | None
     verdict: str
     why: str
 
@@ -53,15 +53,15 @@ def entries(
         sets: what is reported.
         problems: gets a line for each record that is left out.
     """
-    beside: dict[tuple[str, ...], list[Beside]] = {}
+    beside: dict[tuple[str, ...], list[ClaimComparison]] = {}
     for one in compare(records, sets, problems):
         beside.setdefault((one.claims, one.place, one.system, one.metric, one.part), []).append(one)
     return [entry for found in sets for entry in _of_set(found, beside)]
 
 
-def _of_set(found: ClaimSet, beside: dict[tuple[str, ...], list[Beside]]) -> Iterator[Entry]:
-    against = doubts(found)
-    passed = [o for o in check([found]) if o.status == HOLDS]
+def _of_set(found: ClaimSet, beside: dict[tuple[str, ...], list[ClaimComparison]]) -> Iterator[Entry]:
+    against = issues(found)
+    passed = [o for o in check([found]) if o.status == CONSISTENT]
     for claim in found.rows:
         wrong = tuple(against.get(claim.id, ()))
         plain = claim.relation == "=" and not claim.minus
@@ -71,18 +71,18 @@ def _of_set(found: ClaimSet, beside: dict[tuple[str, ...], list[Beside]]) -> Ite
         yield Entry(found, claim, wrong, holds, measured, *_verdict(claim, wrong, measured))
 
 
-def _distance(one: Beside) -> tuple[int, int, str, str]:
-    return len(one.reasons), -one.seeds, one.configuration, one.recipe
+def _distance(one: ClaimComparison) -> tuple[int, int, str, str]:
+    return len(one.differences), -one.seeds, one.configuration, one.recipe
 
 
-def _verdict(claim: Claim, doubts: Sequence[str], measured: Beside | None) -> tuple[str, str]:
+def _verdict(claim: Claim, issues: Sequence[str], measured: ClaimComparison | None) -> tuple[str, str]:
     """The verdict and why; see the paragraph of the page that states the rule."""
-    if doubts:
-        return CONTRADICTS, "; ".join(doubts)
+    if issues:
+        return CONTRADICTS, "; ".join(issues)
     if measured is None:
         return UNMEASURED, ""
-    if measured.reasons:
-        return UNTOLD, "; ".join(measured.reasons)
+    if measured.differences:
+        return UNTOLD, "; ".join(measured.differences)
     reported = span(claim)
     low, high = measured.interval or (measured.measured, measured.measured)
     if high < reported.low or low > reported.high:

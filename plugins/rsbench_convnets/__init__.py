@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @hookimpl
 def rsbench_models() -> Iterator[ModelSpec]:
     """The networks, and BMTA with the paper's DropBlock."""
-    from rsbench_convnets.declared import MODELS
+    from rsbench_convnets.specs import MODELS
 
     yield from MODELS
 
@@ -22,6 +22,6 @@ def rsbench_models() -> Iterator[ModelSpec]:
 @hookimpl
 def rsbench_recipes() -> Iterator[RecipeSpec]:
     """The author's recipes, for the open division."""
-    from rsbench_convnets.declared import RECIPES
+    from rsbench_convnets.specs import RECIPES
 
     yield from RECIPES

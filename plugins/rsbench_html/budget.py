@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
+from rsbench.leaderboard.learning_curve import points, score_name
 from rsbench.leaderboard.machines import machine
-from rsbench.leaderboard.pace import marks, score_name
 from rsbench.records.curve import factor, heading
 from rsbench_html.series import Figure, Series
 from rsbench_html.svg import Frame, Scale, color_class, element, mark, polyline, staircase
@@ -57,9 +57,9 @@ def _by_machine(series: Sequence[Series]) -> dict[str, list[tuple[Series, Steps]
 def _path(record: dict[str, Any]) -> Steps:
     """The best score so far of one run; empty where its seconds or scores are not known."""
     times = factor(score_name(record) or "")
-    points = [(m.seconds, times * m.score) for m in marks(record) if m.seconds]
-    best = accumulate((score for _, score in points), max)
-    return list(zip((seconds for seconds, _ in points), best, strict=True))
+    known = [(p.seconds, times * p.score) for p in points(record) if p.seconds]
+    best = accumulate((score for _, score in known), max)
+    return list(zip((seconds for seconds, _ in known), best, strict=True))
 
 
 def _at(path: Steps, seconds: float) -> float:

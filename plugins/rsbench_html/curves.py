@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from rsbench.leaderboard.pace import score_name
+from rsbench.leaderboard.learning_curve import score_name
 from rsbench.records.curve import factor, heading
 from rsbench_html.series import Figure, Series
 from rsbench_html.svg import Frame, Scale, color_class, element, mark, polyline

@@ -1,4 +1,4 @@
-"""Sample predictions: images of the test split, what is true of them, and what each system said."""
+"""Sample predictions: images of the test split, what is true of them, and what each system predicted."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from rsbench.tasks.task import Outcome, Task, get_task
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a system said of a sample; ``right`` is ``None`` where that is a matter of degree."""
+class Prediction:
+    """What a system predicted of a sample; ``right`` is ``None`` where that is a matter of degree."""
 
     row: Row
     text: str
@@ -30,11 +30,11 @@ class Said:
 
 @dataclass(frozen=True)
 class Item:
-    """One thing asked of an image (``question`` is empty but in VQA), what is true, and what was said."""
+    """One thing asked of an image (``question`` is empty but in VQA), what is true, and what was predicted."""
 
     question: str
     references: tuple[str, ...]
-    said: tuple[Said, ...]
+    predicted: tuple[Prediction, ...]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class _Answers:
 
 
 def collect(table: Table, root: Path, count: int) -> list[Sample]:
-    """Return *count* images of the test split, drawn by the hash of their names, with what each row said of them.
+    """Return *count* images of the test split, drawn by the hash of their names, with what each row predicted of them.
 
     A row speaks through its first seed; one whose predictions are not at hand is silent.
 
@@ -69,17 +69,17 @@ def collect(table: Table, root: Path, count: int) -> list[Sample]:
     store = find(root, registry().get("dataset", table.dataset))
     if any(row.plan["dataset"].get("fingerprint") != store.manifest["fingerprint"] for row in table.rows):
         raise UserError(f"The prepared data of '{table.dataset}' below {root} are not those of the records.")
-    spoken = [a for row in table.rows if (a := _answers(row, table.task)) is not None]
-    if not spoken:
+    answered = [a for row in table.rows if (a := _answers(row, table.task)) is not None]
+    if not answered:
         return []
     number = {name: k for k, name in enumerate(store.ids)}
-    shared = set.intersection(*(set(a.place) for a in spoken))
+    shared = set.intersection(*(set(a.place) for a in answered))
     images: dict[int, list[int]] = {}
     for name in sorted(shared, key=_drawn):
         images.setdefault(int(store.image_index[number[name]]), []).append(number[name])
     drawn = sorted(images, key=lambda k: _drawn(store.image_ids[k]))[:count]
     bands = tuple(b["name"] for b in store.manifest["bands"])
-    items = [tuple(_items(table.task, store, images[k], spoken)) for k in drawn]
+    items = [tuple(_items(table.task, store, images[k], answered)) for k in drawn]
     return [
         Sample(store.image_ids[k], np.array(store.images[k]), bands, found)
         for k, found in zip(drawn, items, strict=True)
@@ -87,19 +87,19 @@ def collect(table: Table, root: Path, count: int) -> list[Sample]:
     ]
 
 
-def _items(task: str, store: PreparedStore, samples: Sequence[int], spoken: Sequence[_Answers]) -> Iterator[Item]:
+def _items(task: str, store: PreparedStore, samples: Sequence[int], answered: Sequence[_Answers]) -> Iterator[Item]:
     """What is shown of an image; nothing where the task does not say what is true of a sample."""
     kind = get_task(task)
     for sample in kind.shown(store, samples):
         if truth := kind.truth(store, sample):
-            said = tuple(_said(kind, store, a, store.ids[sample]) for a in spoken)
-            yield Item(kind.question(store, sample), truth, said)
+            predicted = tuple(_said(kind, store, a, store.ids[sample]) for a in answered)
+            yield Item(kind.question(store, sample), truth, predicted)
 
 
-def _said(task: Task, store: PreparedStore, answers: _Answers, name: str) -> Said:
+def _said(task: Task, store: PreparedStore, answers: _Answers, name: str) -> Prediction:
     row = answers.place[name]
     right = None if answers.correct is None else bool(answers.correct[row])
-    return Said(answers.row, task.said(answers.outcome, row, store.manifest["classes"]), right)
+    return Prediction(answers.row, task.predicted(answers.outcome, row, store.manifest["classes"]), right)
 
 
 def _drawn(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from rsbench.leaderboard.aggregate import Row, Table
-from rsbench.leaderboard.namesakes import system_labels
+from rsbench.leaderboard.recipe_labels import system_labels
 from rsbench.records.store import LoadedRecord
 from rsbench_html.svg import COLORS, drawing, mark
 

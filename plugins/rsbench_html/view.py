@@ -282,7 +282,7 @@ def _sample(sample: Sample, series: Sequence[Series]) -> dict[str, Any]:
         {
             "question": item.question,
             "references": item.references,
-            "said": [(by_row[id(said.row)], said.text, said.right) for said in item.said],
+            "predicted": [(by_row[id(p.row)], p.text, p.right) for p in item.predicted],
         }
         for item in sample.items
     ]

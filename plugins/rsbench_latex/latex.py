@@ -12,7 +12,7 @@ from typing import Final
 
 from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.board import Board
-from rsbench.leaderboard.namesakes import system_labels
+from rsbench.leaderboard.recipe_labels import system_labels
 from rsbench.leaderboard.render.cells import NOTE, beside, letters, ranks, reasons, remarks, score
 from rsbench.metrics.display import factor, shown
 from rsbench_latex.citations import bibliography, cited, escape, keys, models

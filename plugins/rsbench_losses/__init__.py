@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 @hookimpl
 def rsbench_losses() -> Iterator[LossSpec]:
     """The losses of this plugin."""
-    from rsbench_losses.declared import LOSSES
+    from rsbench_losses.specs import LOSSES
 
     yield from LOSSES

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 @hookimpl
 def rsbench_metrics() -> Iterator[MetricSpec]:
     """The metrics of this plugin."""
-    from rsbench_metrics.declared import CAPTION_METRICS, METRICS
-    from rsbench_metrics.declared_vqa import VQA_METRICS
+    from rsbench_metrics.specs import CAPTION_METRICS, METRICS
+    from rsbench_metrics.specs_vqa import VQA_METRICS
 
     yield from (*METRICS, *CAPTION_METRICS, *VQA_METRICS)
 
@@ -23,6 +23,6 @@ def rsbench_metrics() -> Iterator[MetricSpec]:
 @hookimpl
 def rsbench_expected_failures() -> Mapping[str, str]:
     """What the conformance kit finds by the nature of a spec."""
-    from rsbench_metrics.declared import EXPECTED_FAILURES
+    from rsbench_metrics.specs import EXPECTED_FAILURES
 
     return EXPECTED_FAILURES

@@ -30,7 +30,7 @@ class TypedAccuracy(SumMetric):
     def statistics(self, predictions: Answers, references: AnswerReferences) -> np.ndarray:
         """Return 2 * type + correct of each question, float64 [N, 1]."""
         correct = predictions.answers == references.answers
-        return (2 * predictions.kinds + correct).astype(np.float64)[:, None]
+        return (2 * predictions.question_types + correct).astype(np.float64)[:, None]
 
     def summands(self, statistics: np.ndarray) -> np.ndarray:
         """Return float64 [N, 2 T], a one in the column that each row names."""
@@ -124,14 +124,14 @@ class CountMeanAbsoluteError(SumMetric):
     power = 1
 
     def __init__(self, context: MetricContext) -> None:
-        self.kind = context.question_types.index("count") if "count" in context.question_types else -1
+        self.count_type = context.question_types.index("count") if "count" in context.question_types else -1
 
     def statistics(self, predictions: Answers, references: AnswerReferences) -> np.ndarray:
         """Return [1, error to the power] of each question that counts and [0, 0] of others, float64 [N, 2]."""
         rows = np.zeros((len(predictions), 2))
         if predictions.counts is not None:
             error = np.abs(predictions.counts - references.counts) ** self.power
-            known = np.isfinite(error) & (predictions.kinds == self.kind)
+            known = np.isfinite(error) & (predictions.question_types == self.count_type)
             rows[known, 0], rows[known, 1] = 1.0, error[known]
         return rows
 

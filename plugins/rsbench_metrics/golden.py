@@ -83,10 +83,10 @@ def vqa(spec: MetricSpec) -> Iterator[Golden]:
     """Six questions of four types about two images."""
     true = np.array([2, 0, 0, 5, 5, 1])
     said = np.array([2, 0, -1, 5, 5, 1])
-    kinds = np.array([0, 1, 1, 2, 2, 3])
+    question_types = np.array([0, 1, 1, 2, 2, 3])
     counts = np.array([np.nan, np.nan, np.nan, 7, 10, np.nan])
     guessed = np.array([np.nan, np.nan, np.nan, 4, 9, np.nan])
-    predictions = Answers(list("abcdef"), said, kinds, ["p"] * 3 + ["q"] * 3, guessed)
+    predictions = Answers(list("abcdef"), said, question_types, ["p"] * 3 + ["q"] * 3, guessed)
     yield Golden(
         predictions, AnswerReferences(true, counts), VQA[spec.name], MetricContext("vqa", ANSWERS_LR, TYPES_LR)
     )

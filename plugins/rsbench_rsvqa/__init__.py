@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @hookimpl
 def rsbench_datasets() -> Iterator[DatasetSpec]:
     """With images and without."""
-    from rsbench_rsvqa.declared import DATASETS
+    from rsbench_rsvqa.specs import DATASETS
 
     yield from DATASETS
 
@@ -22,7 +22,7 @@ def rsbench_datasets() -> Iterator[DatasetSpec]:
 @hookimpl
 def rsbench_protocols() -> Iterator[ProtocolSpec]:
     """The official split, and validation to test for what needs no image."""
-    from rsbench_rsvqa.declared import PROTOCOLS
+    from rsbench_rsvqa.specs import PROTOCOLS
 
     yield from PROTOCOLS
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @hookimpl
 def rsbench_datasets() -> Iterator[DatasetSpec]:
     """The generated scenes, with classes, with sentences and with questions."""
-    from rsbench_scenes.declared import CAPTIONS, QUESTIONS, SCENES
+    from rsbench_scenes.specs import CAPTIONS, QUESTIONS, SCENES
 
     yield from (SCENES, CAPTIONS, QUESTIONS)
 
@@ -22,7 +22,7 @@ def rsbench_datasets() -> Iterator[DatasetSpec]:
 @hookimpl
 def rsbench_protocols() -> Iterator[ProtocolSpec]:
     """One protocol for each task."""
-    from rsbench_scenes.declared import CAPTIONS_STANDARD, QUESTIONS_STANDARD, STANDARD
+    from rsbench_scenes.specs import CAPTIONS_STANDARD, QUESTIONS_STANDARD, STANDARD
 
     yield from (STANDARD, CAPTIONS_STANDARD, QUESTIONS_STANDARD)
 
@@ -30,7 +30,7 @@ def rsbench_protocols() -> Iterator[ProtocolSpec]:
 @hookimpl
 def rsbench_recipes() -> Iterator[RecipeSpec]:
     """A recipe of seconds for each task."""
-    from rsbench_scenes.declared import QUESTIONS_SHORT, SHORT, TEXT_SHORT
+    from rsbench_scenes.specs import QUESTIONS_SHORT, SHORT, TEXT_SHORT
 
     yield from (SHORT, TEXT_SHORT, QUESTIONS_SHORT)
 
@@ -38,6 +38,6 @@ def rsbench_recipes() -> Iterator[RecipeSpec]:
 @hookimpl
 def rsbench_models() -> Iterator[ModelSpec]:
     """A small network."""
-    from rsbench_scenes.declared import TINY_CNN
+    from rsbench_scenes.specs import TINY_CNN
 
     yield TINY_CNN

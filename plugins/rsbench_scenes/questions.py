@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from rsbench_scenes.declared import CLASSES
 from rsbench_scenes.draws import Draws
 from rsbench_scenes.fixed import ONE, PIXEL, direction
 from rsbench_scenes.source import SceneSource
+from rsbench_scenes.specs import CLASSES
 
 NOUNS: Final[dict[str, tuple[str, ...]]] = {
     "tree": ("tree",),

@@ -9,9 +9,9 @@ import numpy as np
 
 from rsbench.specs import DatasetSpec
 from rsbench_scenes.compose import compose
-from rsbench_scenes.declared import CLASSES, SIZES
 from rsbench_scenes.draw import Canvas
 from rsbench_scenes.draws import Draws
+from rsbench_scenes.specs import CLASSES, SIZES
 
 SEED: Final = 20_261
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @hookimpl
 def rsbench_models() -> Iterator[ModelSpec]:
     """The network, its question-blind form, and its heads on other encoders."""
-    from rsbench_spatialnet.declared import MODELS
+    from rsbench_spatialnet.specs import MODELS
 
     yield from MODELS
 
@@ -22,7 +22,7 @@ def rsbench_models() -> Iterator[ModelSpec]:
 @hookimpl
 def rsbench_recipes() -> Iterator[RecipeSpec]:
     """The author's recipe, and one that a CPU can run."""
-    from rsbench_spatialnet.declared import RECIPES
+    from rsbench_spatialnet.specs import RECIPES
 
     yield from RECIPES
 
@@ -30,6 +30,6 @@ def rsbench_recipes() -> Iterator[RecipeSpec]:
 @hookimpl
 def rsbench_expected_failures() -> Mapping[str, str]:
     """What the conformance kit finds by the nature of a spec."""
-    from rsbench_spatialnet.declared import EXPECTED_FAILURES
+    from rsbench_spatialnet.specs import EXPECTED_FAILURES
 
     return EXPECTED_FAILURES

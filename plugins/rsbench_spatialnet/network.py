@@ -149,7 +149,7 @@ class Answerer(nn.Module):
         seen = torch.tanh(self.from_image(cls))[questions.image]
         if self.text is not None:
             seen = seen * torch.tanh(self.from_words(self.text(questions.tokens)))
-        return self.head(seen, questions.kind)
+        return self.head(seen, questions.question_type)
 
     def forward(self, images: torch.Tensor, questions: Questions) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Return logits [B, A] and, where counts are regressed, whole counts [B]."""
@@ -167,7 +167,7 @@ class Answerer(nn.Module):
         logits, regressed = self._outputs(images, questions)
         total = regressed.sum() * 0
         for kind, weight in enumerate(self.weights):
-            asked = (questions.kind == kind).nonzero().squeeze(1)
+            asked = (questions.question_type == kind).nonzero().squeeze(1)
             if weight and len(asked):
                 mine = logits[asked].float(), answers[asked]
                 of_kind = (

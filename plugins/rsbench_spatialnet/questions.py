@@ -65,7 +65,7 @@ class QuestionHead(nn.Module):
         self.register_buffer("low", torch.tensor([a for a, _ in edges]), persistent=False)
         self.register_buffer("high", torch.tensor([b for _, b in edges]), persistent=False)
 
-    def forward(self, fused: torch.Tensor, kind: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, fused: torch.Tensor, question_type: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return logits [B, A] and regressed counts [B], or their log1p (0 where nothing is regressed)."""
         regressed = fused.new_zeros(len(fused))
         if len(self.heads) == 1:
@@ -78,7 +78,7 @@ class QuestionHead(nn.Module):
                 values = self.bucket_logits(regressed)
             mine = torch.full_like(logits, NEVER)
             mine = mine.index_copy(1, self.get_buffer(f"own{k}"), values.to(mine.dtype))
-            logits = torch.where((kind == k)[:, None], mine, logits)
+            logits = torch.where((question_type == k)[:, None], mine, logits)
         return logits, regressed
 
     def target(self, counts: torch.Tensor) -> torch.Tensor:

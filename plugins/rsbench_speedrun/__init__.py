@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @hookimpl
 def rsbench_models() -> Iterator[ModelSpec]:
     """Both networks."""
-    from rsbench_speedrun.declared import MODELS
+    from rsbench_speedrun.specs import MODELS
 
     yield from MODELS
 
@@ -22,7 +22,7 @@ def rsbench_models() -> Iterator[ModelSpec]:
 @hookimpl
 def rsbench_recipes() -> Iterator[RecipeSpec]:
     """The recipes they are made for, for the open division."""
-    from rsbench_speedrun.declared import RECIPES
+    from rsbench_speedrun.specs import RECIPES
 
     yield from RECIPES
 
@@ -30,6 +30,6 @@ def rsbench_recipes() -> Iterator[RecipeSpec]:
 @hookimpl
 def rsbench_optimizers() -> Iterator[OptimizerSpec]:
     """What both recipes train with."""
-    from rsbench_speedrun.declared import FILTER_MUON
+    from rsbench_speedrun.specs import FILTER_MUON
 
     yield FILTER_MUON

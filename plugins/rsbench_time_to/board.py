@@ -16,14 +16,14 @@ from typing import Any
 
 from rsbench.errors import UserError
 from rsbench.leaderboard.census import NO_CURVE, NO_DEVICE, NO_TARGET, OLDER, Census, LeftOut
+from rsbench.leaderboard.learning_curve import points, score_name
 from rsbench.leaderboard.machines import machine
 from rsbench.leaderboard.members import Filters, configuration, finished_run, in_time
-from rsbench.leaderboard.namesakes import recipe_labels
-from rsbench.leaderboard.pace import marks, score_name
+from rsbench.leaderboard.recipe_labels import recipe_labels
 from rsbench.leaderboard.summary import GATE
 from rsbench.records.curve import heading
 from rsbench.records.store import LoadedRecord
-from rsbench_time_to.arrival import Arrival, arrival
+from rsbench_time_to.target_reached import TargetReached, target_reached
 
 # Task, dataset, protocol, fingerprint, score and machine: what the rows of a table have in common.
 _Key = tuple[str, str, str, str, str, str]
@@ -149,7 +149,7 @@ def _key(loaded: LoadedRecord, filters: Filters, blind: Counter[tuple[str, str]]
         raise LeftOut(NO_CURVE)
     if where is None:
         raise LeftOut(NO_DEVICE, "its device is not known")
-    marks(record)  # raises here what it would raise in a row
+    points(record)  # raises here what it would raise in a row
     protocol = plan["protocol"]
     return plan["task"], plan["dataset"]["name"], protocol["name"], protocol["fingerprint"], name, where
 
@@ -205,7 +205,7 @@ def _row(records: Sequence[dict[str, Any]], recipe: str, targets: Sequence[float
         seeds=tuple(r["plan"]["seed"] for r in records),
         reaches=tuple(_reach(records, target) for target in targets),
         epochs=statistics.fmean(r["train"]["epochs"] for r in records),
-        score=statistics.fmean(marks(r)[-1].score for r in records),
+        score=statistics.fmean(points(r)[-1].score for r in records),
         data_wait=statistics.fmean(known) if known else None,
         flags=tuple(sorted(failed)),
         run_ids=tuple(r["run_id"] for r in records),
@@ -218,12 +218,12 @@ def _failed(check: dict[str, Any]) -> bool:
 
 
 def _reach(records: Sequence[dict[str, Any]], target: float) -> Reach:
-    found = [a for a in (arrival(record, target) for record in records) if a is not None]
+    found = [a for a in (target_reached(record, target) for record in records) if a is not None]
     means = {name: _mean(found, name) for name in ("seconds", "with_setup", "samples")}
     return Reach(target, len(found), **means)
 
 
-def _mean(found: Sequence[Arrival], name: str) -> float | None:
+def _mean(found: Sequence[TargetReached], name: str) -> float | None:
     """Mean over seeds; of some of them it would be another number."""
     values = [getattr(one, name) for one in found]
     return statistics.fmean(values) if values and None not in values else None

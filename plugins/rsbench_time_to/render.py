@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-from rsbench.leaderboard.namesakes import system_labels
+from rsbench.leaderboard.recipe_labels import system_labels
 from rsbench.leaderboard.render import sheet
 from rsbench.leaderboard.render.sheet import Sheet, number
 from rsbench.records.curve import factor

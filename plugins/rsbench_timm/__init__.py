@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @hookimpl
 def rsbench_models() -> Iterator[ModelSpec]:
     """The families ``timm:<name>`` and ``torchvision:<name>``, focal ResNet-18 and fine-tuned ResNet-50."""
-    from rsbench_timm.declared import MODELS
+    from rsbench_timm.specs import MODELS
 
     yield from MODELS
 
@@ -22,7 +22,7 @@ def rsbench_models() -> Iterator[ModelSpec]:
 @hookimpl
 def rsbench_recipes() -> Iterator[RecipeSpec]:
     """Recipes of the two named systems, and a fine-tuning one."""
-    from rsbench_timm.declared import RECIPES
+    from rsbench_timm.specs import RECIPES
 
     yield from RECIPES
 
@@ -30,6 +30,6 @@ def rsbench_recipes() -> Iterator[RecipeSpec]:
 @hookimpl
 def rsbench_expected_failures() -> Mapping[str, str]:
     """What the conformance kit finds by the nature of a spec."""
-    from rsbench_timm.declared import EXPECTED_FAILURES
+    from rsbench_timm.specs import EXPECTED_FAILURES
 
     return EXPECTED_FAILURES

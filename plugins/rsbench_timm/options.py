@@ -20,7 +20,7 @@ def encoder_options(backbone: str) -> dict[str, Option]:
     }
 
 
-def trial_options(**more: Any) -> dict[str, Any]:
+def test_options(**more: Any) -> dict[str, Any]:
     """Return options of a model that is small and needs no download, and *more*."""
     return {"backbone": "timm:test_resnet", "weights": "none", "input_size": 0} | more
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @hookimpl
 def rsbench_datasets() -> Iterator[DatasetSpec]:
     """The dataset."""
-    from rsbench_ucm_captions.declared import DATASET
+    from rsbench_ucm_captions.specs import DATASET
 
     yield DATASET
 
@@ -22,7 +22,7 @@ def rsbench_datasets() -> Iterator[DatasetSpec]:
 @hookimpl
 def rsbench_protocols() -> Iterator[ProtocolSpec]:
     """Captioning and land use on the same split."""
-    from rsbench_ucm_captions.declared import PROTOCOLS
+    from rsbench_ucm_captions.specs import PROTOCOLS
 
     yield from PROTOCOLS
 
@@ -30,7 +30,7 @@ def rsbench_protocols() -> Iterator[ProtocolSpec]:
 @hookimpl
 def rsbench_recipes() -> Iterator[RecipeSpec]:
     """The standard recipes of the two protocols."""
-    from rsbench_ucm_captions.declared import RECIPES
+    from rsbench_ucm_captions.specs import RECIPES
 
     yield from RECIPES
 

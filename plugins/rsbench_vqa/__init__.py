@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @hookimpl
 def rsbench_models() -> Iterator[ModelSpec]:
     """Lobry 2020, Yuan 2022, Bazi 2022, and baselines that lack the image or the words."""
-    from rsbench_vqa.declared import MODELS
+    from rsbench_vqa.specs import MODELS
 
     yield from MODELS
 
@@ -22,6 +22,6 @@ def rsbench_models() -> Iterator[ModelSpec]:
 @hookimpl
 def rsbench_recipes() -> Iterator[RecipeSpec]:
     """One recipe for all, and that of Lobry et al."""
-    from rsbench_vqa.declared import RECIPES
+    from rsbench_vqa.specs import RECIPES
 
     yield from RECIPES

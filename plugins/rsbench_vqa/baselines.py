@@ -45,7 +45,7 @@ class ImageOnly(Encoding):
     def forward(self, images: torch.Tensor, questions: Questions) -> torch.Tensor:
         """Return logits [B, A]."""
         seen = self.image(self.encoder(images)[-1].mean((2, 3)))[questions.image]
-        return self.answer(torch.relu(seen + self.kind(questions.kind)))
+        return self.answer(torch.relu(seen + self.kind(questions.question_type)))
 
 
 class MostFrequentAnswer:
@@ -58,10 +58,10 @@ class MostFrequentAnswer:
         """Count answers; the images are not looked at."""
         del blocks
         counts = np.zeros(self.shape, dtype=np.int64)
-        np.add.at(counts, (questions.kind, answers), 1)
+        np.add.at(counts, (questions.question_type, answers), 1)
         self.most_frequent = np.where(counts.any(1), counts.argmax(1), counts.sum(0).argmax())
 
     def answer(self, images: np.ndarray, questions: Questions) -> np.ndarray:
         """Return answer numbers int64 [B]."""
         del images
-        return self.most_frequent[questions.kind]
+        return self.most_frequent[questions.question_type]

@@ -52,7 +52,7 @@ class Curriculum(nn.Module):
 
     def difficulty(self, questions: Questions) -> torch.Tensor:
         """Return float [B]."""
-        return self.weights[questions.kind] * self.characters[questions.tokens].sum(1) / 50
+        return self.weights[questions.question_type] * self.characters[questions.tokens].sum(1) / 50
 
     def share(self) -> torch.Tensor:
         """Share of the range of difficulties that is open at this step, in [.6, 1]."""
@@ -130,5 +130,5 @@ class Yuan2022(Lobry2020):
         """Return the loss of the questions that the curriculum has reached."""
         del counts
         chosen = self.curriculum.choose(questions).nonzero().squeeze(1)
-        reached = Questions(questions.tokens[chosen], questions.image[chosen], questions.kind[chosen])
+        reached = Questions(questions.tokens[chosen], questions.image[chosen], questions.question_type[chosen])
         return loss(self(images, reached), answers[chosen])

@@ -23,7 +23,7 @@ import numpy as np
 from filelock import FileLock
 
 from rsbench.containment import Origin, Refused, code_of, contained
-from rsbench.cores import process_pool, usable_cores, without_main
+from rsbench.cores import process_pool, usable_cores, hide_main_module
 from rsbench.data import manifest as manifest_files
 from rsbench.data.integrity import fingerprint, marker
 from rsbench.data.source import SampleError, Source
@@ -246,7 +246,7 @@ class _Preparation:
             yield from (_read_block(self.source, self.author, path, start, stop) for start, stop in todo)
             return
         with process_pool(workers, _start_worker, self.source, self.author, path) as pool:
-            with without_main():
+            with hide_main_module():
                 futures = [pool.submit(_work, start, stop) for start, stop in todo]
             for future in as_completed(futures):
                 yield future.result()

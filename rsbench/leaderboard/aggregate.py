@@ -16,8 +16,8 @@ from rsbench.leaderboard.census import Census
 from rsbench.leaderboard.identical import flag_identical
 from rsbench.leaderboard.installed import metric_spec
 from rsbench.leaderboard.members import Member, Seeds, by_seed, system
-from rsbench.leaderboard.namesakes import recipe_labels
-from rsbench.leaderboard.reading import Readers
+from rsbench.leaderboard.reading import PredictionReaders
+from rsbench.leaderboard.recipe_labels import recipe_labels
 from rsbench.leaderboard.rows import NOT_AT_HAND, Measured
 from rsbench.leaderboard.summary import Read
 from rsbench.metrics.two_level import Pool
@@ -38,8 +38,8 @@ class Row:
             seeds do.
         rank: see :class:`rsbench.metrics.ranking.Standing`, as for rank_interval and letters; ``None`` for baselines,
             flagged rows and those of one seed that nothing is known of.
-        p_above: against the ranked row above, by Holm's correction over all pairs; p_alone: without it; ``None`` for
-            the first.
+        p_above: against the ranked row above, by Holm's correction over all pairs; p_unadjusted: without it; ``None``
+            for the first.
         flags: why a row is not ranked, or what is missing; notes: what a reader should know of a row all the same.
         measured: what its predictions say of the primary metric; ``None`` without them.
         required: a baseline that sees too little to solve the task; what is not above it has not solved it either.
@@ -70,7 +70,7 @@ class Row:
     rank_interval: tuple[int, int] | None = None
     letters: tuple[str, ...] = ()
     p_above: float | None = None
-    p_alone: float | None = None
+    p_unadjusted: float | None = None
     measured: Measured | None = field(default=None, repr=False)
     required: bool = False
 
@@ -125,15 +125,15 @@ class Table:
     comparisons: int = 0
 
 
-def group(members: Sequence[Member], census: Census, readers: Readers | None = None) -> list[Table]:
+def group(members: Sequence[Member], census: Census, readers: PredictionReaders | None = None) -> list[Table]:
     """Return a table for each protocol fingerprint, sorted by dataset and protocol; *census* is told of duplicates."""
     tables: dict[tuple[str, ...], list[Member]] = {}
     for one in members:
         tables.setdefault(one.table, []).append(one)
-    return [_table(found, census, readers or Readers()) for _, found in sorted(tables.items())]
+    return [_table(found, census, readers or PredictionReaders()) for _, found in sorted(tables.items())]
 
 
-def _table(members: list[Member], census: Census, readers: Readers) -> Table:
+def _table(members: list[Member], census: Census, readers: PredictionReaders) -> Table:
     record = members[0].record
     plan = record["plan"]
     protocol = plan["protocol"]
@@ -175,8 +175,8 @@ def _age(item: tuple[str, list[Member]]) -> tuple[str, str, str]:
 
 def _row(seeds: Seeds, read: Read) -> Row:
     said, plan = read.summary, read.summary.plan
-    flags = [*said.failed, *([seeds.contradicts] if seeds.contradicts else []), *dict.fromkeys(read.doubts)]
-    flags += dict.fromkeys(f"{doubt} ({m.run_id})" for m in seeds.members for doubt in m.doubts)
+    flags = [*said.failed, *([seeds.contradicts] if seeds.contradicts else []), *dict.fromkeys(read.issues)]
+    flags += dict.fromkeys(f"{doubt} ({m.run_id})" for m in seeds.members for doubt in m.issues)
     return Row(
         system=plan["model"]["label"],
         recipe=plan["recipe"].get("name", ""),

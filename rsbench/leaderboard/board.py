@@ -10,7 +10,7 @@ from rsbench.leaderboard.aggregate import Table, group
 from rsbench.leaderboard.census import FILTERED, SPEEDS, Census
 from rsbench.leaderboard.members import Filters, Member, member
 from rsbench.leaderboard.rank import rank
-from rsbench.leaderboard.reading import Readers
+from rsbench.leaderboard.reading import PredictionReaders
 from rsbench.reading import collector_paused
 from rsbench.records.store import LoadedRecord
 
@@ -53,7 +53,7 @@ def build(
     protocol: str | None = None,
     division: str | None = None,
     tag: str | None = None,
-    readers: Readers | None = None,
+    readers: PredictionReaders | None = None,
     known: Sequence[Member] = (),
     unreadable: int = 0,
 ) -> Board:
@@ -68,7 +68,7 @@ def build(
     """
     filters = Filters(task, dataset, protocol, division, tag and renamed.first(renamed.TAG, tag))
     census = Census(len(records) + len(known), unreadable)
-    with collector_paused(), readers or Readers() as used:
+    with collector_paused(), readers or PredictionReaders() as used:
         used.start(len(records))
         members = [m for loaded in records if (m := census.take(loaded, lambda r: member(r, filters))) is not None]
         if used.cache:

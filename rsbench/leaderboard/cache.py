@@ -108,7 +108,7 @@ class Cache:
         """Note what was found in records; nothing of those that something speaks against."""
         for one in members:
             state = self._states.get(one.loaded.file)
-            if state and not one.doubts:
+            if state and not one.issues:
                 self._used.members[tuple(state)] = one[1:-1]
 
     def key(self, group: Sequence[Member], name: str) -> str | None:
@@ -186,7 +186,7 @@ def _write(folder: Path, code: str, content: _Content) -> Path:
 
 def _entry(one: Read) -> list[Any]:
     """A row in JSON: what its records say, what speaks against them, what of its predictions is no array."""
-    said = [vars(one.summary), [*one.doubts]]
+    said = [vars(one.summary), [*one.issues]]
     if one.measured is None:
         return [*said, None]
     system = one.measured.system
@@ -208,14 +208,14 @@ def _add(content: bytes, found: _Content) -> None:
     end = content.index(b"\n") + 1
     head = from_json(content[:end])
     read = _Content({tuple(state): (tuple(table), *others) for state, (table, *others) in head["members"]})
-    for key, (summary, doubts, known) in head["rows"].items():
+    for key, (summary, issues, known) in head["rows"].items():
         measured = None
         if known:
             scores, samples, length = (known.pop(name) for name in ("scores", "samples", "length"))
             effects = np.frombuffer(content, "<f8", length, end)
             end += effects.nbytes
             measured = Measured(System(tuple(scores), effects, **known), bytes.fromhex(samples))
-        read.rows[key] = Read(Summary(**summary), measured, doubts)
+        read.rows[key] = Read(Summary(**summary), measured, issues)
     found.members |= read.members
     found.rows |= read.rows
 

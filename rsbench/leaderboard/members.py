@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rsbench.leaderboard.census import DEBUG, DUPLICATE, FAILED, FILTERED, NO_SCORE, SPEEDS, Census, LeftOut
-from rsbench.leaderboard.identities import broken
+from rsbench.leaderboard.consistency import broken
 from rsbench.leaderboard.installed import check_installed
 from rsbench.records.external import EXTERNAL
 from rsbench.records.store import LoadedRecord
@@ -24,7 +24,7 @@ class Member(NamedTuple):
         configuration: what its seeds have in common.
         label, division, tags: of its model, or plan.
         predictions: name of their file, which lies beside the record; ``None`` without them.
-        doubts: what in its own numbers speaks against it.
+        issues: which of its own numbers contradict each other.
     """
 
     loaded: LoadedRecord
@@ -37,7 +37,7 @@ class Member(NamedTuple):
     division: str
     tags: tuple[str, ...] = ()
     predictions: str | None = None
-    doubts: tuple[str, ...] = ()
+    issues: tuple[str, ...] = ()
 
     @property
     def record(self) -> dict[str, Any]:

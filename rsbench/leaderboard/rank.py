@@ -82,7 +82,7 @@ def _stand(table: Table, ranked: Sequence[tuple[Row, System]]) -> None:
     found = standings([system for _, system in ranked], table.pool)
     for (row, _), standing in zip(ranked, found, strict=True):
         row.rank, row.rank_interval, row.letters = standing.rank, (standing.low, standing.high), standing.letters
-        row.p_above, row.p_alone = standing.adjusted, standing.p
+        row.p_above, row.p_unadjusted = standing.adjusted, standing.p
 
 
 def _flag_below_required(table: Table, sign: int) -> None:

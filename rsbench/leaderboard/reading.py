@@ -19,7 +19,7 @@ MANY: Final = 1_000  # records from which on it pays to start processes
 CHUNK: Final = 20  # configurations handed over at once
 
 
-class Readers(Processes):
+class PredictionReaders(Processes):
     """Processes that read predictions, started while the records are still being loaded.
 
     Args:
@@ -42,7 +42,7 @@ class Readers(Processes):
         new = iter([*self._read(missing, name)])
         found = [one or next(new) for one in known]
         for key, one in zip(keys, found, strict=True):
-            if self.cache and key and set(one.doubts) <= {NOT_AT_HAND}:
+            if self.cache and key and set(one.issues) <= {NOT_AT_HAND}:
                 self.cache.add(key, one)
         return found
 
@@ -50,8 +50,8 @@ class Readers(Processes):
         if sum(map(len, groups)) >= MANY:
             self.open(usable_cores())
         slim = [[_slim(loaded, name) for loaded in group] for group in groups]
-        for group, (one, doubts) in zip(groups, self.map(partial(_measured, name=name), slim, CHUNK), strict=True):
-            yield Read(summarize([loaded.record for loaded in group], name), one, doubts)
+        for group, (one, issues) in zip(groups, self.map(partial(_measured, name=name), slim, CHUNK), strict=True):
+            yield Read(summarize([loaded.record for loaded in group], name), one, issues)
 
 
 def _prepare() -> None:
@@ -65,11 +65,11 @@ def _measured(group: Sequence[LoadedRecord], name: str) -> tuple[Measured | None
     """What cannot be read, or what a plugin cannot make rows of, speaks against these records and no others."""
     if all("predictions" not in loaded.record["artifacts"] for loaded in group):
         return None, [NOT_AT_HAND]
-    doubts: list[str] = []
+    issues: list[str] = []
     try:
-        return measure(group, [name], doubts).get(name), doubts
+        return measure(group, [name], issues).get(name), issues
     except Exception as error:
-        return None, [*doubts, f"its predictions give no {name}: {described(error)}"]
+        return None, [*issues, f"its predictions give no {name}: {described(error)}"]
 
 
 def _slim(loaded: LoadedRecord, name: str) -> LoadedRecord:

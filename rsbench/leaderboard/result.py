@@ -125,14 +125,14 @@ def leaderboard(
     """
     from rsbench.leaderboard.board import build
     from rsbench.leaderboard.cache import beside
-    from rsbench.leaderboard.reading import Readers
+    from rsbench.leaderboard.reading import PredictionReaders
 
     many = isinstance(records, Iterable) and not isinstance(records, str | PathLike | LoadedRecord)
     sources: list[Source] = [*records] if many else [records]  # type: ignore[misc,list-item]
     problems: list[str] = []
     known: list[Member] = []
     cache = beside(sources)
-    with Readers(cache) as readers:
+    with PredictionReaders(cache) as readers:
 
         def choose(files: list[str]) -> list[str]:
             if cache is not None:

@@ -51,17 +51,17 @@ def metric_of(name: str, plan: Mapping[str, Any]) -> Metric:
     return build(registry().get("metric", name), metric_context(plan))
 
 
-def measure(group: Sequence[LoadedRecord], names: Sequence[str], doubts: list[str]) -> dict[str, Measured]:
+def measure(group: Sequence[LoadedRecord], names: Sequence[str], issues: list[str]) -> dict[str, Measured]:
     """Return what the runs of a configuration say of metrics; those of which they say nothing are left out.
 
-    What speaks against a record is added to *doubts*.
+    What contradicts a record is added to *issues*.
     """
-    runs = rows_of(group, names, doubts)
+    runs = rows_of(group, names, issues)
     plan = group[0].record["plan"]
     found = {name: summed(metric_of(name, plan), [run[name] for run in runs]) for name in names if _in_all(name, runs)}
     for name, one in found.items():
         if one is None:
-            doubts.append(f"no standard error of {name}")
+            issues.append(f"no standard error of {name}")
     return {name: one for name, one in found.items() if one is not None}
 
 
@@ -83,24 +83,24 @@ def summed(metric: Metric, runs: Sequence[Rows]) -> Measured | None:
     return Measured(summarize(scores, known, units_of(first.rows, first.clusters)), first.samples)
 
 
-def rows_of(group: Sequence[LoadedRecord], names: Sequence[str], doubts: list[str]) -> list[dict[str, Rows]]:
+def rows_of(group: Sequence[LoadedRecord], names: Sequence[str], issues: list[str]) -> list[dict[str, Rows]]:
     """Return the rows of each run by metric, without those that cannot be made; none at all where predictions are not
     at hand or are not those that a record was made from."""
-    found = [_read(loaded, names, doubts) for loaded in group]
+    found = [_read(loaded, names, issues) for loaded in group]
     return [run for run in found if run is not None] if all(run is not None for run in found) else []
 
 
-def _read(loaded: LoadedRecord, names: Sequence[str], doubts: list[str]) -> dict[str, Rows] | None:
+def _read(loaded: LoadedRecord, names: Sequence[str], issues: list[str]) -> dict[str, Rows] | None:
     """The rows of one record, which must give the values that it holds."""
     record = loaded.record
     path = loaded.artifact("predictions")
     if path is None:
-        doubts.append(NOT_AT_HAND)
+        issues.append(NOT_AT_HAND)
         return None
     content = path.read_bytes()
     wrong = check_content(path.name, content, record["artifacts"]["predictions"])
     if wrong:
-        doubts.append(f"{wrong[0]} ({record['run_id']})")
+        issues.append(f"{wrong[0]} ({record['run_id']})")
         return None
     columns, rows = Columns(path, content), {}
     for name in names:
@@ -113,10 +113,10 @@ def _read(loaded: LoadedRecord, names: Sequence[str], doubts: list[str]) -> dict
             stored, found = record["metrics"][name]["value"], reduced(metric, rows[name].rows)
         except Unavailable as error:
             rows.pop(name, None)
-            doubts.append(f"{name}: {error} ({record['run_id']})")
+            issues.append(f"{name}: {error} ({record['run_id']})")
             continue
         if stored is None or not abs(stored - found) <= TOLERANCE:
-            doubts.append(f"{name} {stored} is stored, its predictions give {found:.4f} ({record['run_id']})")
+            issues.append(f"{name} {stored} is stored, its predictions give {found:.4f} ({record['run_id']})")
     return rows
 
 

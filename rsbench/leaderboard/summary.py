@@ -47,7 +47,7 @@ class Read:
 
     summary: Summary
     measured: Measured | None = None
-    doubts: Sequence[str] = ()
+    issues: Sequence[str] = ()
 
 
 def summarize(records: Sequence[dict[str, Any]], primary: str) -> Summary:

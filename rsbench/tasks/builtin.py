@@ -17,7 +17,7 @@ def rsbench_tasks() -> Iterator[TaskSpec]:
         summary="One class for each image.",
         definition="rsbench.tasks.classification.task:TASK",
         training="rsbench.engine.tasks.classification:ClassificationTraining",
-        trial="rsbench.testing.trials:CLASSIFICATION",
+        test_inputs="rsbench.testing.trials:CLASSIFICATION",
         primary="overall_accuracy",
         strategies=("fsdp",),
     )
@@ -26,7 +26,7 @@ def rsbench_tasks() -> Iterator[TaskSpec]:
         summary="A sentence for each image, scored against several.",
         definition="rsbench.tasks.captioning.task:TASK",
         training="rsbench.engine.tasks.captioning:CaptioningTraining",
-        trial="rsbench.testing.trials:CAPTIONING",
+        test_inputs="rsbench.testing.trials:CAPTIONING",
         primary="CIDEr-D",
         options={
             "min_count": 5,  # words that occur less often in training become <unk>
@@ -43,7 +43,7 @@ def rsbench_tasks() -> Iterator[TaskSpec]:
         summary="An answer of a closed list to each question about an image.",
         definition="rsbench.tasks.vqa.task:TASK",
         training="rsbench.engine.tasks.vqa:VQATraining",
-        trial="rsbench.testing.trials:VQA",
+        test_inputs="rsbench.testing.trials:VQA",
         primary="OA",
         options={"min_count": 1, "max_words": 20, "questions_per_image": 16},
         sample={"size": 256, "classes": ANSWERS_LR, "words": 300, "question_types": TYPES_LR},

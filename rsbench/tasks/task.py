@@ -232,7 +232,7 @@ class Task(ABC):
         del store, sample
         return ()
 
-    def said(self, outcome: Outcome, row: int, classes: Sequence[str]) -> str:
+    def predicted(self, outcome: Outcome, row: int, classes: Sequence[str]) -> str:
         """Return what was predicted of the sample in a row of an outcome, in words; a task that writes ``truth``
         writes it, too."""
         raise UserError(f"Task '{self.name}' does not say in words what was predicted.")

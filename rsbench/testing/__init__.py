@@ -10,7 +10,7 @@ which becomes one test for each check of each spec.  A check that a spec fails b
 ``rsbench_expected_failures`` with the reason.
 """
 
-from rsbench.testing.contract import Case, Check, Fault, Inapplicable, Result
+from rsbench.testing.contract import Case, Check, CheckFailure, NotApplicable, Result
 from rsbench.testing.run import cases
 
-__all__ = ["Case", "Check", "Fault", "Inapplicable", "Result", "cases"]
+__all__ = ["Case", "Check", "CheckFailure", "NotApplicable", "Result", "cases"]

@@ -15,11 +15,11 @@ SKIPPED: Final = "skipped"
 BAD: Final = (FAILED, UNEXPECTED)
 
 
-class Fault(AssertionError):
+class CheckFailure(AssertionError):
     """What a check found wrong, in one sentence."""
 
 
-class Inapplicable(Exception):
+class NotApplicable(Exception):
     """A check has nothing to look at; the message says why."""
 
 
@@ -31,7 +31,7 @@ class Check:
         name: what it is called on the command line and in ``rsbench_expected_failures``.
         reason: why it matters, in one line.
         remedy: what to do where it fails, in one line.
-        run: looks at a trial, what the kit builds of a spec; raises :class:`Fault` or :class:`Inapplicable`.
+        run: looks at a trial, what the kit builds of a spec; raises :class:`CheckFailure` or :class:`NotApplicable`.
     """
 
     name: str
@@ -88,9 +88,9 @@ class Case:
         """Run the check; whatever the plugin's code raises is a fault that names the exception and its place."""
         try:
             self.check.run(self.trial())
-        except Inapplicable as error:
+        except NotApplicable as error:
             return Result(self, SKIPPED, str(error))
-        except Fault as error:
+        except CheckFailure as error:
             return self._failed(str(error))
         except Exception as error:
             return self._failed(f"{_where(error)}{type(error).__name__}: {' '.join(str(error).split())}")
@@ -121,9 +121,9 @@ class Checks(list[Check]):
 
 
 def require(condition: object, fault: str) -> None:
-    """Raise :class:`Fault` unless *condition* holds; unlike ``assert`` it is not optimized away."""
+    """Raise :class:`CheckFailure` unless *condition* holds; unlike ``assert`` it is not optimized away."""
     if not condition:
-        raise Fault(fault)
+        raise CheckFailure(fault)
 
 
 def _where(error: BaseException) -> str:

@@ -13,8 +13,8 @@ from rsbench.data.store import PreparedStore
 from rsbench.errors import UserError
 from rsbench.registry import registry
 from rsbench.specs import ProtocolSpec
-from rsbench.testing.contract import Checks, Fault, Inapplicable, require
-from rsbench.testing.dataset_trial import LOOKED_AT, DatasetTrial
+from rsbench.testing.contract import CheckFailure, Checks, NotApplicable, require
+from rsbench.testing.dataset_trial import N_CHECKED, DatasetTrial
 
 CHECKS: Final = Checks()
 SLACK: Final = 0.05  # of a band's standard deviation
@@ -33,13 +33,13 @@ def disjoint_splits(trial: DatasetTrial) -> None:
             split = splits.resolve(trial.store, protocol)
         except UserError as error:
             if "overlap" in str(error) or protocol.name == trial.spec.default_protocol:
-                raise Fault(str(error)) from None
+                raise CheckFailure(str(error)) from None
             refused = str(error)
             continue
         made += 1
         _without_leaks(trial.store, split, protocol.name)
     if not made:
-        raise Inapplicable(refused or "no protocol is for it")
+        raise NotApplicable(refused or "no protocol is for it")
 
 
 def _protocols(trial: DatasetTrial) -> list[ProtocolSpec]:
@@ -80,7 +80,7 @@ def stable_splits(trial: DatasetTrial) -> None:
         same = all(np.array_equal(once.get(part, ()), twice.get(part, ())) for part in splits.PARTS)
         require(same, f"the split of protocol '{protocol.name}' is another one the second time")
     if not made:
-        raise Inapplicable("no protocol can split it as it is here")
+        raise NotApplicable("no protocol can split it as it is here")
 
 
 @CHECKS(
@@ -124,7 +124,7 @@ def statistics(trial: DatasetTrial) -> None:
     images = trial.images
     if not declared or images is None:
         return
-    chosen = np.unique(np.linspace(0, len(images) - 1, min(len(images), LOOKED_AT)).astype(np.int64))
+    chosen = np.unique(np.linspace(0, len(images) - 1, min(len(images), N_CHECKED)).astype(np.int64))
     for number, band in enumerate(trial.spec.bands):
         values = np.asarray(images[chosen, number], dtype=np.float64)
         noise = 4 * values.mean(axis=(1, 2)).std() / np.sqrt(len(chosen)) * (len(chosen) < len(images))

@@ -19,7 +19,7 @@ from rsbench.data.store import PreparedStore
 from rsbench.specs import DatasetSpec, load_attribute
 from rsbench.testing.contract import require
 
-LOOKED_AT: Final = 256  # images, where there are many
+N_CHECKED: Final = 256  # images, where there are many
 
 
 @dataclass
@@ -38,7 +38,7 @@ class DatasetTrial:
         """Write fake files into a new folder and return it; a generated dataset needs none.
 
         Raises:
-            Fault: the dataset has files, but no fake ones.
+            CheckFailure: the dataset has files, but no fake ones.
         """
         require(self.spec.fake or self.spec.generated, "it is not generated and names no fake='module:function'")
         place = self.folder / name

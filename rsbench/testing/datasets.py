@@ -12,8 +12,8 @@ from rsbench.data.prepare import check_columns, default_bands, prepare
 from rsbench.errors import UserError
 from rsbench.specs import UNITS, DatasetSpec
 from rsbench.testing import dataset_parts
-from rsbench.testing.contract import Checks, Fault, Group, Inapplicable, require
-from rsbench.testing.dataset_trial import LOOKED_AT, DatasetTrial
+from rsbench.testing.contract import CheckFailure, Checks, Group, NotApplicable, require
+from rsbench.testing.dataset_trial import N_CHECKED, DatasetTrial
 
 CHECKS: Final = Checks()
 PICTURES: Final = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy")
@@ -71,7 +71,7 @@ def labels(trial: DatasetTrial) -> None:
     require(len(set(found)) == len(found), "a class is named twice")
     values = trial.first.columns.get("label")
     if values is None:
-        raise Inapplicable("its samples have no labels")
+        raise NotApplicable("its samples have no labels")
     array = np.asarray(values)
     require(array.dtype.kind in "iu", f"labels are {array.dtype}, not whole numbers")
     require(array.min() >= 0 and array.max() < len(found), f"a label lies outside of 0 to {len(found) - 1}")
@@ -125,11 +125,11 @@ def units(trial: DatasetTrial) -> None:
 def truncated_file(trial: DatasetTrial) -> None:
     """A picture cut in half stops the preparation with one sentence."""
     if not trial.spec.fake:
-        raise Inapplicable("it has no files")
+        raise NotApplicable("it has no files")
     folder = trial.files("truncated")
     pictures = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
     if not pictures:
-        raise Inapplicable("its files are no single pictures")
+        raise NotApplicable("its files are no single pictures")
     data = pictures[0].read_bytes()
     pictures[0].write_bytes(data[: len(data) // 2])
     try:
@@ -137,9 +137,9 @@ def truncated_file(trial: DatasetTrial) -> None:
     except UserError as error:
         require(pictures[0].name in str(error), f"the sentence does not name {pictures[0].name}: {error}")
         return
-    raise Fault(f"half of {pictures[0].name} was taken for an image")
+    raise CheckFailure(f"half of {pictures[0].name} was taken for an image")
 
 
 def _evenly(count: int) -> Any:
-    """Numbers of at most :data:`LOOKED_AT` images, evenly spaced."""
-    return np.unique(np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(np.int64))
+    """Numbers of at most :data:`N_CHECKED` images, evenly spaced."""
+    return np.unique(np.linspace(0, count - 1, min(count, N_CHECKED)).astype(np.int64))

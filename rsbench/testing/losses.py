@@ -10,7 +10,7 @@ import torch
 
 from rsbench.specs import LossSpec, load_attribute
 from rsbench.tasks.context import LossContext
-from rsbench.testing.contract import Checks, Fault, Group, Inapplicable, require
+from rsbench.testing.contract import CheckFailure, Checks, Group, NotApplicable, require
 
 CHECKS: Final = Checks()
 CLASSES: Final = 5
@@ -100,7 +100,7 @@ def gradient(trial: LossTrial) -> None:
     try:
         torch.autograd.gradcheck(lambda x: loss(x, targets), (logits.requires_grad_(True),), atol=1e-6, rtol=1e-4)
     except RuntimeError as error:
-        raise Fault(f"it differs from finite differences: {' '.join(str(error).split())[:160]}") from None
+        raise CheckFailure(f"it differs from finite differences: {' '.join(str(error).split())[:160]}") from None
 
 
 @CHECKS(
@@ -138,7 +138,7 @@ def weights(trial: LossTrial) -> None:
     """With a weight of 5, a class has five times the part in the gradient that it has with 1."""
     name = next((n for n in WEIGHTS if n in trial.spec.options), None)
     if name is None:
-        raise Inapplicable("it has no option " + ", ".join(WEIGHTS))
+        raise NotApplicable("it has no option " + ", ".join(WEIGHTS))
     _, targets = trial.batch
     plain = _norms(trial, trial.loss({name: [1.0] * CLASSES}))
     heavy = _norms(trial, trial.loss({name: [5.0] + [1.0] * (CLASSES - 1)}))
@@ -155,7 +155,7 @@ def weights(trial: LossTrial) -> None:
 def class_counts(trial: LossTrial) -> None:
     """Other counts give another gradient."""
     if "class_counts" not in trial.spec.needs:
-        raise Inapplicable("it needs no class counts")
+        raise NotApplicable("it needs no class counts")
     balanced, skewed = (_norms(trial, trial.loss(counts=counts)) for counts in ((20,) * CLASSES, (500, 100, 20, 5, 1)))
     require(not torch.allclose(balanced / balanced.sum(), skewed / skewed.sum()), "class counts have no effect")
 

@@ -15,7 +15,7 @@ from rsbench.metrics.evaluate import build
 from rsbench.metrics.influence import has_influence, influence
 from rsbench.specs import MetricSpec, load_attribute
 from rsbench.tasks.task import Outcome
-from rsbench.testing.contract import Checks, Fault, Group, Inapplicable, require
+from rsbench.testing.contract import CheckFailure, Checks, Group, NotApplicable, require
 from rsbench.testing.trials import TaskTrial, trial_of
 
 CHECKS: Final = Checks()
@@ -55,12 +55,12 @@ class MetricTrial:
         """Return the statistics of an outcome.
 
         Raises:
-            Inapplicable: the metric says that it cannot be computed on this machine.
+            NotApplicable: the metric says that it cannot be computed on this machine.
         """
         try:
             return self.metric.statistics(outcome.predictions, outcome.references)
         except Unavailable as error:
-            raise Inapplicable(str(error)) from None
+            raise NotApplicable(str(error)) from None
 
     def value(self, outcome: Outcome) -> float:
         """Return the score of an outcome."""
@@ -88,7 +88,7 @@ def golden(trial: MetricTrial) -> None:
         try:
             value = metric.reduce(metric.statistics(case.predictions, case.references))
         except Unavailable as error:
-            raise Inapplicable(str(error)) from None
+            raise NotApplicable(str(error)) from None
         same = math.isnan(value) if math.isnan(case.value) else abs(value - case.value) <= case.tolerance
         require(same, f"golden example {number} gives {value:.10g}, not {case.value:.10g}")
 
@@ -129,10 +129,10 @@ def within_range(trial: MetricTrial) -> None:
 def direction(trial: MetricTrial) -> None:
     """Predictions that are all right score no worse than random ones."""
     if trial.spec.higher_is_better is None:
-        raise Inapplicable("neither end is declared to be better")
+        raise NotApplicable("neither end is declared to be better")
     right, random = trial.value(trial.outcome(right=True)), trial.value(trial.outcome())
     if math.isnan(right) or math.isnan(random):
-        raise Inapplicable("it is not defined for one of the two")
+        raise NotApplicable("it is not defined for one of the two")
     worse = right < random - CLOSE if trial.spec.higher_is_better else right > random + CLOSE
     require(not worse, f"right predictions score {right:.4g}, random ones {random:.4g}")
 
@@ -205,11 +205,11 @@ def derivatives(trial: MetricTrial) -> None:
     """A metric's own derivatives are those by differences."""
     metric, rows = trial.metric, trial.rows(trial.outcome())
     if not isinstance(metric, SumMetric) or type(metric).gradient is SumMetric.gradient or not has_influence(metric):
-        raise Inapplicable("it has none of its own")
+        raise NotApplicable("it has none of its own")
     slope = metric.summands(rows) @ SumMetric.gradient(metric, metric.totals(rows), float(SAMPLES))
     own, other = influence(metric, rows), SAMPLES * (slope - slope.mean())
     if not np.isfinite(own).all() or not np.isfinite(other).all():
-        raise Inapplicable("they are not defined for the made-up outcome")
+        raise NotApplicable("they are not defined for the made-up outcome")
     apart = np.abs(own - other).max()
     require(apart <= 1e-6 * max(1.0, np.abs(other).max()), f"they are {apart:.3g} off for a sample")
 
@@ -249,4 +249,4 @@ def _same(found: float, expected: float, text: str) -> None:
     if math.isnan(found) and math.isnan(expected):
         return
     if not abs(found - expected) <= CLOSE * max(1.0, abs(expected)):
-        raise Fault(f"{text} {found:.8g} and not {expected:.8g}")
+        raise CheckFailure(f"{text} {found:.8g} and not {expected:.8g}")

@@ -45,14 +45,14 @@ class ModelTrial:
         torch.manual_seed(seed)
         np.random.seed(seed)
         context = self.made_up.context(channels or self.channels, size or self.size, seed)
-        options = {name: option.default for name, option in self.spec.options.items()} | dict(self.spec.trial)
+        options = {name: option.default for name, option in self.spec.options.items()} | dict(self.spec.test_options)
         return load_attribute(self.spec.factory)(context, **options)
 
     def network(self, *, channels: int | None = None, size: int | None = None, seed: int = 0) -> nn.Module:
         """Build a network.
 
         Raises:
-            Fault: the factory gives something else.
+            CheckFailure: the factory gives something else.
         """
         made = self.make(channels=channels, size=size, seed=seed)
         require(isinstance(made, nn.Module), f"the factory returned {type(made).__name__}, not a torch.nn.Module")

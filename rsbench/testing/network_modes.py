@@ -7,7 +7,7 @@ from typing import Final
 import torch
 from torch import nn
 
-from rsbench.testing.contract import Checks, Inapplicable, require
+from rsbench.testing.contract import Checks, NotApplicable, require
 from rsbench.testing.model_trial import BATCH, ModelTrial
 from rsbench.testing.networks import close
 
@@ -94,7 +94,7 @@ def batch_independent(trial: ModelTrial) -> None:
         together = trial.outputs(trial.built, trial.arguments(BATCH))
         alone = trial.outputs(trial.built, trial.arguments(1))
     if not len(alone):
-        raise Inapplicable("there are no outputs")
+        raise NotApplicable("there are no outputs")
     require(close(together[: len(alone)], alone), "an image in a batch gives other outputs than alone")
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from rsbench.errors import first_of
-from rsbench.testing.contract import Checks, Fault, Inapplicable, require
+from rsbench.testing.contract import CheckFailure, Checks, NotApplicable, require
 from rsbench.testing.model_trial import BATCH, ModelTrial
 
 CHECKS: Final = Checks()
@@ -50,7 +50,7 @@ def batch_of_one(trial: ModelTrial) -> None:
 def sizes(trial: ModelTrial) -> None:
     """The smallest declared size and an odd one go forward and backward."""
     if trial.spec.accepts.size is not None:
-        raise Inapplicable(f"it declares one size, {trial.spec.accepts.size}")
+        raise NotApplicable(f"it declares one size, {trial.spec.accepts.size}")
     for size in {trial.spec.accepts.min_size, trial.size // 2 * 2 + 5}:
         try:
             model = trial.network(size=size).eval()
@@ -58,7 +58,7 @@ def sizes(trial: ModelTrial) -> None:
             trial.outputs(model, arguments)
             _finite_gradients(model, trial.made_up.loss(model, arguments))
         except Exception as error:
-            raise Fault(f"images of {size} pixels: {type(error).__name__}: {_line(error)}") from error
+            raise CheckFailure(f"images of {size} pixels: {type(error).__name__}: {_line(error)}") from error
 
 
 @CHECKS(
@@ -69,14 +69,14 @@ def sizes(trial: ModelTrial) -> None:
 def channels(trial: ModelTrial) -> None:
     """Two and five bands go forward."""
     if trial.spec.accepts.channels is not None:
-        raise Inapplicable(f"it declares {trial.spec.accepts.channels} bands")
+        raise NotApplicable(f"it declares {trial.spec.accepts.channels} bands")
     for count in (2, 5):
         try:
             model = trial.network(channels=count).eval()
             with torch.no_grad():
                 trial.outputs(model, trial.arguments(channels=count))
         except Exception as error:
-            raise Fault(f"images of {count} bands: {type(error).__name__}: {_line(error)}") from error
+            raise CheckFailure(f"images of {count} bands: {type(error).__name__}: {_line(error)}") from error
 
 
 @CHECKS(
@@ -195,9 +195,9 @@ def parameters(trial: ModelTrial) -> None:
     """The declared number of parameters is that at three bands and ten classes."""
     spec = trial.spec
     if spec.params is None:
-        raise Inapplicable("no number is declared")
-    if set(spec.trial) - {"weights"}:
-        raise Inapplicable("the kit builds it with other options than the defaults")
+        raise NotApplicable("no number is declared")
+    if set(spec.test_options) - {"weights"}:
+        raise NotApplicable("the kit builds it with other options than the defaults")
     size = spec.accepts.size or max(COUNTED_SIZE, spec.accepts.min_size)
     found = sum(p.numel() for p in trial.network(channels=spec.accepts.channels or 3, size=size).parameters())
     require(found == spec.params, f"params={spec.params:,} is declared, but it has {found:,}")

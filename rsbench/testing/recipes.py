@@ -7,7 +7,7 @@ from typing import Final
 
 from rsbench.errors import UserError
 from rsbench.specs import RecipeSpec, to_jsonable
-from rsbench.testing.contract import Checks, Fault, Group, require
+from rsbench.testing.contract import CheckFailure, Checks, Group, require
 
 CHECKS: Final = Checks()
 
@@ -34,7 +34,7 @@ def optimizer(spec: RecipeSpec) -> None:
         try:
             Schedule(make_optimizer(nn.Linear(2, 2), phase), phase, phase["epochs"], 3)
         except UserError as error:
-            raise Fault(str(error)) from None
+            raise CheckFailure(str(error)) from None
 
 
 @CHECKS(
@@ -49,4 +49,4 @@ def augmentation(spec: RecipeSpec) -> None:
     try:
         Augmentation(spec.augmentation)
     except UserError as error:
-        raise Fault(str(error)) from None
+        raise CheckFailure(str(error)) from None

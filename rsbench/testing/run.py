@@ -11,7 +11,7 @@ from typing import Final
 from rsbench.errors import UserError, did_you_mean
 from rsbench.registry import KINDS, registry
 from rsbench.specs import Spec, load_attribute
-from rsbench.testing import declared, plugin
+from rsbench.testing import plugin, specs
 from rsbench.testing.contract import Case, Group
 
 # Kind -> module whose ``groups(spec)`` yields more checks of a spec; imported when a spec of the kind is met.
@@ -44,7 +44,7 @@ def cases(name: str, only: str = "*") -> list[Case]:
 
 def groups(kind: str, spec: Spec) -> Iterator[Group]:
     """Yield what is checked of a spec: its declaration, then what its kind does; of a family also its example."""
-    yield Group(spec.name, declared.CHECKS, lambda: spec)
+    yield Group(spec.name, specs.CHECKS, lambda: spec)
     if not spec.name.endswith(":*"):
         if kind in MORE:
             yield from importlib.import_module(MORE[kind]).groups(spec)
@@ -52,7 +52,7 @@ def groups(kind: str, spec: Spec) -> Iterator[Group]:
             if kind in more:
                 yield from load_attribute(more[kind])(spec)
         return
-    yield Group(spec.name, declared.FAMILY_CHECKS, lambda: spec)
+    yield Group(spec.name, specs.FAMILY_CHECKS, lambda: spec)
     member, resolver = getattr(spec, "example", None), getattr(spec, "resolver", None)
     resolved = load_attribute(resolver)(member) if member and resolver else None
     if resolved is not None:

@@ -16,7 +16,7 @@ from rsbench.registry import registry
 from rsbench.specs import SpecError, TaskSpec, load_attribute, to_jsonable
 from rsbench.tasks.tables import Columns
 from rsbench.tasks.task import Outcome, Task
-from rsbench.testing.contract import Checks, Fault, Group, require
+from rsbench.testing.contract import CheckFailure, Checks, Group, require
 from rsbench.testing.trials import TaskTrial
 
 CHECKS: Final = Checks()
@@ -37,14 +37,14 @@ def parts(spec: TaskSpec) -> None:
     """The spec names all three."""
     from rsbench.engine.tasks.base import TrainingTask
 
-    task, training, trial = _part(spec, "definition"), _part(spec, "training"), _part(spec, "trial")
+    task, training, trial = _part(spec, "definition"), _part(spec, "training"), _part(spec, "test_inputs")
     require(isinstance(task, Task), f"{spec.definition} is not a rsbench.tasks.task.Task")
     require(task.name == spec.name, f"{spec.definition} is called '{task.name}', the spec '{spec.name}'")
     subclass = isinstance(training, type) and issubclass(training, TrainingTask)
     require(subclass, f"{spec.training} is not a subclass of rsbench.engine.tasks.base.TrainingTask")
     missing = sorted(getattr(training, "__abstractmethods__", ()))
     require(not missing, f"{spec.training} lacks {', '.join(missing)}")
-    require(isinstance(trial, TaskTrial), f"{spec.trial} is not a rsbench.testing.trials.TaskTrial")
+    require(isinstance(trial, TaskTrial), f"{spec.test_inputs} is not a rsbench.testing.trials.TaskTrial")
 
 
 @CHECKS(
@@ -54,7 +54,7 @@ def parts(spec: TaskSpec) -> None:
 )
 def round_trip(spec: TaskSpec) -> None:
     """An outcome that is written and read has the same ids, and every metric of the task the same value."""
-    task, trial = _part(spec, "definition"), _part(spec, "trial")
+    task, trial = _part(spec, "definition"), _part(spec, "test_inputs")
     outcome, context = trial.outcome(SAMPLES, 0), trial.metric_context()
     found, _ = collect(_metrics(spec), outcome.predictions, outcome.references, context)
     if task.keeps_statistics:
@@ -77,12 +77,12 @@ def round_trip(spec: TaskSpec) -> None:
 )
 def breakdown(spec: TaskSpec) -> None:
     """``by_group`` gives JSON without NaN."""
-    trial = _part(spec, "trial")
+    trial = _part(spec, "test_inputs")
     found = _part(spec, "definition").by_group(trial.outcome(SAMPLES, 0), trial.metric_context())
     try:
         json.dumps(to_jsonable(found), allow_nan=False)
     except (SpecError, ValueError) as error:
-        raise Fault(f"by_group cannot be written as JSON: {error}") from None
+        raise CheckFailure(f"by_group cannot be written as JSON: {error}") from None
 
 
 @CHECKS(
@@ -100,7 +100,7 @@ def _part(spec: TaskSpec, field: str) -> Any:
     try:
         return load_attribute(path or "")
     except SpecError:
-        raise Fault(f"the spec's {field}, '{path}', is not there") from None
+        raise CheckFailure(f"the spec's {field}, '{path}', is not there") from None
 
 
 def _metrics(spec: TaskSpec) -> list[Any]:

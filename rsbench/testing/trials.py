@@ -21,7 +21,7 @@ from rsbench.tasks.context import ModelContext
 from rsbench.tasks.task import Outcome
 from rsbench.tasks.text import PAD, Vocabulary
 from rsbench.tasks.vqa import AnswerReferences, Answers, Questions
-from rsbench.testing.contract import Inapplicable, require
+from rsbench.testing.contract import NotApplicable, require
 
 CLASSES: Final = tuple(f"class {k}" for k in range(10))
 TYPES: Final = ("rural_urban", "presence", "count", "comp")
@@ -79,13 +79,13 @@ class TaskTrial(ABC):
         """Fit an estimator to stored images [N, C, S, S], and return what predicts for others.
 
         Raises:
-            Inapplicable: the task does not say how its estimators are called.
+            NotApplicable: the task does not say how its estimators are called.
         """
-        raise Inapplicable("the trial of the task does not fit estimators")
+        raise NotApplicable("the trial of the task does not fit estimators")
 
     def well_formed(self, found: Any, images: int) -> None:
         """Require that an estimator's predictions for so many images have the form that the task asks for."""
-        raise Inapplicable("the trial of the task does not say what its estimators predict")
+        raise NotApplicable("the trial of the task does not say what its estimators predict")
 
 
 class ClassificationTrial(TaskTrial):
@@ -257,7 +257,7 @@ class QuestionTrial(TaskTrial):
     def loss(self, model: Any, arguments: tuple[Any, ...]) -> torch.Tensor:
         """The model's own training loss, or cross entropy of the answers."""
         images, questions = arguments
-        counting = questions.kind == TYPES.index("count")
+        counting = questions.question_type == TYPES.index("count")
         answers = torch.where(counting, len(ANSWERS_LR) - 1, torch.arange(len(questions)) % 2)
         counts = torch.where(counting, 3.0, torch.nan)
         if hasattr(model, "training_loss"):
@@ -267,14 +267,14 @@ class QuestionTrial(TaskTrial):
     def outcome(self, samples: int, seed: int, *, right: bool = False) -> Outcome:
         """Answers, half of them right, with counts of the count questions."""
         rng = np.random.default_rng(seed)
-        kinds = np.arange(samples) % len(TYPES)
+        question_types = np.arange(samples) % len(TYPES)
         true = rng.integers(0, len(ANSWERS_LR), samples)
         said = np.where(rng.random(samples) < (1.0 if right else 0.5), true, rng.integers(0, len(ANSWERS_LR), samples))
-        counting = kinds == TYPES.index("count")
+        counting = question_types == TYPES.index("count")
         counts = np.where(counting, rng.integers(0, 50, samples), np.nan)
         guessed = counts if right else counts + rng.integers(0, 5, samples)
         images = [f"image {i // 4}" for i in range(samples)]
-        return Outcome(Answers(_ids(samples), said, kinds, images, guessed), AnswerReferences(true, counts))
+        return Outcome(Answers(_ids(samples), said, question_types, images, guessed), AnswerReferences(true, counts))
 
     def metric_context(self) -> MetricContext:
         """Answers and types of questions."""
@@ -284,7 +284,7 @@ class QuestionTrial(TaskTrial):
         """Answers, counts and references."""
         made, true = outcome.predictions, outcome.references
         images = [made.images[i] for i in index]
-        answers = Answers(_ids(len(index)), made.answers[index], made.kinds[index], images, made.counts[index])
+        answers = Answers(_ids(len(index)), made.answers[index], made.question_types[index], images, made.counts[index])
         return Outcome(answers, AnswerReferences(true.answers[index], true.counts[index]))
 
     def fitted(self, estimator: Any, images: np.ndarray) -> Callable[[np.ndarray], Any]:
@@ -302,7 +302,7 @@ class QuestionTrial(TaskTrial):
 
     def _questions(self, images: int) -> Questions:
         asked = self.arguments(torch.zeros(images, 1, 1, 1))[1]
-        return Questions(asked.tokens.numpy(), asked.image.numpy(), asked.kind.numpy())
+        return Questions(asked.tokens.numpy(), asked.image.numpy(), asked.question_type.numpy())
 
 
 class ArrayTrial(TaskTrial):
@@ -384,10 +384,10 @@ def trial_of(task: str) -> TaskTrial:
     """Return the trial of a task.
 
     Raises:
-        Inapplicable: its spec names none.
+        NotApplicable: its spec names none.
     """
-    path = registry().get("task", task).trial
+    path = registry().get("task", task).test_inputs
     if path is None:
-        raise Inapplicable(f"the spec of task '{task}' names no trial, so nothing can be made up for it")
+        raise NotApplicable(f"the spec of task '{task}' names no trial, so nothing can be made up for it")
     trial: TaskTrial = load_attribute(path)
     return trial

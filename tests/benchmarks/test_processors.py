@@ -22,9 +22,9 @@ import sys
 from pathlib import Path
 from rsbench.data.prepare import prepare
 from rsbench.registry import registry
-from rsbench_scenes import declared, text_sources
+from rsbench_scenes import specs, text_sources
 
-declared.SIZES.update(train=300, val=50, test=50)
+specs.SIZES.update(train=300, val=50, test=50)
 text_sources.CAPTIONS_SIZES.update(train=60, val=20, test=20)
 text_sources.QUESTIONS_SIZES.update(train=20, val=5, test=5)
 for name in sys.argv[2:]:

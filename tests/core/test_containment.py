@@ -291,7 +291,7 @@ def changed(spec: Spec, **fields: Any) -> Spec:
         ({"options": {"a": Option(default=math.nan, help="x")}}, "options is dict where Mapping"),
         ({"params": 1.5}, "params is float where int | None is expected"),
         ({"accepts": changed(Accepts(), size="64")}, "accepts is Accepts where Accepts is expected"),  # type: ignore[arg-type]
-        ({"trial": {"x": object()}}, "trial is dict where Mapping"),
+        ({"test_options": {"x": object()}}, "test_options is dict where Mapping"),
     ],
 )
 def test_fields_of_specs_are_of_their_declared_types(fields: dict[str, Any], text: str) -> None:

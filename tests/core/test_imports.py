@@ -134,7 +134,7 @@ NAMED = {
     "specs.py": "defaults of fields",
     "cli/score.py": "the task of files that say none",
     "throughput.py": "the loss of a measured step",
-    "leaderboard/identities.py": "which metrics bound each other",
+    "leaderboard/consistency.py": "which metrics bound each other",
 }
 
 

@@ -14,10 +14,10 @@ from torch import nn
 
 from rsbench.engine.input.loader import Batch
 from rsbench.engine.step.activation_checkpointing import checkpoint_activations
-from rsbench.engine.step.micro_batches import between, can_cut, cut
+from rsbench.engine.step.micro_batches import can_split, slice_batch, split_batch
 from rsbench.engine.step.oom_recovery import Gradients
 from rsbench.engine.tasks.vqa import VqaTargets
-from rsbench.engine.training.single_device import Alone
+from rsbench.engine.training.single_device import SingleDeviceFabric
 from rsbench.tasks.captioning import CaptionTargets, token_loss
 from rsbench.tasks.text import PAD
 from rsbench.tasks.vqa import Questions
@@ -80,7 +80,7 @@ def said() -> Batch:
 
 
 def gradients_of(task: Any, batch: Batch, loss: Any, parts: int, model: nn.Module) -> tuple[float, list[torch.Tensor]]:
-    taken = Gradients(task, loss, Alone(CPU, "fp32"), model, CPU)
+    taken = Gradients(task, loss, SingleDeviceFabric(CPU, "fp32"), model, CPU)
     taken.parts = parts
     value = float(taken(model, batch))
     return value, [p.grad for p in model.parameters() if p.grad is not None]
@@ -112,26 +112,26 @@ def test_gradients_of_parts_are_those_of_the_whole(
 
 def test_parts_hold_each_image_once_with_what_is_said_of_it() -> None:
     batch = asked()
-    parts = [part.batch for part in cut(batch, nn.CrossEntropyLoss(), 3)]
+    parts = [part.batch for part in split_batch(batch, nn.CrossEntropyLoss(), 3)]
     assert [len(part.index) for part in parts] == [1, 2, 2]
     assert torch.equal(torch.cat([part.images for part in parts]), batch.images)
     assert [part.targets.questions.image.tolist() for part in parts] == [[0, 0], [0, 1, 1, 1], [1]]
     assert np.concatenate([part.targets.index for part in parts]).tolist() == list(range(100, 107))
-    sentences = between(said(), 1, 3).targets
+    sentences = slice_batch(said(), 1, 3).targets
     assert torch.equal(sentences.tokens, said().targets.tokens[2:6])
     assert sentences.labels.tolist() == [1, 2]
 
 
 def test_unknown_targets_are_not_cut() -> None:
-    assert can_cut(labeled())
-    assert not can_cut(labeled(1))
-    assert not can_cut(Batch(images_of(2), [1, 2], np.arange(2)))
-    assert not can_cut(object())
+    assert can_split(labeled())
+    assert not can_split(labeled(1))
+    assert not can_split(Batch(images_of(2), [1, 2], np.arange(2)))
+    assert not can_split(object())
 
 
 def test_one_part_is_one_plain_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is cut, kept or copied in a step once an epoch is under way."""
-    for name in ("Snapshot", "cut", "checkpoint_activations"):
+    for name in ("Snapshot", "split_batch", "checkpoint_activations"):
         monkeypatch.setattr(f"rsbench.engine.step.oom_recovery.{name}", None)
     model, batch = network(), labeled()
     calls: list[int] = []

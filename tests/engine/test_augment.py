@@ -40,21 +40,21 @@ def test_draws_of_earlier_versions_stay_what_they_were() -> None:
 def test_quarter_turn_equals_rot90(quarter: int) -> None:
     draws = np.full((1, len(COLUMNS)), 0.999, dtype=np.float32)
     draws[0, COLUMNS.index("quarter_turns")] = quarter / 4 + 0.1
-    code = int(Augmentation({"quarter_turns": True}).turn_codes(draws)[0])
+    code = int(Augmentation({"quarter_turns": True}).dihedral_codes(draws)[0])
     image = torch.arange(2 * 3 * 5 * 5).view(2, 3, 5, 5)
     assert torch.equal(apply_turn(image, code), torch.rot90(image, quarter, (2, 3)))
 
 
 def test_all_eight_symmetries_come_equally_often_and_differ() -> None:
     augmentation = Augmentation({"hflip": 0.5, "vflip": 0.5, "quarter_turns": True})
-    shares = np.bincount(augmentation.turn_codes(draw(0, 0, 80_000)), minlength=8) / 80_000
+    shares = np.bincount(augmentation.dihedral_codes(draw(0, 0, 80_000)), minlength=8) / 80_000
     assert np.allclose(shares, 1 / 8, atol=0.005)
     image = torch.arange(16).view(1, 1, 4, 4)
     assert len({tuple(apply_turn(image, code).flatten().tolist()) for code in range(8)}) == 8
 
 
 def test_flip_probability() -> None:
-    codes = Augmentation({"hflip": 0.3}).turn_codes(draw(0, 0, 50_000))
+    codes = Augmentation({"hflip": 0.3}).dihedral_codes(draw(0, 0, 50_000))
     assert set(np.unique(codes)) == {0, 2}
     assert (codes == 2).mean() == pytest.approx(0.3, abs=0.01)
 

@@ -16,7 +16,7 @@ from rsbench.engine.run.run import execute
 from rsbench.engine.step.compiled import Compiled
 from rsbench.engine.step.oom_recovery import CHECK, WATCHED, Gradients
 from rsbench.engine.training import trainer
-from rsbench.engine.training.single_device import Alone
+from rsbench.engine.training.single_device import SingleDeviceFabric
 from rsbench.plan import RunPlan
 
 CPU = torch.device("cpu")
@@ -78,7 +78,7 @@ def batch() -> Batch:
 
 
 def gradients_of(model: nn.Module, epoch: int | None = 1) -> Gradients:
-    made = Gradients(Labeling(), nn.CrossEntropyLoss(), Alone(CPU, "fp32"), model.train(), CPU)
+    made = Gradients(Labeling(), nn.CrossEntropyLoss(), SingleDeviceFabric(CPU, "fp32"), model.train(), CPU)
     if epoch is not None:
         made.epoch_begins(epoch)
     return made
@@ -215,7 +215,7 @@ def test_other_errors_are_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ranks_do_not_retry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Short, "room", 4)
     model = Plain()
-    taken = Gradients(Labeling(), nn.CrossEntropyLoss(), Alone(CPU, "fp32"), model, CPU, retries=False)
+    taken = Gradients(Labeling(), nn.CrossEntropyLoss(), SingleDeviceFabric(CPU, "fp32"), model, CPU, retries=False)
     taken.epoch_begins(1)
     with pytest.raises(torch.OutOfMemoryError):
         taken(model, batch())
@@ -224,7 +224,7 @@ def test_ranks_do_not_retry(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ranks_do_not_cut_what_one_device_had_to() -> None:
     alone = gradients_of(Short())
     alone.parts = 4
-    ranked = Gradients(Labeling(), nn.CrossEntropyLoss(), Alone(CPU, "fp32"), Short(), CPU, retries=False)
+    ranked = Gradients(Labeling(), nn.CrossEntropyLoss(), SingleDeviceFabric(CPU, "fp32"), Short(), CPU, retries=False)
     ranked.load_state_dict(alone.state_dict())
     resumed = gradients_of(Short())
     resumed.load_state_dict(alone.state_dict())

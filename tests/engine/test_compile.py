@@ -19,7 +19,7 @@ from rsbench.engine.run.compile_selection import Choice, Trial, candidates, choo
 from rsbench.engine.run.run import execute
 from rsbench.engine.step.compiled import Compiled
 from rsbench.engine.training import trainer
-from rsbench.engine.training.single_device import Alone
+from rsbench.engine.training.single_device import SingleDeviceFabric
 from rsbench.errors import RunError, UserErrors
 from rsbench.leaderboard.machines import machine
 from rsbench.plan import RunPlan
@@ -42,7 +42,9 @@ def network() -> nn.Module:
 def trial_of(model: nn.Module, steps: int = 10**6, **changes: Any) -> Trial:
     images = torch.randn(8, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     batch = Batch(images, torch.arange(8), np.arange(8))
-    return Trial(Labeling(), model, nn.CrossEntropyLoss(), Alone(CPU, "fp32"), batch, CPU, steps, **changes)
+    return Trial(
+        Labeling(), model, nn.CrossEntropyLoss(), SingleDeviceFabric(CPU, "fp32"), batch, CPU, steps, **changes
+    )
 
 
 class Fake(Compiled):

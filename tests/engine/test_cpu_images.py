@@ -13,8 +13,8 @@ import torch
 
 from rsbench.engine.input import kernels
 from rsbench.engine.input.augmentation import apply_turn
-from rsbench.engine.input.cpu_images import HostImages
-from rsbench.engine.input.gpu_images import DeviceImages
+from rsbench.engine.input.cpu_images import CpuImages
+from rsbench.engine.input.gpu_images import GpuImages
 from rsbench.engine.input.normalization import Normalization
 
 MEAN, STD = (123.7, 90.2, 41.9, 7.3), (58.4, 57.1, 0.37, 250.0)
@@ -43,7 +43,7 @@ def by_steps(images: np.ndarray, bands: list[int], counts: list[int], normalized
 
 def by_one_pass(images: np.ndarray, bands: list[int], counts: list[int], normalized: bool) -> torch.Tensor:
     norm = Normalization(tuple(MEAN[b] for b in bands), tuple(STD[b] for b in bands))
-    (batch,) = HostImages(images, bands, norm, batch=len(ROWS)).floats(ROWS, [counts], normalized)
+    (batch,) = CpuImages(images, bands, norm, batch=len(ROWS)).floats(ROWS, [counts], normalized)
     return batch
 
 
@@ -73,8 +73,8 @@ def test_images_that_lie_otherwise_in_memory(tmp_path: Path) -> None:
 def test_the_operations_of_a_device_give_the_same(dtype: str) -> None:
     images, bands, counts = stored(dtype), [3, 0, 1], [2, 1, 1, 2, 1, 1, 1, 2]
     norm = Normalization(MEAN[:3], STD[:3])
-    host = HostImages(images, bands, norm, batch=len(ROWS))
-    device = DeviceImages(images, bands, norm, len(ROWS), torch.device("cpu"), resident=True)
+    host = CpuImages(images, bands, norm, batch=len(ROWS))
+    device = GpuImages(images, bands, norm, len(ROWS), torch.device("cpu"), resident=True)
     for normalized in (False, True):
         (ours,), (theirs,) = (each.floats(ROWS, [counts], normalized) for each in (host, device))
         torch.testing.assert_close(ours, theirs, rtol=1e-6 * normalized, atol=1e-5 * normalized)
@@ -85,7 +85,7 @@ def test_the_operations_of_a_device_give_the_same(dtype: str) -> None:
 
 
 def test_batches_share_one_buffer_of_the_asked_size() -> None:
-    images = HostImages(stored("uint8"), [0], Normalization((0.0,), (1.0,)), batch=2).in_batches_of(6)
+    images = CpuImages(stored("uint8"), [0], Normalization((0.0,), (1.0,)), batch=2).in_batches_of(6)
     sizes, places = zip(*((len(b), b.data_ptr()) for b in images.floats(ROWS, [[6], [5]], True)), strict=True)
     assert sizes == (6, 5)
     assert places[0] == places[1]
@@ -99,13 +99,13 @@ def test_oblong_images_are_flipped() -> None:
 
 def test_the_stored_images_stay_writable_for_their_owner() -> None:
     images = stored("uint8")
-    HostImages(images, [0], Normalization((0.0,), (1.0,)), batch=1)
+    CpuImages(images, [0], Normalization((0.0,), (1.0,)), batch=1)
     assert images.flags.writeable
 
 
 @pytest.mark.parametrize("row", [-1, 12])
 def test_a_number_that_no_image_has(row: int) -> None:
-    images = HostImages(stored("uint8"), [0], Normalization((0.0,), (1.0,)), batch=2)
+    images = CpuImages(stored("uint8"), [0], Normalization((0.0,), (1.0,)), batch=2)
     with pytest.raises(IndexError, match="of 12"):
         next(images.floats(np.array([3, row]), [[2]], True))
 

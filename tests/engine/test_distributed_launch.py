@@ -24,7 +24,7 @@ from rsbench.engine.launch import rank_process, supervisor
 from rsbench.engine.launch.launch import run_plans
 from rsbench.engine.launch.supervisor import Board, Supervisor
 from rsbench.engine.parallel import world
-from rsbench.engine.parallel.world import Outside, Place
+from rsbench.engine.parallel.world import LaunchEnvironment, Place
 from rsbench.errors import UserError
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.records.store import load_all
@@ -161,16 +161,16 @@ def test_what_cannot_be_shared_is_refused_in_a_sentence(given: dict[str, Any], m
         ({k: v for k, v in SLURM.items() if k != "SLURM_STEP_ID"}, None),  # in a batch script, without srun
         (SLURM | {"SLURM_STEP_ID": "4294967290", "SLURM_JOB_NAME": "mine"}, None),  # salloc's interactive step
         (SLURM | {"SLURM_STEP_ID": "4294967291"}, None),  # that of the batch script
-        (TORCHRUN, Outside(rank=3, world=4, local=1, devices=2, address="node0", key="none-0----29500")),
-        (SLURM, Outside(rank=9, world=16, local=1, devices=8, address="gpu03", key="--1234--0-")),
+        (TORCHRUN, LaunchEnvironment(rank=3, world=4, local=1, devices=2, address="node0", key="none-0----29500")),
+        (SLURM, LaunchEnvironment(rank=9, world=16, local=1, devices=8, address="gpu03", key="--1234--0-")),
         (
             SLURM | {"SLURM_RESTART_COUNT": "2"},
-            Outside(rank=9, world=16, local=1, devices=8, address="gpu03", key="--1234-2-0-"),
+            LaunchEnvironment(rank=9, world=16, local=1, devices=8, address="gpu03", key="--1234-2-0-"),
         ),
     ],
 )
 def test_launchers_are_recognized(
-    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: Outside | None
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: LaunchEnvironment | None
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

@@ -23,7 +23,7 @@ from rsbench.engine.run.compile_selection import shapes_of
 from rsbench.engine.run.run import execute
 from rsbench.engine.step.oom_recovery import Gradients
 from rsbench.engine.training import trainer
-from rsbench.engine.training.single_device import Alone
+from rsbench.engine.training.single_device import SingleDeviceFabric
 from rsbench.errors import UserError, UserErrors
 from rsbench.plan import RunPlan
 from rsbench.registry import registry
@@ -88,7 +88,7 @@ def test_losses_are_those_of_a_plain_loop_in_the_same_order(tmp_path: Path) -> N
         nn.CrossEntropyLoss(),
         loader,
         None,
-        fabric=Alone(CPU, "fp32"),
+        fabric=SingleDeviceFabric(CPU, "fp32"),
         selections=[],
         folder=tmp_path,
         identity="",
@@ -143,7 +143,7 @@ def test_more_micro_batches_than_images_in_the_last_batch() -> None:
     found = []
     for parts in (1, 8):
         model = network().eval()
-        gradients = Gradients(task, nn.CrossEntropyLoss(), Alone(CPU, "fp32"), model, CPU)
+        gradients = Gradients(task, nn.CrossEntropyLoss(), SingleDeviceFabric(CPU, "fp32"), model, CPU)
         gradients.parts = parts
         loss = gradients(model, Batch(images, targets, np.arange(3)))
         found.append([loss, *(p.grad for p in model.parameters())])

@@ -15,7 +15,7 @@ from torch import nn
 
 from rsbench.engine.training.ema import MovingAverage
 from rsbench.engine.training.optimizers import make_optimizer
-from rsbench.engine.training.single_device import Alone
+from rsbench.engine.training.single_device import SingleDeviceFabric
 from rsbench.registry import registry
 from rsbench.specs import LossSpec, RecipeSpec, load_attribute, to_jsonable
 from rsbench.tasks.captioning import CaptionTargets, token_loss
@@ -125,7 +125,7 @@ def test_optimizers_and_the_moving_average(name: str) -> None:
         for parameter in network.parameters():
             parameter.grad = torch.zeros_like(parameter)
     optimizer = make_optimizer(network, to_jsonable(RecipeSpec(name="r", summary="s", optimizer=name)))
-    alone = Alone(torch.device("cuda"), "bf16")
+    alone = SingleDeviceFabric(torch.device("cuda"), "bf16")
     with gpu.at_work() as waits:
         for _ in range(3):
             alone.clip_gradients(network, optimizer, 1.0)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from rsbench.engine.input.augmentation import Augmentation
-from rsbench.engine.input.cpu_images import HostImages
-from rsbench.engine.input.gpu_images import DeviceImages
+from rsbench.engine.input.cpu_images import CpuImages
+from rsbench.engine.input.gpu_images import GpuImages
 from rsbench.engine.input.loader import ArrayLoader
 from rsbench.engine.input.normalization import Normalization, band_statistics, normalization_for
 
@@ -124,9 +124,9 @@ def test_loaders_of_the_same_images_share_their_copy_on_a_device() -> None:
         return ArrayLoader(images, samples, samples, samples, batch=2, device=device, resident=True, **options)  # type: ignore[arg-type]
 
     first = loader(meta, None)
-    assert isinstance(first.source, DeviceImages)
+    assert isinstance(first.source, GpuImages)
     assert first.source.stored.device == meta
     again = loader(meta, first).source
-    assert isinstance(again, DeviceImages)
+    assert isinstance(again, GpuImages)
     assert again.stored is first.source.stored
-    assert isinstance(loader(CPU, first).source, HostImages)
+    assert isinstance(loader(CPU, first).source, CpuImages)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rsbench.engine.input.cpu_images import HostImages
+from rsbench.engine.input.cpu_images import CpuImages
 from rsbench.engine.input.loader import ArrayLoader, Group
 from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.tasks.vqa import EVALUATION_IMAGES, QuestionTargets
@@ -22,7 +22,7 @@ class Counting(ArrayLoader):
 
     def _rows(self, groups: list[Group]) -> np.ndarray:
         rows = super()._rows(groups)
-        assert isinstance(self.source, HostImages)
+        assert isinstance(self.source, CpuImages)
         self.moved += len(rows) * self.source.stored[0].nbytes
         return rows
 

@@ -275,8 +275,8 @@ def test_p_values_against_the_row_above_are_those_of_all_pairs(tmp_path: Path) -
     systems = [row.measured.system for row in table.rows if row.measured]
     raw = [float(difference(systems[i], systems[j], table.pool).p) for i, j in pairs]  # type: ignore[union-attr]
     a, b, c = table.rows
-    assert (a.p_above, a.p_alone) == (None, None)
-    assert [b.p_alone, c.p_alone] == pytest.approx([raw[0], raw[2]], rel=1e-9)
+    assert (a.p_above, a.p_unadjusted) == (None, None)
+    assert [b.p_unadjusted, c.p_unadjusted] == pytest.approx([raw[0], raw[2]], rel=1e-9)
     assert [b.p_above, c.p_above] == pytest.approx([holm(raw)[0], holm(raw)[2]], rel=1e-9)
     written = json.loads(data.render_json(build(store.load_all([tmp_path]))))["rows"]
     assert written[1]["p_above"] == float(f"{b.p_above:.10g}")

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from rsbench.cli.app import build as app
 from rsbench.errors import UserError
-from rsbench.leaderboard import identities, installed, throughput
+from rsbench.leaderboard import consistency, installed, throughput
 from rsbench.leaderboard.board import Board, build
 from rsbench.leaderboard.census import Census
 from rsbench.leaderboard.formats import formats
@@ -243,7 +243,7 @@ def test_by_group_is_what_the_task_declares(monkeypatch: pytest.MonkeyPatch) -> 
     record["by_group"] = {"class": 3, "question_type": [1], "confusion_matrix": "no"}
     assert "task 'theirs' is not installed" in build([loaded(record)]).problems[0]
     monkeypatch.setattr(installed, "get_task", lambda name: Theirs())
-    assert identities.broken(record) == []
+    assert consistency.broken(record) == []
     page = Leaderboard(build([loaded(record), loaded(made.record("good"))])).render("html")
     assert ("net" in page, "good" in page) == (True, True)
 

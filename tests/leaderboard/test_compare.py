@@ -111,7 +111,7 @@ NEIGHBORS = neighbors()
 def test_neighbors_have_the_same_p_on_the_board(table: Table, a: Row, b: Row) -> None:
     found = compare(a.records, b.records, load_all([RECORDS.parent]))
     first = found.metrics[0]
-    assert first.p == pytest.approx(b.p_alone, rel=1e-9)
+    assert first.p == pytest.approx(b.p_unadjusted, rel=1e-9)
     assert (first.a, first.b) == pytest.approx((a.mean, b.mean), abs=1e-9)
     assert vars(found.pool) == pytest.approx(vars(table.pool))
     for d in found.metrics:

@@ -1,4 +1,4 @@
-"""Rows read by several processes are those read by one, doubts included."""
+"""Rows read by several processes are those read by one, issues included."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_processes_read_what_one_reads(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(reading, "MANY", 1)
     monkeypatch.setattr(reading, "usable_cores", lambda: started.append(2) or 2)
     begun: list[int] = []
-    with reading.Readers() as readers:
+    with reading.PredictionReaders() as readers:
 
         def choose(files: list[str]) -> list[str]:
             begun.append(len(files))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rsbench_metrics.declared import METRICS
 from rsbench_metrics.probability import ExpectedCalibrationError, MaximumCalibrationError
+from rsbench_metrics.specs import METRICS
 
 from rsbench.metrics.contract import MetricContext
 from rsbench.metrics.evaluate import build

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from rsbench_metrics.bleu import Bleu
-from rsbench_metrics.declared import METRICS
-from rsbench_metrics.declared_vqa import VQA_METRICS
 from rsbench_metrics.probability import ExpectedCalibrationError
+from rsbench_metrics.specs import METRICS
+from rsbench_metrics.specs_vqa import VQA_METRICS
 
 from rsbench.metrics.contract import Metric, MetricContext, SumMetric
 from rsbench.metrics.evaluate import build

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from rsbench_metrics.declared import METRICS
+from rsbench_metrics.specs import METRICS
 
 from rsbench.metrics.contract import MetricContext
 from rsbench.metrics.evaluate import evaluate

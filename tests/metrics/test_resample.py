@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from rsbench_metrics.confusion import MacroF1, OverallAccuracy
-from rsbench_metrics.declared import METRICS
 from rsbench_metrics.probability import NegativeLogLikelihood
+from rsbench_metrics.specs import METRICS
 from scipy import stats
 
 from rsbench.metrics.contract import Metric, MetricContext

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from rsbench_metrics.confusion import CohenKappa, MacroF1
-from rsbench_metrics.declared import METRICS
 from rsbench_metrics.probability import ConfidenceGap, ExpectedCalibrationError
+from rsbench_metrics.specs import METRICS
 
 from rsbench.metrics import resample
 from rsbench.metrics.contract import Metric, MetricContext

@@ -14,8 +14,8 @@ import pytest
 import sacrebleu
 from rsbench_metrics import ngrams, ptb
 from rsbench_metrics.captioning import CaptionMetric
-from rsbench_metrics.declared import CAPTION_METRICS
 from rsbench_metrics.ptb import tokenize
+from rsbench_metrics.specs import CAPTION_METRICS
 
 from rsbench.metrics.contract import MetricContext
 from rsbench.metrics.evaluate import build

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from rsbench_captioners.attributes import adjacency, frequent_words
 from rsbench_captioners.csmlf import central, metric_loss
-from rsbench_captioners.declared import MODELS
 from rsbench_captioners.segments import pool, segment
+from rsbench_captioners.specs import MODELS
 from rsbench_captioners.structured_attention import regularizers
 from rsbench_captioners.word_vectors import word_vectors
 from rsbench_timm.encoders import vector_encoder

@@ -207,7 +207,7 @@ def test_declaring_them_imports_nothing_heavy():
     code = (
         "import sys, rsbench_convnets as c, rsbench_timm as t;"
         "list(c.rsbench_models()), list(c.rsbench_recipes()), list(t.rsbench_models()), list(t.rsbench_recipes());"
-        "from rsbench_timm.declared import resolve_timm, resolve_torchvision;"
+        "from rsbench_timm.specs import resolve_timm, resolve_torchvision;"
         "assert resolve_timm('resnet18') and resolve_torchvision('squeezenet1_0');"
         "heavy = {'torch', 'torchvision', 'timm', 'numpy', 'pandas', 'scipy'} & set(sys.modules);"
         "assert not heavy, heavy"

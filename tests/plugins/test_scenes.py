@@ -4,9 +4,9 @@ from collections import Counter
 
 import numpy as np
 from rsbench_baselines.classification import PixelStatistics
-from rsbench_scenes.declared import CLASSES, SCENES, SIZES
 from rsbench_scenes.fixed import PIXEL
 from rsbench_scenes.source import SceneSource
+from rsbench_scenes.specs import CLASSES, SCENES, SIZES
 
 from rsbench.data import splits
 from rsbench.tasks.context import ModelContext

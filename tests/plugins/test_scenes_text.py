@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from rsbench_scenes import text_sources
-from rsbench_scenes.declared import SCENES
 from rsbench_scenes.fixed import PIXEL, TURN
 from rsbench_scenes.questions import questions, scene_number
 from rsbench_scenes.sentences import captions
 from rsbench_scenes.source import SceneSource
+from rsbench_scenes.specs import SCENES
 
 from rsbench.data import splits
 from rsbench.data.prepare import check_columns

@@ -97,7 +97,7 @@ def test_each_type_answers_with_its_own() -> None:
     model = build("vqa", **SMALL).eval()
     logits, counts = model(torch.randn(3, 3, 64, 64), questions())
     own = [(2, 3), (0, 1), (4, 5, 6, 7, 8), (0, 1)]
-    for row, kind in zip(logits, questions().kind.tolist(), strict=True):
+    for row, kind in zip(logits, questions().question_type.tolist(), strict=True):
         assert {k for k in range(9) if row[k] > NEVER / 2} <= set(own[kind])
         assert int(row.argmax()) in own[kind]
     assert torch.equal(counts, counts.round())
@@ -156,8 +156,8 @@ def test_regressed_counts_are_answered_as_they_are_learned() -> None:
 @torch.no_grad()
 def test_padding_changes_nothing_and_blindness_is_complete() -> None:
     images, q = torch.randn(3, 3, 32, 32), questions()
-    padded = Questions(F.pad(q.tokens, (0, 3)), q.image, q.kind)
-    other = Questions(q.tokens.flip(0), q.image, q.kind)
+    padded = Questions(F.pad(q.tokens, (0, 3)), q.image, q.question_type)
+    other = Questions(q.tokens.flip(0), q.image, q.question_type)
     seeing, blind = (
         build("vqa", count="buckets", **SMALL).eval(),
         build("vqa", "spatialnet-vit-blind", count="buckets", **SMALL).eval(),

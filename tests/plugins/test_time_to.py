@@ -18,8 +18,8 @@ from rsbench_html import budget
 from rsbench_html import render as html
 from rsbench_html.series import series_of
 from rsbench_time_to import render
-from rsbench_time_to.arrival import Arrival, arrival, setup_seconds
 from rsbench_time_to.board import PaceBoard, build
+from rsbench_time_to.target_reached import TargetReached, setup_seconds, target_reached
 
 from rsbench.leaderboard import pace
 from rsbench.records import store
@@ -60,35 +60,35 @@ def board(folder: Path, *records: dict[str, Any], targets: tuple[float, ...] = (
 
 
 def test_marks_add_seconds_and_samples_up_and_leave_epochs_without_validation_out() -> None:
-    found = pace.marks(run(scores=(None, 0.8, None, 0.9)))
-    assert found == [pace.Mark(2, 20.0, 200, 0.8), pace.Mark(4, 40.0, 400, 0.9)]
+    found = pace.points(run(scores=(None, 0.8, None, 0.9)))
+    assert found == [pace.Point(2, 20.0, 200, 0.8), pace.Point(4, 40.0, 400, 0.9)]
 
 
 def test_the_first_epoch_that_reaches_a_target_counts_even_if_the_next_falls_below() -> None:
     record = run()
-    assert arrival(record, 0.8) == Arrival(20.0, 23.0, 200)
-    assert arrival(record, 0.75) == Arrival(20.0, 23.0, 200)
-    assert arrival(record, 0.9) == Arrival(40.0, 43.0, 400)
-    assert arrival(record, 0.96) is None
+    assert target_reached(record, 0.8) == TargetReached(20.0, 23.0, 200)
+    assert target_reached(record, 0.75) == TargetReached(20.0, 23.0, 200)
+    assert target_reached(record, 0.9) == TargetReached(40.0, 43.0, 400)
+    assert target_reached(record, 0.96) is None
 
 
 def test_seconds_noted_in_training_go_before_those_of_the_curve() -> None:
     record = run()
     record["train"]["time_to"] = {"0.8": 19.5}
-    assert arrival(record, 0.8) == Arrival(19.5, 22.5, 200)
+    assert target_reached(record, 0.8) == TargetReached(19.5, 22.5, 200)
     record["train"]["curve"] = []
-    assert arrival(record, 0.8) == Arrival(19.5, 22.5, None)
+    assert target_reached(record, 0.8) == TargetReached(19.5, 22.5, None)
 
 
 def test_what_a_run_taken_up_again_does_not_know_is_null() -> None:
     """Its stages are those of the last process; an epoch that was interrupted lacks the seconds before."""
     late, within = run(), run()
     late["timing"]["stages"]["train"] = 12.0
-    assert arrival(late, 0.8) == Arrival(20.0, None, 200)
+    assert target_reached(late, 0.8) == TargetReached(20.0, None, 200)
     within["train"]["seconds"] += 5.0
-    assert arrival(within, 0.8) == Arrival(None, None, 200)
+    assert target_reached(within, 0.8) == TargetReached(None, None, 200)
     del within["train"]["curve"][0]["seconds"]
-    assert arrival(within, 0.8) == Arrival(None, None, 200)
+    assert target_reached(within, 0.8) == TargetReached(None, None, 200)
 
 
 def test_all_that_precedes_the_first_step_is_set_up() -> None:

@@ -43,7 +43,7 @@ def timms_own(pattern: str = "") -> list[str]:
 
 
 def test_names_read_from_the_source_are_those_of_the_libraries():
-    from rsbench_timm.declared import timm_names, torchvision_names
+    from rsbench_timm.specs import timm_names, torchvision_names
     from torchvision import models
 
     assert timm_names() == timms_own()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from rsbench_ucm_captions.declared import CLASSES
+from rsbench_ucm_captions.specs import CLASSES
 
 from rsbench.data import splits
 from rsbench.data.audit import audit

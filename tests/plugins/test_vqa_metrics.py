@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rsbench_metrics.declared_vqa import VQA_METRICS
+from rsbench_metrics.specs_vqa import VQA_METRICS
 
 from rsbench.metrics.contract import MetricContext
 from rsbench.metrics.evaluate import build, evaluate
@@ -171,7 +171,7 @@ def test_resamples_of_images_equal_plain_loops(name: str) -> None:
     rng = np.random.Generator(np.random.PCG64(5))
     for value, drawn in zip(found, rng.integers(0, 12, (20, 12)), strict=True):
         chosen = np.concatenate([np.flatnonzero(images == i) for i in drawn])
-        parts = (a[chosen] for a in (answers.kinds, answers.answers, references.answers, error))
+        parts = (a[chosen] for a in (answers.question_types, answers.answers, references.answers, error))
         assert value == pytest.approx(plain(name, *parts), abs=1e-12)
 
 

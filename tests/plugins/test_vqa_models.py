@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from rsbench_vqa.baselines import MostFrequentAnswer
 from rsbench_vqa.bazi import positions
-from rsbench_vqa.declared import MODELS, RECIPES
+from rsbench_vqa.specs import MODELS, RECIPES
 from rsbench_vqa.yuan import Curriculum, Yuan2022
 from torch import nn
 
@@ -102,8 +102,8 @@ def test_an_image_may_be_shared_or_repeated(name: str, backbone: str) -> None:
     images, questions, _ = toy()
     network = build(name, backbone=backbone).eval()
     order = torch.randperm(64, generator=torch.Generator().manual_seed(1))
-    mixed = Questions(questions.tokens[order], questions.image[order], questions.kind[order])
-    alone = Questions(mixed.tokens, torch.arange(64), mixed.kind)
+    mixed = Questions(questions.tokens[order], questions.image[order], questions.question_type[order])
+    alone = Questions(mixed.tokens, torch.arange(64), mixed.question_type)
     logits = network(images, mixed)
     torch.testing.assert_close(logits, network(images[mixed.image], alone), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(logits, network(images, questions)[order], rtol=1e-4, atol=1e-5)
@@ -116,7 +116,7 @@ def test_an_image_may_be_shared_or_repeated(name: str, backbone: str) -> None:
 def test_padding_changes_nothing(name: str) -> None:
     images, questions, _ = toy()
     network = build(name).eval()
-    longer = Questions(F.pad(questions.tokens, (0, 7)), questions.image, questions.kind)
+    longer = Questions(F.pad(questions.tokens, (0, 7)), questions.image, questions.question_type)
     torch.testing.assert_close(network(images, questions), network(images, longer), rtol=1e-4, atol=1e-5)
 
 
@@ -125,14 +125,14 @@ def test_padding_changes_nothing(name: str) -> None:
 def test_order_of_words_matters(name: str) -> None:
     images, questions, _ = toy()
     network = build(name).eval()
-    turned = Questions(questions.tokens[:, [1, 0, 2, 3]], questions.image, questions.kind)
+    turned = Questions(questions.tokens[:, [1, 0, 2, 3]], questions.image, questions.question_type)
     assert (network(images, questions) - network(images, turned)).abs().max() > 1e-3
 
 
 @torch.no_grad()
 def test_controls_are_blind() -> None:
     images, questions, _ = toy()
-    other = Questions(questions.tokens.flip(0).clamp(min=1), questions.image, questions.kind)
+    other = Questions(questions.tokens.flip(0).clamp(min=1), questions.image, questions.question_type)
     image_only, question_only = build("image-only").eval(), build("question-only").eval()
     assert torch.equal(image_only(images, questions), image_only(images, other))
     assert torch.equal(question_only(images, questions), question_only(-images, questions))

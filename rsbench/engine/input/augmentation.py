@@ -103,7 +103,7 @@ class Augmentation:
             raise UserError(f"augmentation.{name} is {' or '.join(known)}; '{value}' is not.")
         return str(value)
 
-    def turn_codes(self, draws: np.ndarray) -> np.ndarray:
+    def dihedral_codes(self, draws: np.ndarray) -> np.ndarray:
         """Return one of 8 codes per sample, int64 [B]: bit 0 transposes, bit 1 flips columns, bit 2 flips rows.
 
         The three compose in that order; a quarter turn by 90 degrees is code 5 and equals ``torch.rot90``.
@@ -168,7 +168,7 @@ def checked_sizes(sizes: Any) -> list[tuple[int, int]]:
 
 
 def apply_turn(images: torch.Tensor, code: int) -> torch.Tensor:
-    """Return square ``images`` [..., S, S] turned by one code of :meth:`Augmentation.turn_codes`."""
+    """Return square ``images`` [..., S, S] turned by one code of :meth:`Augmentation.dihedral_codes`."""
     if code & 1:
         images = images.transpose(-1, -2)
     dims = [d for d, bit in ((-1, 2), (-2, 4)) if code & bit]

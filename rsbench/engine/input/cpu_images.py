@@ -13,7 +13,7 @@ from rsbench.engine.input.kernels import gather
 from rsbench.engine.input.normalization import Normalization
 
 
-class HostImages:
+class CpuImages:
     """Makes the images of each batch in one pass over memory.
 
     Args:
@@ -46,7 +46,7 @@ class HostImages:
 
         Args:
             rows: int64 [n], image numbers of all batches.
-            counts: of each batch, how many images have each code of :meth:`Augmentation.turn_codes`, one after another.
+            counts: of each batch, how many images have each of :meth:`Augmentation.dihedral_codes`, one after another.
             normalized: whether to normalize; else the floats are in stored units.
 
         Raises:

@@ -32,11 +32,11 @@ def fits(images: np.ndarray, device: torch.device) -> bool:
     return images.nbytes < RESIDENT_SHARE * free
 
 
-class DeviceImages:
+class GpuImages:
     """Gathers, turns, casts and normalizes the images of each batch by operations of the device.
 
     Args:
-        images, bands, normalization, batch: as for :class:`HostImages`.
+        images, bands, normalization, batch: as for :class:`CpuImages`.
         device: where the batches go.
         resident: keep the images there: ``None`` decides by free memory.
         beside: others of the same images, whose copy on the device serves these too.
@@ -50,7 +50,7 @@ class DeviceImages:
         batch: int,
         device: torch.device,
         resident: bool | None = None,
-        beside: DeviceImages | None = None,
+        beside: GpuImages | None = None,
     ) -> None:
         self.device = device
         self.resident: bool
@@ -83,7 +83,7 @@ class DeviceImages:
         return made
 
     def floats(self, rows: np.ndarray, counts: Sequence[Sequence[int]], normalized: bool) -> Iterator[torch.Tensor]:
-        """Yield one batch after another, as :meth:`HostImages.floats` does; all numbers are sent in one piece."""
+        """Yield one batch after another, as :meth:`CpuImages.floats` does; all numbers are sent in one piece."""
         numbers = torch.from_numpy(rows).to(self.stored.device, non_blocking=True).split([sum(each) for each in counts])
         gathered = (
             (self._gather(each, self._raw[0]) for each in numbers)

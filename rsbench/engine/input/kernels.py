@@ -60,7 +60,7 @@ def gather(stored: Any, rows: Any, counts: Any, bands: Any, scale: Any, offset: 
     Args:
         stored: [N, C, H, W] of any integers or floats, read-only as memory maps are: one compilation serves both.
         rows: int64 [b], which images.
-        counts: int64, how many of them have each code of :meth:`Augmentation.turn_codes`, one after another.
+        counts: int64, how many of them have each code of :meth:`Augmentation.dihedral_codes`, one after another.
         bands: int64 [c], which channels, in this order.
         scale, offset: float32 [c], of each of these.
         out: float32 [b, c, H, W].

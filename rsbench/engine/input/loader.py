@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 
 from rsbench.engine.input.augmentation import Augmentation, draw
-from rsbench.engine.input.cpu_images import HostImages
-from rsbench.engine.input.gpu_images import DeviceImages
+from rsbench.engine.input.cpu_images import CpuImages
+from rsbench.engine.input.gpu_images import GpuImages
 from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.parallel.ranks import ALONE, Ranks
 from rsbench.errors import UserError
@@ -128,12 +128,12 @@ class ArrayLoader:
         self.targets: Targets = Labels(targets) if isinstance(targets, np.ndarray) else targets
         self.size = None if size in (None, images.shape[-1]) else size
         self.ranks = ALONE
-        self.source: HostImages | DeviceImages
+        self.source: CpuImages | GpuImages
         if device.type == "cpu":
-            self.source = HostImages(images, bands, normalization, self.batch)
+            self.source = CpuImages(images, bands, normalization, self.batch)
         else:
-            shared = beside.source if beside is not None and isinstance(beside.source, DeviceImages) else None
-            self.source = DeviceImages(images, bands, normalization, self.batch, device, resident, shared)
+            shared = beside.source if beside is not None and isinstance(beside.source, GpuImages) else None
+            self.source = GpuImages(images, bands, normalization, self.batch, device, resident, shared)
 
     def among(self, ranks: Ranks) -> Self:
         """Return a loader for one of several ranks: of its slice of each training batch, and of its part in order.
@@ -186,7 +186,7 @@ class ArrayLoader:
         chunks = [positions[i : i + self.batch] for i in range(0, len(positions), self.batch)]
         yield from self._produce([Group(c, [len(c)], c) for c in chunks], None, None)
 
-    def stand_ins(self) -> Iterator[Batch]:
+    def padding_batches(self) -> Iterator[Batch]:
         """Yield the first sample as often as other ranks have more batches in :meth:`in_order`: for ranks that have to
         call a network equally often.  What comes of it does not count."""
         if self.ranks.sharded:
@@ -202,7 +202,7 @@ class ArrayLoader:
         share = own if self.ranks.world > 1 else None
         if draws is None or self.augmentation is None or not self.augmentation.turns:
             return [Group(batch[own], [len(batch[own])], batch, share) for batch in batches]
-        codes = self.augmentation.turn_codes(draws)[batches]
+        codes = self.augmentation.dihedral_codes(draws)[batches]
         order = np.argsort(codes, axis=1, kind="stable")
         batches, codes = np.take_along_axis(batches, order, 1), np.take_along_axis(codes, order, 1)
         counts = (codes[:, own, None] == np.arange(8)).sum(1).tolist()

@@ -44,5 +44,5 @@ class SyntheticStore(PreparedStore):
 
 def _texts(words: list[str]) -> list[str]:
     """Sentences in which every word is said :data:`ROUNDS` times."""
-    spoken = words * ROUNDS
-    return [" ".join(spoken[k : k + SENTENCE]) for k in range(0, len(spoken), SENTENCE)]
+    repeated = words * ROUNDS
+    return [" ".join(repeated[k : k + SENTENCE]) for k in range(0, len(repeated), SENTENCE)]

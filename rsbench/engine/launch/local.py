@@ -19,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final, Self
 
-from rsbench.cores import ALLOTTED, usable_cores, without_main
+from rsbench.cores import ALLOTTED, hide_main_module, usable_cores
 from rsbench.engine.launch import gpus, worker
 from rsbench.engine.launch.pool import Launch
 from rsbench.engine.launch.process import ending
@@ -154,7 +154,7 @@ class LocalPool:
         passed |= (gpus.environment(plans[0], slot) if self.capacity > 1 else {}) | self.environment
         begin = time.perf_counter()
         arguments = (theirs, [p.to_dict() for p in plans], passed, patient)
-        with _environment(SERVER_ENVIRONMENT), without_main():
+        with _environment(SERVER_ENVIRONMENT), hide_main_module():
             process = context.Process(target=worker.main, args=arguments, name=plans[0].run_id)
             process.start()
         theirs.close()

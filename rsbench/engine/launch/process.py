@@ -44,7 +44,7 @@ class StopFlag:
         return self.set
 
 
-def stop_with_parent(stop: StopFlag, wait_for_its_end: Callable[[], object]) -> None:
+def exit_with_parent(stop: StopFlag, wait_for_its_end: Callable[[], object]) -> None:
     """Once the parent is gone, stop as at an interrupt, and end in any case after a grace."""
 
     def watch() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rsbench.cores import ALLOTTED, usable_cores
-from rsbench.engine.launch.process import StopFlag, leave, redirect_output, stop_with_parent
+from rsbench.engine.launch.process import StopFlag, exit_with_parent, leave, redirect_output
 from rsbench.engine.parallel import world
 from rsbench.engine.parallel.world import Place
 from rsbench.plan import RunPlan
@@ -76,7 +76,7 @@ def main(connection: Connection, plan: RunPlan, place: Place, environment: dict[
     """Take part in a run as the rank at *place*; what is printed goes to ``run.log``, of others to ``rank<n>.log``."""
     os.environ.update(environment)
     stop = StopFlag()
-    stop_with_parent(stop, _wait_for_parent)
+    exit_with_parent(stop, _wait_for_parent)
     redirect_output(Path(plan.out) / plan.run_id / world.log_name(place.rank))
 
     lock = threading.Lock()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rsbench.engine.events import Interrupted
-from rsbench.engine.launch.process import StopFlag, leave, redirect_output, stop_with_parent
+from rsbench.engine.launch.process import StopFlag, leave, redirect_output, exit_with_parent
 from rsbench.engine.launch.run_log import RunLog
 from rsbench.engine.launch.run_result import (
     BUSY,
@@ -50,7 +50,7 @@ def main(
     os.environ.update(environment)
     stop = StopFlag()
     if parent := multiprocessing.parent_process():
-        stop_with_parent(stop, parent.join)
+        exit_with_parent(stop, parent.join)
     plans = [RunPlan.from_dict(data) for data in plans_data]
     folder = folder_of(plans[0])
     folder.mkdir(parents=True, exist_ok=True)

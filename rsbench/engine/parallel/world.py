@@ -37,7 +37,7 @@ SPECIAL_STEPS: Final = 0xFFFFFFF0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outside:
+class LaunchEnvironment:
     """This process among those that a launcher has started.
 
     rank: of *world*.  local: of *devices* on this node.  address: of the node of rank 0.  key: of this launch.
@@ -84,7 +84,7 @@ class Place:
 
 
 @cache
-def outside() -> Outside | None:
+def outside() -> LaunchEnvironment | None:
     """Return this process's place among those of torchrun or srun, or ``None`` where there is no other.
 
     Raises:
@@ -108,7 +108,7 @@ def _is_special_step() -> bool:
     return "TORCHELASTIC_RUN_ID" not in os.environ and step.isdecimal() and int(step) >= SPECIAL_STEPS
 
 
-def _described(environment: Any) -> Outside | None:
+def _described(environment: Any) -> LaunchEnvironment | None:
     """Return what Fabric's *environment* says; ``None`` for a single process."""
     world = environment.world_size()
     if world == 1:
@@ -123,7 +123,7 @@ def _described(environment: Any) -> Outside | None:
             f"Rank {rank} of {world} is process {local} of its node, which has {devices}: number the ranks one node "
             "after another (srun --distribution=block)."
         )
-    return Outside(
+    return LaunchEnvironment(
         rank=rank,
         world=world,
         local=local,

@@ -31,7 +31,7 @@ from rsbench.tasks.text import PAD
 
 
 @dataclass(frozen=True)
-class Part:
+class MicroBatch:
     """Consecutive images of a batch with their targets.
 
     Attributes:
@@ -44,31 +44,31 @@ class Part:
     weight: Any
 
 
-def can_cut(batch: Any) -> bool:
+def can_split(batch: Any) -> bool:
     """Whether *batch* has several images, and targets that are known to belong to them one by one."""
-    known = taken.dispatch(type(getattr(batch, "targets", None))) is not taken.dispatch(object)
+    known = slice_targets.dispatch(type(getattr(batch, "targets", None))) is not slice_targets.dispatch(object)
     return isinstance(batch, Batch) and known and len(batch.index) > 1
 
 
-def cut(batch: Batch, loss: Loss, parts: int) -> Iterator[Part]:
+def split_batch(batch: Batch, loss: Loss, parts: int) -> Iterator[MicroBatch]:
     """Yield *parts* slices of a batch; their sizes in images differ by one at most."""
     images = len(batch.index)
     for number in range(parts):
         first, last = number * images // parts, (number + 1) * images // parts
-        part = between(batch, first, last)
+        part = slice_batch(batch, first, last)
         if isinstance(batch.targets, torch.Tensor):
-            yield Part(part, AmongAll(loss, batch.targets, first, last, parts), 1.0)
+            yield MicroBatch(part, FullBatchLoss(loss, batch.targets, first, last, parts), 1.0)
         else:
-            yield Part(part, loss, _weight(part.targets) / _weight(batch.targets))
+            yield MicroBatch(part, loss, _weight(part.targets) / _weight(batch.targets))
 
 
-def between(batch: Batch, first: int, last: int) -> Batch:
+def slice_batch(batch: Batch, first: int, last: int) -> Batch:
     """Return the images from number *first* to *last* - 1, with their targets; tensors are views where they can be."""
     images = map_state(batch.images, lambda tensor: tensor[first:last])
-    return Batch(images, taken(batch.targets, first, last), batch.index[first:last])
+    return Batch(images, slice_targets(batch.targets, first, last), batch.index[first:last])
 
 
-class AmongAll(nn.Module):
+class FullBatchLoss(nn.Module):
     """The part of a loss of a whole batch that the logits of some of its samples decide.
 
     Args:
@@ -92,24 +92,24 @@ class AmongAll(nn.Module):
 
 
 @singledispatch
-def taken(targets: Any, first: int, last: int) -> Any:
+def slice_targets(targets: Any, first: int, last: int) -> Any:
     """Return the targets of the images from number *first* to *last* - 1; a task's own type is registered here."""
     raise TypeError(f"Targets of type {type(targets).__name__} cannot be cut.")
 
 
-@taken.register
+@slice_targets.register
 def _(targets: torch.Tensor, first: int, last: int) -> torch.Tensor:
     return targets[first:last]
 
 
-@taken.register
+@slice_targets.register
 def _(targets: CaptionTargets, first: int, last: int) -> CaptionTargets:
     each = targets.sentences
     labels = None if targets.labels is None else targets.labels[first:last]
     return CaptionTargets(targets.tokens[first * each : last * each], labels, each)
 
 
-@taken.register
+@slice_targets.register
 def _(targets: VqaTargets, first: int, last: int) -> VqaTargets:
     return targets.about(slice(first, last))
 

@@ -16,7 +16,7 @@ from torch import nn
 from rsbench.engine.memory import is_out_of_memory, release
 from rsbench.engine.step.activation_checkpointing import checkpoint_activations
 from rsbench.engine.step.compiled import Compiled, forget
-from rsbench.engine.step.micro_batches import between, can_cut, cut
+from rsbench.engine.step.micro_batches import can_split, slice_batch, split_batch
 from rsbench.engine.step.snapshot import Snapshot
 from rsbench.errors import RunError
 from rsbench.execution import NONE
@@ -95,7 +95,9 @@ class Gradients:
         if self.parts == 1:
             return self._pass(model, batch, self.loss)
         total = torch.zeros((), device=self.device)
-        for part in cut(batch, self.loss, min(self.parts, len(batch.index))):  # the last batch may hold fewer images
+        for part in split_batch(
+            batch, self.loss, min(self.parts, len(batch.index))
+        ):  # the last batch may hold fewer images
             total += self._pass(model, part.batch, part.loss, part.weight)
         return total
 
@@ -130,7 +132,7 @@ class Gradients:
 
     def first(self, batch: Any) -> Any:
         """Return the first and largest micro-batch of *batch*."""
-        return batch if self.parts == 1 else between(batch, 0, -(-len(batch.index) // self.parts))
+        return batch if self.parts == 1 else slice_batch(batch, 0, -(-len(batch.index) // self.parts))
 
     def _back_off(self, batch: Any, remark: str = "") -> None:
         """Make the next attempt need less memory."""
@@ -139,7 +141,7 @@ class Gradients:
             if self.checkpointed:
                 self._note(f"activations are checkpointed{remark}")
                 return
-        if not can_cut(batch) or self.parts >= len(batch.index):
+        if not can_split(batch) or self.parts >= len(batch.index):
             raise RunError(
                 "The device ran out of memory, and the batch cannot be cut further: use a smaller network, smaller "
                 "images, a smaller batch (--set batch=...) or a device with more memory.",

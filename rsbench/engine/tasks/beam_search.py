@@ -15,7 +15,7 @@ from torch import nn
 
 from rsbench.tasks.text import END, PAD, START, UNKNOWN
 
-NEVER_SAID: Final = (PAD, START, UNKNOWN)
+BANNED_TOKENS: Final = (PAD, START, UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _first(state: Any) -> torch.Tensor:
 def _log_probabilities(model: nn.Module, tokens: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]:
     logits, state = model.step(tokens, state)  # type: ignore[operator]
     logits = logits.float()
-    logits[:, list(NEVER_SAID)] = -torch.inf
+    logits[:, list(BANNED_TOKENS)] = -torch.inf
     return logits.log_softmax(-1), state
 
 

@@ -71,7 +71,7 @@ def evaluate(model: nn.Module, loader: ArrayLoader, fabric: Any) -> Evaluation:
         logits.append(rows)
         targets.append(batch.targets)
         index.append(batch.index)
-    for batch in loader.stand_ins():
+    for batch in loader.padding_batches():
         with fabric.autocast():
             model(batch.images)
     result = Evaluation(

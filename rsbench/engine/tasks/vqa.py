@@ -50,7 +50,7 @@ class VqaTargets:
             rows = slice(*np.searchsorted(asked.image.cpu().numpy(), ends).tolist())
         else:
             rows = slice(*self.starts[ends].tolist())
-        own = Questions(asked.tokens[rows], asked.image[rows] - images.start, asked.kind[rows])
+        own = Questions(asked.tokens[rows], asked.image[rows] - images.start, asked.question_type[rows])
         return VqaTargets(own, self.answers[rows], self.counts[rows], self.index[rows])
 
 
@@ -66,7 +66,7 @@ class QuestionTargets:
     (seed, epoch) and takes every question once.  In evaluation an item is all questions of an image.
 
     Args:
-        tokens, kinds, answers, counts: int64 [M, L], int64 [M], int64 [M], float32 [M], of all samples.
+        tokens, question_types, answers, counts: int64 [M, L], int64 [M], int64 [M], float32 [M], of all samples.
         image_index: int64 [M].
         samples: int64 [n], the questions to ask.
         together: most questions in an item, or ``None`` for all of an image.
@@ -75,7 +75,7 @@ class QuestionTargets:
     def __init__(
         self,
         tokens: np.ndarray,
-        kinds: np.ndarray,
+        question_types: np.ndarray,
         answers: np.ndarray,
         counts: np.ndarray,
         image_index: np.ndarray,
@@ -83,7 +83,7 @@ class QuestionTargets:
         together: int | None,
         seed: int,
     ) -> None:
-        self.tokens, self.kinds = torch.from_numpy(tokens), torch.from_numpy(kinds)
+        self.tokens, self.question_types = torch.from_numpy(tokens), torch.from_numpy(question_types)
         self.answers, self.counts = torch.from_numpy(answers), torch.from_numpy(counts)
         self.lengths = (tokens != PAD).sum(1)
         self.samples, self.seed = samples, seed
@@ -133,7 +133,9 @@ class QuestionTargets:
             return tensor.to(device, non_blocking=True)
 
         questions = Questions(
-            tokens=put(self.tokens[chosen, :longest]), image=put(torch.from_numpy(row)), kind=put(self.kinds[chosen])
+            tokens=put(self.tokens[chosen, :longest]),
+            image=put(torch.from_numpy(row)),
+            question_type=put(self.question_types[chosen]),
         )
         starts = np.append(0, np.cumsum(sizes))
         return VqaTargets(questions, put(self.answers[chosen]), put(self.counts[chosen]), index, starts)
@@ -174,7 +176,7 @@ class VQATraining(TrainingTask):
         return tuple(self.plan.dataset.get("question_types", ()))
 
     @cached_property
-    def kinds(self) -> np.ndarray:
+    def type_numbers(self) -> np.ndarray:
         """Type number int64 [M] of each question."""
         number = {name: k for k, name in enumerate(self.question_types)}
         return np.array([number[kind] for kind in self.data.store.columns["kind"]], dtype=np.int64)
@@ -214,7 +216,14 @@ class VQATraining(TrainingTask):
     def _targets(self, samples: np.ndarray, together: int | None) -> QuestionTargets:
         store = self.data.store
         return QuestionTargets(
-            self.tokens, self.kinds, store.labels, self.counts, store.image_index, samples, together, self.plan.seed
+            self.tokens,
+            self.type_numbers,
+            store.labels,
+            self.counts,
+            store.image_index,
+            samples,
+            together,
+            self.plan.seed,
         )
 
     def forward(self, model: nn.Module, batch: Batch) -> torch.Tensor:
@@ -286,7 +295,9 @@ class VQATraining(TrainingTask):
         images = [store.image_ids[i] for i in store.image_index[samples]]
         if counts is not None:
             counts = np.where(np.isnan(self.counts[samples]), np.nan, counts).astype(np.float64)
-        made = Answers([store.ids[i] for i in samples], answers.astype(np.int64), self.kinds[samples], images, counts)
+        made = Answers(
+            [store.ids[i] for i in samples], answers.astype(np.int64), self.type_numbers[samples], images, counts
+        )
         true = AnswerReferences(store.labels[samples], self.counts[samples].astype(np.float64))
         return Outcome(made, true, clusters=np.unique(np.array(images), return_inverse=True)[1])
 
@@ -329,4 +340,4 @@ class VQATraining(TrainingTask):
 
 
 def _arrays(questions: Questions) -> Questions:
-    return Questions(questions.tokens.numpy(), questions.image.numpy(), questions.kind.numpy())
+    return Questions(questions.tokens.numpy(), questions.image.numpy(), questions.question_type.numpy())

@@ -10,7 +10,7 @@ from torch import nn
 
 from rsbench.cores import usable_cores
 from rsbench.engine.parallel.world import Place, outside
-from rsbench.engine.training.single_device import AUTOCAST, Alone
+from rsbench.engine.training.single_device import AUTOCAST, SingleDeviceFabric
 from rsbench.errors import UserError
 
 RANKS_WAIT: Final = timedelta(minutes=10)  # for each other in one collective; then the run fails
@@ -78,7 +78,7 @@ def make_fabric(device: torch.device, precision: str, place: Place | None = None
     if place is not None:
         return _fabric_of_ranks(device, precision, place, strategy)
     if precision in AUTOCAST:
-        return Alone(device, precision)
+        return SingleDeviceFabric(device, precision)
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments import LightningEnvironment
 
@@ -94,7 +94,7 @@ def make_fabric(device: torch.device, precision: str, place: Place | None = None
 
 def set_up(fabric: Any, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, Any]:
     """Return network and optimizer as a step uses them."""
-    if not isinstance(fabric, Alone):
+    if not isinstance(fabric, SingleDeviceFabric):
         from rsbench.engine.parallel import fsdp
 
         if fsdp.is_sharded(model):
@@ -108,7 +108,7 @@ def set_up(fabric: Any, model: nn.Module, optimizer: torch.optim.Optimizer) -> t
 def scaling(fabric: Any) -> Any:
     """Return what of *fabric* scales the loss, as fp16 needs, by a number that it learns and has in ``state_dict``;
     ``None`` where nothing does."""
-    return None if isinstance(fabric, Alone) else fabric.strategy.precision
+    return None if isinstance(fabric, SingleDeviceFabric) else fabric.strategy.precision
 
 
 def _fabric_of_ranks(device: torch.device, precision: str, place: Place, strategy: str) -> Any:

@@ -15,7 +15,7 @@ from torch import nn
 AUTOCAST: Final = {"fp32": None, "bf16": torch.bfloat16}
 
 
-class Alone:
+class SingleDeviceFabric:
     """Has the part of ``lightning_fabric.Fabric`` that the engine uses.
 
     Args:

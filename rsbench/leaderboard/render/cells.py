@@ -9,7 +9,7 @@ from rsbench.containment import contained
 from rsbench.errors import UserError
 from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.board import Board
-from rsbench.leaderboard.namesakes import system_labels
+from rsbench.leaderboard.recipe_labels import system_labels
 from rsbench.leaderboard.together import compare
 from rsbench.metrics.display import factor, p_value, shown
 from rsbench.registry import registry

@@ -42,7 +42,7 @@ def rows(board: Board) -> list[dict[str, Any]]:
             "rank_high": row.rank_interval[1] if row.rank_interval else None,
             "letters": " ".join(row.letters),
             "p_above": digits(row.p_above),
-            "p_above_unadjusted": digits(row.p_alone),
+            "p_above_unadjusted": digits(row.p_unadjusted),
             **row.metrics,
             "params": row.params,
             "train_seconds": row.train_seconds,

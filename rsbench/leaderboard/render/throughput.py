@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from rsbench.leaderboard.namesakes import system_labels
+from rsbench.leaderboard.recipe_labels import system_labels
 from rsbench.leaderboard.render import sheet
 from rsbench.leaderboard.render.sheet import Sheet, number
 from rsbench.leaderboard.throughput import SpeedBoard, SpeedRow, SpeedTable

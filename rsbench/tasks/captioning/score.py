@@ -66,10 +66,10 @@ def per_image(
 def warnings_of(made: Captions) -> list[str]:
     """What the reader of the scores should know of the captions."""
     found = []
-    mute = [i for i, caption in zip(made.ids, made.captions, strict=True) if not words(caption)]
-    if mute:
-        more = f" (and {len(mute) - 1} more)" if len(mute) > 1 else ""
-        found.append(f"Prediction '{mute[0]}'{more} has no words and scores 0.")
+    empty = [i for i, caption in zip(made.ids, made.captions, strict=True) if not words(caption)]
+    if empty:
+        more = f" (and {len(empty) - 1} more)" if len(empty) > 1 else ""
+        found.append(f"Prediction '{empty[0]}'{more} has no words and scores 0.")
     if len(made) == 1:
         found.append("CIDEr-D of a single image is 0 by definition: every word is in all documents.")
     return found

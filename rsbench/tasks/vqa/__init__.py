@@ -21,7 +21,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from rsbench import renamed
 
+
+@renamed.attributes(renamed.QUESTIONS)
 @dataclass
 class Questions:
     """Questions of one batch, or of a split.
@@ -30,19 +33,20 @@ class Questions:
         tokens: int64 [B, L], token numbers of ``ModelContext.vocabulary``, padded with 0 to the right, at least one
             that is not 0.
         image: int64 [B], the row of ``images`` that each question is about.
-        kind: int64 [B], number of the question's type in ``ModelContext.question_types``.
+        question_type: int64 [B], number of the question's type in ``ModelContext.question_types``.
 
     They are tensors on the device for networks and arrays for estimators.
     """
 
     tokens: Any
     image: Any
-    kind: Any
+    question_type: Any
 
     def __len__(self) -> int:
-        return len(self.kind)
+        return len(self.question_type)
 
 
+@renamed.attributes(renamed.ANSWERS)
 @dataclass(frozen=True)
 class Answers:
     """What a model answered.
@@ -50,14 +54,14 @@ class Answers:
     Attributes:
         ids: question ids, N of them, unique.
         answers: int64 [N], number of the answer, or -1 where what it said is none of them.
-        kinds: int64 [N], number of the question's type.
+        question_types: int64 [N], number of the question's type.
         images: image id of each question, N of them.
         counts: float64 [N], predicted counts, NaN where there is none; ``None`` where the model gives none.
     """
 
     ids: Sequence[str]
     answers: np.ndarray
-    kinds: np.ndarray
+    question_types: np.ndarray
     images: Sequence[str]
     counts: np.ndarray | None = None
 

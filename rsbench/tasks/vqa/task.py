@@ -41,7 +41,7 @@ class VisualQuestionAnswering(Task):
             {
                 "id": pa.array(list(made.ids), pa.string()),
                 "image": pa.array(list(made.images), pa.string()),
-                "kind": pa.array(made.kinds.astype(np.int8)),
+                "kind": pa.array(made.question_types.astype(np.int8)),
                 "reference": pa.array(true.answers.astype(np.int16)),
                 "prediction": pa.array(made.answers.astype(np.int16)),
                 "true_count": pa.array(true.counts, from_pandas=True),
@@ -68,7 +68,7 @@ class VisualQuestionAnswering(Task):
 
     def grouped(self, outcome: Outcome, context: MetricContext) -> tuple[Sequence[str], np.ndarray]:
         """Types of question."""
-        return context.question_types, outcome.predictions.kinds
+        return context.question_types, outcome.predictions.question_types
 
     def correct(self, outcome: Outcome) -> np.ndarray:
         """Whether the answer is the reference."""
@@ -78,14 +78,14 @@ class VisualQuestionAnswering(Task):
         """Questions and correct answers of each type, and the answers given."""
         made, true = outcome.predictions, outcome.references
         correct = made.answers == true.answers
-        kinds = {}
+        question_types = {}
         for k, name in enumerate(context.question_types):
-            inside = made.kinds == k
+            inside = made.question_types == k
             n = int(inside.sum())
             right = int(correct[inside].sum())
-            kinds[name] = {"n": n, "correct": right, "accuracy": right / n if n else None}
+            question_types[name] = {"n": n, "correct": right, "accuracy": right / n if n else None}
         given = np.bincount(made.answers[made.answers >= 0], minlength=len(context.classes))
-        return {"question_type": kinds, "answers": dict(zip(context.classes, given.tolist(), strict=True))}
+        return {"question_type": question_types, "answers": dict(zip(context.classes, given.tolist(), strict=True))}
 
     def sanity_checks(
         self, outcome: Outcome, metrics: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]
@@ -124,8 +124,8 @@ class VisualQuestionAnswering(Task):
 
     def shown(self, store: PreparedStore, samples: Sequence[int]) -> Sequence[int]:
         """A question of each type."""
-        kinds = store.columns["kind"]
-        of_type = {kinds[sample]: sample for sample in reversed(samples)}
+        question_types = store.columns["kind"]
+        of_type = {question_types[sample]: sample for sample in reversed(samples)}
         return [sample for _, sample in sorted(of_type.items())][:QUESTIONS]
 
     def question(self, store: PreparedStore, sample: int) -> str:
@@ -153,7 +153,7 @@ class VisualQuestionAnswering(Task):
         """The answer."""
         return (store.manifest["classes"][int(store.labels[sample])],)
 
-    def said(self, outcome: Outcome, row: int, classes: Sequence[str]) -> str:
+    def predicted(self, outcome: Outcome, row: int, classes: Sequence[str]) -> str:
         """The answer."""
         answer = int(outcome.predictions.answers[row])
         return classes[answer] if answer >= 0 else "none of the answers"

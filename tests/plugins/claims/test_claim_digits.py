@@ -6,7 +6,7 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
 import pytest
-from rsbench_claims.printed import counts, cut_counts, quoted, raw, shown, span
+from rsbench_claims.rounding import counts, cut_counts, quoted, raw, shown, span
 
 from rsbench.specs import Claim, ClaimSet, SpecError
 

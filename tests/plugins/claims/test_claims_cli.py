@@ -46,7 +46,7 @@ def test_check_as_json_and_strict() -> None:
     done = rsbench("check", "--json", "--strict")
     assert done.returncode == 1
     found = json.loads(done.stdout)
-    assert {o["status"] for o in found} == {"found"}
+    assert {o["status"] for o in found} == {"inconsistent"}
     assert {"bmta", "class-focal", "spatialnet-vit"} == {o["paper"] for o in found}
     clean = rsbench("check", "helber", "--json", "--strict")
     assert (clean.returncode, json.loads(clean.stdout)) == (0, [])
@@ -65,7 +65,7 @@ def test_compare_reads_records_and_says_why_numbers_differ() -> None:
     assert (row["reported"], row["seeds"]) == (0.943, 3)
     assert row["interval"][0] < row["measured"] < row["interval"][1]
     assert row["difference"] == pytest.approx(row["measured"] - 0.943)
-    assert row["reasons"]
+    assert row["differences"]
 
 
 @pytest.mark.parametrize(

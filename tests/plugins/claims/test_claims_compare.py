@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rsbench_claims.compare import Beside, compare, not_measured
+from rsbench_claims.compare import ClaimComparison, compare, not_measured
 
 from rsbench.metrics.contract import MetricContext
 from rsbench.metrics.evaluate import evaluate
@@ -74,13 +74,13 @@ def reported(value: str, metric: str = "overall_accuracy", **more: Any) -> Claim
     return Claim(**{"system": "theirs", "metric": metric, "value": value, "place": "table 1", **more})
 
 
-def beside(folder: Path, found: ClaimSet) -> list[Beside]:
+def beside(folder: Path, found: ClaimSet) -> list[ClaimComparison]:
     return compare(store.load_all([folder]), [found])
 
 
-def reasons(folder: Path, found: ClaimSet | None = None) -> str:
+def differences(folder: Path, found: ClaimSet | None = None) -> str:
     (row,) = beside(folder, found or claims(reported("94.30")))
-    return " | ".join(row.reasons)
+    return " | ".join(row.differences)
 
 
 def test_one_seed(tmp_path: Path) -> None:
@@ -89,8 +89,8 @@ def test_one_seed(tmp_path: Path) -> None:
     assert (row.reported, row.measured, row.seeds) == (0.943, pytest.approx(0.9), 1)
     assert row.difference == pytest.approx(-0.043)
     assert row.interval == pytest.approx(wilson(900, N))
-    assert row.reasons == ()
-    assert row.doubts == ()
+    assert row.differences == ()
+    assert row.issues == ()
 
 
 def test_several_seeds_have_one_interval_for_each_metric(tmp_path: Path) -> None:
@@ -143,23 +143,25 @@ def test_only_the_system_its_models_and_its_dataset(tmp_path: Path) -> None:
 
 def test_another_protocol_is_a_reason(tmp_path: Path) -> None:
     add(tmp_path, 0.9)
-    assert "tested by bmta-70-15-15, the paper by helber-80-20" in reasons(
+    assert "tested by bmta-70-15-15, the paper by helber-80-20" in differences(
         tmp_path, claims(reported("94.30"), measured_by="helber-80-20")
     )
-    assert "the paper by focal-50-50" in reasons(tmp_path, claims(reported("94.30", protocol="focal-50-50")))
-    assert "no protocol here" in reasons(tmp_path, claims(reported("94.30"), measured_by=None))
+    assert "the paper by focal-50-50" in differences(tmp_path, claims(reported("94.30", protocol="focal-50-50")))
+    assert "no protocol here" in differences(tmp_path, claims(reported("94.30"), measured_by=None))
 
 
 def test_another_recipe_and_a_reduced_one_are_reasons(tmp_path: Path) -> None:
     add(tmp_path, 0.9, recipe=author("eurosat-short"))
-    assert "trained by eurosat-short in the open division, not by the authors' baseline-cnn-author" in reasons(tmp_path)
+    assert "trained by eurosat-short in the open division, not by the authors' baseline-cnn-author" in differences(
+        tmp_path
+    )
 
 
 def test_changes_of_a_recipe_are_named(tmp_path: Path) -> None:
     recipe = author("baseline-cnn-author", epochs=3)
     recipe["loss_options"] = {**recipe["loss_options"], "label_smoothing": 0.1}
     add(tmp_path, 0.9, recipe=recipe)
-    found = reasons(tmp_path)
+    found = differences(tmp_path)
     assert "recipe changed: " in found
     assert "epochs 3 in place of 30" in found
     assert "'label_smoothing': 0.1" in found
@@ -169,13 +171,13 @@ def test_changes_of_a_recipe_are_named(tmp_path: Path) -> None:
 def test_an_older_record_left_the_last_batch_out(tmp_path: Path) -> None:
     recipe = author("baseline-cnn-author")
     add(tmp_path, 0.9, recipe={field: value for field, value in recipe.items() if field != "drop_last"})
-    assert "recipe changed: drop_last True in place of False" in reasons(tmp_path)
+    assert "recipe changed: drop_last True in place of False" in differences(tmp_path)
 
 
 def test_reconstructions_weights_and_options_are_reasons(tmp_path: Path) -> None:
     options = {"weights": "none", "input_size": 128}
     add(tmp_path, 0.9, name="resnet50-finetuned", tags=["reconstruction"], options=options)
-    found = reasons(tmp_path, claims(reported("98.57"), models={"theirs": ("resnet50-finetuned",)}))
+    found = differences(tmp_path, claims(reported("98.57"), models={"theirs": ("resnet50-finetuned",)}))
     assert "the model is a reconstruction" in found
     assert "from random weights, the paper's from ImageNet-1k" in found
     assert "options changed: input_size=128" in found
@@ -183,7 +185,7 @@ def test_reconstructions_weights_and_options_are_reasons(tmp_path: Path) -> None
 
 def test_weights_from_a_file_are_a_reason(tmp_path: Path) -> None:
     add(tmp_path, 0.9, name="resnet50-finetuned", options={"weights": "some.npz"}, weights_sha256="0" * 64)
-    found = reasons(tmp_path, claims(reported("98.57"), models={"theirs": ("resnet50-finetuned",)}))
+    found = differences(tmp_path, claims(reported("98.57"), models={"theirs": ("resnet50-finetuned",)}))
     assert "weights from a file (some.npz)" in found
 
 
@@ -191,15 +193,15 @@ def test_what_a_paper_leaves_open_and_what_is_recalled(tmp_path: Path) -> None:
     add(tmp_path, 0.9)
     (row,) = beside(tmp_path, claims(reported("94.30", certainty="recalled"), left_open=("epochs",)))
     assert row.left_open == ("epochs",)
-    found = " | ".join(row.reasons)
+    found = " | ".join(row.differences)
     assert "recalled, not read" in found
 
 
 def test_doubts_stand_beside_the_number(tmp_path: Path) -> None:
     add(tmp_path, 0.9)
     rows = beside(tmp_path, claims(reported("94.30"), reported("95.30", place="text")))
-    assert [len(r.doubts) for r in rows] == [1, 1]
-    assert rows[0].doubts[0].startswith("text: ")
+    assert [len(r.issues) for r in rows] == [1, 1]
+    assert rows[0].issues[0].startswith("text: ")
 
 
 def test_failed_gates_are_said(tmp_path: Path) -> None:
@@ -208,4 +210,4 @@ def test_failed_gates_are_said(tmp_path: Path) -> None:
     record = json.loads(path.read_text())
     record["checks"] = [{"name": "gate:above-chance", "ok": False, "detail": "low"}]
     path.write_text(json.dumps(record))
-    assert "flagged: above-chance: low" in reasons(tmp_path)
+    assert "flagged: above-chance: low" in differences(tmp_path)

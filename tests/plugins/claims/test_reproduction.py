@@ -101,8 +101,10 @@ def committed() -> list[Entry]:
 def test_every_number_of_every_paper_has_a_verdict(committed: list[Entry]) -> None:
     assert len(committed) == sum(len(found.rows) for found in claim_sets())
     for entry in committed:
-        assert (entry.verdict == "contradicts itself") == bool(entry.doubts)
-        assert entry.verdict not in ("reproduced", "not reproduced") or (entry.measured and not entry.measured.reasons)
+        assert (entry.verdict == "contradicts itself") == bool(entry.issues)
+        assert entry.verdict not in ("reproduced", "not reproduced") or (
+            entry.measured and not entry.measured.differences
+        )
 
 
 def test_page_and_summary_are_current(committed: list[Entry]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from rsbench_timm.options import network_options, trial_options
+from rsbench_timm.options import network_options, test_options
 
 from rsbench.specs import Accepts, ModelSpec, Option, RecipeSpec
 
@@ -62,7 +62,7 @@ def _model(name: str, summary: str, blind: bool, **more: Any) -> ModelSpec:
         factory=f"rsbench_spatialnet.network:{'blind' if blind else 'spatialnet'}",
         accepts=Accepts(min_size=16, normalization="imagenet"),
         options=_OPTIONS,
-        trial={**_SMALL, "depth": 2},
+        test_options={**_SMALL, "depth": 2},
         recipes=("spatialnet-author", "spatialnet-short"),
         citation=_PAPER,
         **more,
@@ -94,7 +94,7 @@ MODELS: Final = (
         tasks=_TASKS,
         accepts=Accepts(min_size=32, normalization="imagenet"),
         options=network_options("torchvision:resnet50") | {name: _OPTIONS[name] for name in (*_HEADS, *_LAMBDAS)},
-        trial=trial_options(freeze=False, **_SMALL),
+        test_options=test_options(freeze=False, **_SMALL),
         recipes=("spatialnet-author", "spatialnet-short"),
         pretrained_on="ImageNet-1k",
         citation=f"{_PAPER}; the encoder is not the paper's",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from rsbench_timm.options import encoder_options, network_options, trial_options
+from rsbench_timm.options import encoder_options, network_options, test_options
 
 from rsbench.specs import Accepts, ModelSpec, Option
 
@@ -26,7 +26,7 @@ def _network(name: str, summary: str, factory: str, backbone: str, citation: str
         tasks=("captioning",),
         accepts=Accepts(normalization="imagenet", min_size=32),
         options=network_options(backbone) | extra,
-        trial=trial_options(freeze=False, width=64),
+        test_options=test_options(freeze=False, width=64),
         citation=citation + _OPEN,
         tags=("reconstruction",),
         provenance=_MINIMAL,
@@ -78,7 +78,7 @@ MODELS: Final = (
         kind="estimator",
         accepts=Accepts(channels=3, unit="uint8", min_size=32),
         options=encoder_options("torchvision:resnet50"),
-        trial=trial_options(),
+        test_options=test_options(),
         citation="Wang et al. 2019, Semantic descriptions of high-resolution remote sensing images" + _OPEN,
         tags=("reconstruction",),
         provenance=_MINIMAL | {"word vectors": "ours: PPMI and SVD of the training captions, not GloVe"},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from rsbench_timm.options import network_options, trial_options
+from rsbench_timm.options import network_options, test_options
 
 from rsbench.specs import Accepts, ModelSpec, Option, RecipeSpec
 
@@ -48,7 +48,7 @@ MODELS: Final = (
         summary="Frozen ResNet-152 and a word GRU in place of skip-thoughts, multiplied.",
         factory="rsbench_vqa.lobry:Lobry2020",
         options={**network_options(_RESNET), "question_width": _WIDTH},
-        trial=trial_options(freeze=False, question_width=64),
+        test_options=test_options(freeze=False, question_width=64),
         recipes=("lobry-author",),
         provenance=_STANDINS,
         pretrained_on="ImageNet-1k",
@@ -64,7 +64,7 @@ MODELS: Final = (
             "question_width": _WIDTH,
             "growth": Option(default=1000, help="training steps after which the curriculum holds all questions"),
         },
-        trial=trial_options(freeze=False, question_width=64, growth=1),
+        test_options=test_options(freeze=False, question_width=64, growth=1),
         recipes=("yuan-author",),
         provenance=_STANDINS
         | {
@@ -84,7 +84,7 @@ MODELS: Final = (
             "width": Option(default=512, help="numbers in a token, a multiple of 64"),
             "layers": Option(default=2, help="pairs of cross-attention decoders"),
         },
-        trial=trial_options(freeze=False, width=64, layers=1),
+        test_options=test_options(freeze=False, width=64, layers=1),
         pretrained_on="CLIP (OpenAI)",
         citation="Bazi et al. 2022, Bi-Modal Transformer-Based Approach for VQA in Remote Sensing Imagery",
         provenance={
@@ -107,7 +107,7 @@ MODELS: Final = (
         factory="rsbench_vqa.baselines:ImageOnly",
         accepts=_ACCEPTS,
         options=network_options(_RESNET),
-        trial=trial_options(freeze=False),
+        test_options=test_options(freeze=False),
         pretrained_on="ImageNet-1k",
         **_BASELINE,
     ),

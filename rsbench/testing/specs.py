@@ -11,7 +11,7 @@ from typing import Any, Final
 from rsbench.errors import UserError
 from rsbench.registry import registry
 from rsbench.specs import Spec, SpecError, load_attribute, to_jsonable
-from rsbench.testing.contract import Checks, Fault, Inapplicable, require
+from rsbench.testing.contract import CheckFailure, Checks, NotApplicable, require
 
 CHECKS: Final = Checks()
 FAMILY_CHECKS: Final = Checks()
@@ -56,7 +56,7 @@ def jsonable(spec: Spec) -> None:
     try:
         json.dumps(to_jsonable(spec), allow_nan=False)
     except (SpecError, ValueError) as error:
-        raise Fault(f"it cannot be written as JSON: {error}") from None
+        raise CheckFailure(f"it cannot be written as JSON: {error}") from None
 
 
 @CHECKS(
@@ -69,7 +69,7 @@ def picklable(spec: Spec) -> None:
     try:
         again = pickle.loads(pickle.dumps(spec))
     except Exception as error:
-        raise Fault(f"it cannot be pickled: {type(error).__name__}: {error}") from None
+        raise CheckFailure(f"it cannot be pickled: {type(error).__name__}: {error}") from None
     require(again == spec, "it is another spec after pickling")
 
 
@@ -86,7 +86,7 @@ def code(spec: Spec) -> None:
             try:
                 found = load_attribute(path)
             except (ImportError, SpecError) as error:
-                raise Fault(f"{field.name}='{path}' cannot be imported: {error}") from None
+                raise CheckFailure(f"{field.name}='{path}' cannot be imported: {error}") from None
             require(callable(found) or isinstance(found, Mapping), f"{field.name}='{path}' cannot be called")
 
 
@@ -101,7 +101,7 @@ def names(spec: Spec) -> None:
         try:
             registry().get(kind, name)
         except UserError as error:
-            raise Fault(str(error)) from None
+            raise CheckFailure(str(error)) from None
 
 
 def _references(spec: Any) -> Iterator[tuple[str, str]]:
@@ -147,6 +147,6 @@ def members(spec: Any) -> None:
 def example(spec: Any) -> None:
     """An example is named and can be resolved."""
     if not hasattr(spec, "example"):
-        raise Inapplicable("this kind of family has no examples")
+        raise NotApplicable("this kind of family has no examples")
     require(spec.example, "no example is named")
     require(load_attribute(spec.resolver)(spec.example), f"the resolver does not know the example '{spec.example}'")

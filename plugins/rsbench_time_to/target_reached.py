@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rsbench.leaderboard.pace import marks
+from rsbench.leaderboard.learning_curve import points
 
 AFTER_SETUP: Final = ("train", "fit", "evaluate", "score")  # stages; all others come before the first step
 
 
 @dataclass(frozen=True)
-class Arrival:
+class TargetReached:
     """What it took to reach a target for the first time; ``None`` for what is not known."""
 
     seconds: float | None
@@ -21,19 +21,19 @@ class Arrival:
     samples: int | None
 
 
-def arrival(record: Mapping[str, Any], target: float) -> Arrival | None:
+def target_reached(record: Mapping[str, Any], target: float) -> TargetReached | None:
     """Return what it took until the validation score first was at least *target*; ``None`` where it never was.
 
     The seconds of a target that the protocol declares were noted in training; those of others come from the curve.
     """
     noted = {float(k): v for k, v in ((record["train"] or {}).get("time_to") or {}).items()}.get(target)
-    mark = next((m for m in marks(record) if m.score >= target), None)
+    mark = next((m for m in points(record) if m.score >= target), None)
     if mark is None and noted is None:
         return None
     seconds = noted if noted is not None or mark is None else mark.seconds
     setup = setup_seconds(record)
     known = seconds is not None and setup is not None
-    return Arrival(seconds, seconds + setup if known else None, mark.samples if mark else None)  # type: ignore[operator]
+    return TargetReached(seconds, seconds + setup if known else None, mark.samples if mark else None)  # type: ignore[operator]
 
 
 def setup_seconds(record: Mapping[str, Any]) -> float | None:

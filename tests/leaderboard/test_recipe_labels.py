@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rsbench.leaderboard.namesakes import recipe_labels
+from rsbench.leaderboard.recipe_labels import recipe_labels
 
 
 def plan(label: str = "net", name: str = "short", **recipe: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from test_board import add
 
 from rsbench.leaderboard.board import build
-from rsbench.leaderboard.identities import broken
+from rsbench.leaderboard.consistency import broken
 from rsbench.records import store
 
 RECORDS = Path(__file__).parents[2] / "benchmarks" / "records"

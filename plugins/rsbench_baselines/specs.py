@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from rsbench_timm.options import encoder_options, trial_options
+from rsbench_timm.options import encoder_options, test_options
 
 from rsbench.specs import Accepts, ModelSpec, Option
 
@@ -60,7 +60,7 @@ MODELS: Final = (
         kind="estimator",
         accepts=Accepts(channels=3, unit="uint8", min_size=32),
         options=encoder_options("torchvision:resnet50"),
-        trial=trial_options(),
+        test_options=test_options(),
         tags=("baseline",),
     ),
 )

@@ -36,8 +36,8 @@ def _family(kind: str, summary: str, example: str) -> ModelSpec:
         summary=summary,
         factory=f"rsbench_timm.backbones:{kind}_backbone",
         accepts=_ACCEPTS[kind],
-        resolver=f"rsbench_timm.declared:resolve_{kind}",
-        members=f"rsbench_timm.declared:{kind}_names",
+        resolver=f"rsbench_timm.specs:resolve_{kind}",
+        members=f"rsbench_timm.specs:{kind}_names",
         example=example,
     )
 
@@ -128,7 +128,7 @@ MODELS: Final = (
                 choices=("classifier", "blocks"),
             ),
         },
-        trial={"weights": "none"},
+        test_options={"weights": "none"},
         recipes=("class-focal", "class-focal-exponent", "class-focal-cross-entropy"),
         params=11_181_642,
         pretrained_on="ImageNet-1k",
@@ -147,7 +147,7 @@ MODELS: Final = (
         factory="rsbench_timm.backbones:resnet50_finetuned",
         accepts=_ANY,
         options={"weights": _weights("imagenet"), "input_size": _size()},
-        trial={"weights": "none"},
+        test_options={"weights": "none"},
         recipes=("resnet50-finetune",),
         params=23_528_522,
         pretrained_on="ImageNet-1k",

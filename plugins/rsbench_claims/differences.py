@@ -13,7 +13,7 @@ from rsbench.registry import registry
 from rsbench.specs import RECIPE_DESCRIPTION, Claim, ClaimSet, to_jsonable
 
 
-def reasons(found: ClaimSet, claim: Claim, row: Row, plan: Mapping[str, Any]) -> Iterator[str]:
+def differences(found: ClaimSet, claim: Claim, row: Row, plan: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is known to set a configuration apart from what the paper did, a sentence each."""
     yield from _protocol(found, claim, plan)
     if plan["division"] == EXTERNAL:

@@ -17,7 +17,7 @@ SHORT: Final = 0.01  # share of the training time that may be missing from the e
 
 
 @dataclass(frozen=True)
-class Mark:
+class Point:
     """The end of an epoch that was validated.
 
     Attributes:
@@ -36,7 +36,7 @@ def score_name(record: Mapping[str, Any]) -> str | None:
     return curve.score_name((record["train"] or {}).get("curve") or ())
 
 
-def marks(record: Mapping[str, Any]) -> list[Mark]:
+def points(record: Mapping[str, Any]) -> list[Point]:
     """Return the validated epochs of a record in order.
 
     Validation is not part of the seconds.  Every epoch of a run has the same number of samples, but for a batch where
@@ -51,7 +51,7 @@ def marks(record: Mapping[str, Any]) -> list[Mark]:
     for entry, so_far in zip(curve, seconds, strict=True):
         if _known(entry.get(name)):
             samples = round(train["samples"] * entry["epoch"] / train["epochs"]) if train["epochs"] else None
-            found.append(Mark(entry["epoch"], so_far, samples, float(entry[name])))
+            found.append(Point(entry["epoch"], so_far, samples, float(entry[name])))
     return found
 
 
