@@ -21,7 +21,7 @@ from rsbench_time_to import render
 from rsbench_time_to.board import PaceBoard, build
 from rsbench_time_to.target_reached import TargetReached, setup_seconds, target_reached
 
-from rsbench.leaderboard import pace
+from rsbench.leaderboard import learning_curve
 from rsbench.records import store
 
 TARGETS = [0.5, 0.8, 0.9]
@@ -60,8 +60,8 @@ def board(folder: Path, *records: dict[str, Any], targets: tuple[float, ...] = (
 
 
 def test_marks_add_seconds_and_samples_up_and_leave_epochs_without_validation_out() -> None:
-    found = pace.points(run(scores=(None, 0.8, None, 0.9)))
-    assert found == [pace.Point(2, 20.0, 200, 0.8), pace.Point(4, 40.0, 400, 0.9)]
+    found = learning_curve.points(run(scores=(None, 0.8, None, 0.9)))
+    assert found == [learning_curve.Point(2, 20.0, 200, 0.8), learning_curve.Point(4, 40.0, 400, 0.9)]
 
 
 def test_the_first_epoch_that_reaches_a_target_counts_even_if_the_next_falls_below() -> None:
