@@ -89,11 +89,12 @@ def speedup(
     result = paired(ours, theirs, clock=time.perf_counter if workers else time.process_time)
     factor = our_images / their_images
     return {
-        "images_per_s": our_images / result["ours_s"],
-        "theirs_images_per_s": their_images / result["theirs_s"],
-        "speedup": factor / result["ratio"],
-        "speedup_min": factor / result["ratio_max"],
-        "speedup_max": factor / result["ratio_min"],
+        "ours": our_images / result["ours"],
+        "peer": their_images / result["peer"],
+        "unit": "images/s",
+        "ratio": factor / result["ratio"],
+        "ratio_min": factor / result["ratio_max"],
+        "ratio_max": factor / result["ratio_min"],
     }
 
 
@@ -140,7 +141,7 @@ def test_against_image_folder(
     result = speedup(ours, lambda: consume(x for x, _ in loader), 20 * images, images, workers)
     benchmark.extra_info.update(result)
     benchmark.pedantic(ours, rounds=3)
-    assert result["speedup"] >= (20 if workers else 50)
+    assert result["ratio"] >= (20 if workers else 50)
 
 
 def test_against_torchgeo_datamodule(
@@ -161,7 +162,7 @@ def test_against_torchgeo_datamodule(
     result = speedup(ours, theirs, 20 * images, len(module.train_dataset) // BATCH * BATCH)
     benchmark.extra_info.update(result)
     benchmark.pedantic(ours, rounds=3)
-    assert result["speedup"] >= 100
+    assert result["ratio"] >= 100
 
 
 def write_torchgeo_layout(real_data: Path, target: Path, copies: int) -> None:

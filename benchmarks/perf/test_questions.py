@@ -125,12 +125,12 @@ def test_questions_a_second_and_bytes(benchmark, task: VQATraining, side: int) -
     less = (pairs.moved / len(asked)) / (ours.moved / questions)
     faster = questions / len(asked) / result["ratio"]
     benchmark.extra_info.update(
-        questions_per_s=questions / result["ours_s"],
-        theirs_questions_per_s=len(asked) / result["theirs_s"],
-        speedup=faster,
-        bytes_per_epoch=ours.moved,
-        theirs_bytes_per_epoch=pairs.moved // len(asked) * questions,
-        less_data=less,
+        ours=questions / result["ours"],
+        peer=len(asked) / result["peer"],
+        unit="questions/s",
+        ratio=faster,
+        bytes_of_epoch=ours.moved,
+        bytes_of_epoch_peer=pairs.moved // len(asked) * questions,
     )
     benchmark.pedantic(engine, rounds=1)
     assert less >= 10
@@ -182,9 +182,9 @@ def test_text_against_training(benchmark, task: VQATraining) -> None:
     share = paired(lambda: text_epoch(loader, next(epochs)), some_steps)
     once = paired(tokens, some_steps, rounds=3)
     benchmark.extra_info.update(
-        text_s=share["ours_s"],
-        once_s=once["ours_s"],
-        epoch_s=share["theirs_s"] * len(loader) / steps,
+        text_s=share["ours"],
+        once_s=once["ours"],
+        epoch_s=share["peer"] * len(loader) / steps,
         text_of_epoch=share["ratio"] * steps / len(loader),
         once_of_epoch=once["ratio"] * steps / len(loader),
     )
