@@ -194,6 +194,12 @@ def execute(
 ) -> list[Outcome]:
     """Run *plans* and return an outcome for each that was started.
 
+    Args:
+        plans: as :func:`make_plans` or a suite gives them; one is run after another unless *launch* says otherwise.
+        observers: names of those that are told of the runs.
+        launch: where and how many at once; ``None``: here, one at a time.
+        on_event: gets events as they come: stages, progress, epochs, warnings.
+
     Raises:
         UserError: there is no such observer, or the launcher cannot be used.
     """

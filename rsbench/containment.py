@@ -110,6 +110,7 @@ def contained(
     be put back or was printed.
 
     Args:
+        origin: whose code it is, named in what is raised.
         what: is called, as in "rsbench_models raised ...".
         limit: end it after :data:`LIMIT_SECONDS`, or those of ``RSBENCH_PLUGIN_SECONDS``; in the main thread alone.
         quiet: what it prints is a fault and is kept from standard output, which may be read by a program.

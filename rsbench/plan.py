@@ -176,7 +176,14 @@ def choose_protocol(dataset: DatasetSpec, name: str | None) -> ProtocolSpec:
 def protocol_block(
     store: Path, stored: Mapping[str, Any], protocol: ProtocolSpec, overfit: int | None = None
 ) -> dict[str, Any]:
-    """Return a plan's ``protocol`` with its fingerprint."""
+    """Return a plan's ``protocol`` with its fingerprint.
+
+    Args:
+        store: folder of the prepared dataset.
+        stored: its manifest.
+        protocol: of the dataset.
+        overfit: train and test on this many training images; ``None``: on the split.
+    """
     found = splits_summary(store, stored, protocol)
     sizes = found["sizes"]
     if overfit is not None and not 0 < overfit <= sizes["train"]:

@@ -23,6 +23,9 @@ def resolve_recipe(
     """Return the resolved recipe and whether it is the protocol's standard one, unchanged.
 
     Args:
+        protocol: whose standard recipe it may be, and whose task it is for.
+        model: whose authors' recipe it may be.
+        problems: gets a sentence for each mistake.
         name: a recipe, ``author`` for the model's own, or ``None`` for the protocol's.
         changes: dotted fields to values.
         tolerant: leave task options of other tasks out instead of noting them as problems.
@@ -149,7 +152,14 @@ def _fits(value: Any, expected: tuple[tuple[type, ...], str]) -> bool:
 def resolve_options(
     declared: Mapping[str, Option], given: Mapping[str, Any], owner: str, problems: list[str]
 ) -> dict[str, Any]:
-    """Return every declared option with its value; note unknown names and values that cannot be."""
+    """Return every declared option with its value; note unknown names and values that cannot be.
+
+    Args:
+        declared: by the spec: name -> option.
+        given: by the user: name -> value.
+        owner: of the options in a sentence, such as "model 'bmta'".
+        problems: gets a sentence for each mistake.
+    """
     values = {name: option.default for name, option in declared.items()}
     for name, value in given.items():
         if name not in declared:

@@ -258,7 +258,13 @@ class Registry:
         return [(self.plugins.get(i.plugin_name) or Origin(i.plugin_name, UNKNOWN, UNKNOWN), i) for i in found]
 
     def add(self, name: str, distribution: str, version: str, load_plugin: Callable[[], object]) -> None:
-        """Load and register one plugin and take its specs; all it does wrong becomes a problem."""
+        """Load and register one plugin and take its specs; all it does wrong becomes a problem.
+
+        Args:
+            name: of the entry point.
+            distribution, version: that it comes from.
+            load_plugin: imports it.
+        """
         origin = self.plugins[name] = Origin(name, distribution, version)
         if distribution != HOME:
             import hashlib  # noqa: F401  # so that a plugin that replaces its functions is found out

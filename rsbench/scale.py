@@ -14,7 +14,16 @@ SLICED_STEPS: Final = ("sgd", "adam", "adamw")  # optimizers that look at each n
 def problems(
     *, devices: int, nodes: int, strategy: str, device: str, task: TaskSpec, recipe: Mapping[str, Any], samples: int
 ) -> list[str]:
-    """Return what stands against a run of *task* on *nodes* times *devices*, trained on *samples* samples."""
+    """Return what stands against a run of *task* on *nodes* times *devices*, trained on *samples* samples.
+
+    Args:
+        devices, nodes: of each node, and how many of these.
+        strategy: one of :data:`rsbench.execution.STRATEGIES`.
+        device: as it was asked for, such as ``cuda:1``.
+        task: says which strategies it can take.
+        recipe: resolved; its ``batch`` is that of all devices together.
+        samples: of the training split.
+    """
     found = []
     if strategy not in STRATEGIES:
         found.append(f"Strategy '{strategy}' is not one of {', '.join(STRATEGIES)}.")

@@ -56,7 +56,14 @@ def statistics(images: np.ndarray) -> np.ndarray:
 
 
 def fit_logistic(features: np.ndarray, labels: np.ndarray, classes: int, l2: float) -> np.ndarray:
-    """Return coefficients float64 [F + 1, K] (last row: bias) that minimize mean cross entropy + l2 / 2 |W|^2."""
+    """Return coefficients float64 [F + 1, K] (last row: bias) that minimize mean cross entropy + l2 / 2 |W|^2.
+
+    Args:
+        features: float64 [N, F].
+        labels: int64 [N], from 0 to K - 1.
+        classes: K.
+        l2: weight of the squared norm of the coefficients but for the bias.
+    """
     from scipy.optimize import minimize
 
     inputs, samples = _with_bias(features), len(labels)

@@ -14,6 +14,10 @@ class NearestImageFeatures(NearestImage):
     """Nearest by the cosine between vectors of a frozen encoder.
 
     Options are those of :func:`rsbench_timm.encoders.vector_encoder`.
+
+    Args:
+        context: bands and size of the images.
+        backbone, weights, input_size: as in :func:`rsbench_timm.encoders.vector_encoder`.
     """
 
     def __init__(self, context: ModelContext, backbone: str, weights: str, input_size: int) -> None:

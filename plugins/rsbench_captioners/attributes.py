@@ -53,8 +53,10 @@ class AttributeGraph(nn.Module):
     """Finds attributes in an image vector and lets them inform each other in a two-layer graph convolution.
 
     Args:
-        words: token numbers of the attributes, int64 [A]; ``edges``: their adjacency [A, A].
-        inputs: width of image vectors; ``width``: of word embeddings and of the result.
+        words: token numbers of the attributes, int64 [A].
+        edges: their adjacency [A, A].
+        inputs: width of image vectors.
+        width: of word embeddings and of the result.
     """
 
     words: torch.Tensor

@@ -27,6 +27,10 @@ class CSMLF:
 
     The collective sentence of an image is the mean vector of all words of its captions.  A new image gets the most
     central sentence of the training image whose collective sentence is nearest to it.
+
+    Args:
+        context: bands, size and seed.
+        backbone, weights, input_size: as in :func:`rsbench_timm.encoders.grid_encoder`.
     """
 
     def __init__(self, context: ModelContext, backbone: str, weights: str, input_size: int) -> None:

@@ -62,7 +62,8 @@ class HardAttention(ShowAttendTell):
 
         Args:
             likelihood: log-likelihood of each word, [B, T].
-            weights: distributions over places [B, T, P]; ``place``: those sampled, int64 [B, T].
+            weights: distributions over places [B, T, P].
+            place: those sampled, int64 [B, T].
             kept: bool [B, T], false for padding.
         """
         words = kept.sum()
@@ -79,6 +80,12 @@ class HardAttention(ShowAttendTell):
 def googlenet_hard_attention(
     context: ModelContext, backbone: str, weights: str, freeze: bool, input_size: int, width: int
 ) -> nn.Module:
-    """Build the system on the backbone's last map of stride 16 or less: 14 x 14 places of a 224-pixel image."""
+    """Build the system on the backbone's last map of stride 16 or less: 14 x 14 places of a 224-pixel image.
+
+    Args:
+        context: bands, size and vocabulary.
+        backbone, weights, freeze, input_size: as in :func:`rsbench_timm.encoders.grid_encoder`.
+        width: of the LSTM's state and of word vectors.
+    """
     encoder = grid_encoder(context, backbone, weights, freeze, input_size, max_stride=16)
     return HardAttention(context, encoder, width)

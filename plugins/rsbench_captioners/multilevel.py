@@ -68,5 +68,11 @@ class MultilevelAttention(Captioner):
 def multilevel_attention_gcn(
     context: ModelContext, backbone: str, weights: str, freeze: bool, input_size: int, width: int
 ) -> MultilevelAttention:
-    """Build the system on the backbone's last two maps; attributes come from ``context.extra["sentences"]``."""
+    """Build the system on the backbone's last two maps; attributes come from ``context.extra["sentences"]``.
+
+    Args:
+        context: bands, size and vocabulary.
+        backbone, weights, freeze, input_size: as in :func:`rsbench_timm.encoders.grid_encoder`.
+        width: of the LSTM's state and of word vectors.
+    """
     return MultilevelAttention(context, grid_encoder(context, backbone, weights, freeze, input_size, maps=2), width)

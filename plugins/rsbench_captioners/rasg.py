@@ -51,5 +51,11 @@ class RecurrentAttention(Captioner):
 def rasg(
     context: ModelContext, backbone: str, weights: str, freeze: bool, input_size: int, width: int
 ) -> RecurrentAttention:
-    """Build the system on the backbone's last two maps (C4 and C5 of a ResNet)."""
+    """Build the system on the backbone's last two maps (C4 and C5 of a ResNet).
+
+    Args:
+        context: bands, size and vocabulary.
+        backbone, weights, freeze, input_size: as in :func:`rsbench_timm.encoders.grid_encoder`.
+        width: of the LSTM's state and of word vectors.
+    """
     return RecurrentAttention(context, grid_encoder(context, backbone, weights, freeze, input_size, maps=2), width)

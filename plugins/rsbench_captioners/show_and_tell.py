@@ -36,5 +36,11 @@ class ShowAndTell(Captioner):
 def vgg19_lstm(
     context: ModelContext, backbone: str, weights: str, freeze: bool, input_size: int, width: int
 ) -> ShowAndTell:
-    """Build the system; VGG's vector is fc7 (4,096 numbers), that of other backbones the mean of the last map."""
+    """Build the system; VGG's vector is fc7 (4,096 numbers), that of other backbones the mean of the last map.
+
+    Args:
+        context: bands, size and vocabulary.
+        backbone, weights, freeze, input_size: as in :func:`rsbench_timm.encoders.vector_encoder`.
+        width: of the LSTM's state and of word vectors.
+    """
     return ShowAndTell(context, vector_encoder(context, backbone, weights, freeze, input_size), width)

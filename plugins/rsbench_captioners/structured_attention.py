@@ -63,6 +63,12 @@ def regularizers(weights: torch.Tensor, valid: torch.Tensor, kept: torch.Tensor)
 def structured_attention(
     context: ModelContext, backbone: str, weights: str, freeze: bool, input_size: int, width: int
 ) -> nn.Module:
-    """Build the system on the backbone's last map of stride 16 or less, fine enough for segments."""
+    """Build the system on the backbone's last map of stride 16 or less, fine enough for segments.
+
+    Args:
+        context: bands, size and vocabulary.
+        backbone, weights, freeze, input_size: as in :func:`rsbench_timm.encoders.grid_encoder`.
+        width: of the LSTM's state and of word vectors.
+    """
     encoder = grid_encoder(context, backbone, weights, freeze, input_size, max_stride=16)
     return StructuredAttention(context, encoder, width)

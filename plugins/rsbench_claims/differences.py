@@ -14,7 +14,14 @@ from rsbench.specs import RECIPE_DESCRIPTION, Claim, ClaimSet, to_jsonable
 
 
 def differences(found: ClaimSet, claim: Claim, row: Row, plan: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is known to set a configuration apart from what the paper did, a sentence each."""
+    """Yield what is known to set a configuration apart from what the paper did, a sentence each.
+
+    Args:
+        found: what the paper reports.
+        claim: one number of it.
+        row: of a board, which stands for the paper's system.
+        plan: of the row's runs.
+    """
     yield from _protocol(found, claim, plan)
     if plan["division"] == EXTERNAL:
         yield "predicted elsewhere: how is not in the record"

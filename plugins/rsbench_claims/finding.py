@@ -32,6 +32,13 @@ def finding(found: ClaimSet, rule: str, status: str, claims: list[Claim], text: 
     """Return a finding about some claims of a set.
 
     What rests on a recalled number is never ``inconsistent``: the number may be what is wrong.
+
+    Args:
+        found: the set.
+        rule: that was applied.
+        status: ``inconsistent``, ``consistent`` or ``undecidable``.
+        claims: that the rule compared.
+        text: one sentence with the numbers.
     """
     if status == INCONSISTENT and any(c.certainty == "recalled" for c in claims):
         status, text = UNDECIDABLE, f"{text.removesuffix('.')}; a number here is recalled, so look it up first."

@@ -36,7 +36,14 @@ class BalancedAttention(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """conv, BN, ReLU, DropBlock, conv, BN, balanced attention, shortcut, ReLU."""
+    """conv, BN, ReLU, DropBlock, conv, BN, balanced attention, shortcut, ReLU.
+
+    Args:
+        channels, width: of the input and of the output.
+        stride: of the first convolution and the shortcut.
+        drop: DropBlock, or what stands in its place.
+        alpha_init: raw value at the start of the alpha whose sigmoid is the share of coordinate attention.
+    """
 
     def __init__(self, channels: int, width: int, stride: int, drop: nn.Module, alpha_init: float) -> None:
         super().__init__()
@@ -156,6 +163,10 @@ def bmta(
     dropout: float = 0.5,
 ) -> BMTA:
     """Build BMTA as coded.
+
+    Args:
+        context: bands, size and classes.
+        alpha_init, alpha_decay, dropblock, dropout: as in :class:`BMTA`.
 
     Raises:
         UserError: the images are too small for the DropBlock asked for.

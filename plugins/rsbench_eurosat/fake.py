@@ -11,7 +11,14 @@ from rsbench.specs import DatasetSpec
 
 
 def write_rgb(root: Path, spec: DatasetSpec, per_class: int = 6, seed: int = 0) -> None:
-    """Write ``2750/<Class>/<Class>_<n>.jpg`` of a class-dependent color with noise, and the three split lists."""
+    """Write ``2750/<Class>/<Class>_<n>.jpg`` of a class-dependent color with noise, and the three split lists.
+
+    Args:
+        root: folder to write to.
+        spec: whose classes the images are of.
+        per_class: images of each class.
+        seed: of the noise.
+    """
     from PIL import Image
 
     rng = np.random.default_rng(seed)
@@ -26,7 +33,14 @@ def write_rgb(root: Path, spec: DatasetSpec, per_class: int = 6, seed: int = 0) 
 
 
 def write_multispectral(root: Path, spec: DatasetSpec, per_class: int = 3, seed: int = 0) -> None:
-    """Write torchgeo's folder of 13-band uint16 GeoTIFFs with values up to 65535, and the three split lists."""
+    """Write torchgeo's folder of 13-band uint16 GeoTIFFs with values up to 65535, and the three split lists.
+
+    Args:
+        root: folder to write to.
+        spec: whose classes the images are of.
+        per_class: images of each class.
+        seed: of the noise.
+    """
     import warnings
 
     import rasterio

@@ -39,7 +39,14 @@ def source(root: Path, spec: DatasetSpec) -> GeoTiffSource:
 
 
 class GeoTiffSource:
-    """Reads 13 x 64 x 64 GeoTIFFs as uint16 digital numbers (reflectance x 10,000)."""
+    """Reads 13 x 64 x 64 GeoTIFFs as uint16 digital numbers (reflectance x 10,000).
+
+    Args:
+        tree: the files.
+        files: class number and path of each image, in order.
+        classes: their names.
+        split: part of the official split of each image; ``None`` without lists.
+    """
 
     def __init__(
         self, tree: FileTree, files: list[tuple[int, str]], classes: tuple[str, ...], split: list[str] | None

@@ -22,6 +22,12 @@ def author_split(
 ) -> dict[str, np.ndarray]:
     """Split as ``torch.utils.data.random_split`` does over ImageFolder order with a seeded generator.
 
+    Args:
+        ids: of the samples, in the order of ImageFolder.
+        columns: not used.
+        sizes: samples of train, val and test.
+        seed: of the generator.
+
     Raises:
         UserError: the sizes do not add up to the number of samples.
     """

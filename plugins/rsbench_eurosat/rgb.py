@@ -63,7 +63,14 @@ def _class_of(name: str) -> str:
 
 
 class JpegSource:
-    """Decodes 64x64 RGB JPEGs with libjpeg-turbo; pixels equal Pillow's."""
+    """Decodes 64x64 RGB JPEGs with libjpeg-turbo; pixels equal Pillow's.
+
+    Args:
+        tree: the files.
+        files: class number and path of each image, in order.
+        classes: their names.
+        split: part of the official split of each image; ``None`` without lists.
+    """
 
     def __init__(
         self, tree: FileTree, files: list[tuple[int, str]], classes: tuple[str, ...], split: list[str] | None

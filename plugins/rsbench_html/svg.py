@@ -47,13 +47,27 @@ def element(name: str, *children: str, **attributes: str | float | None) -> Mark
 
 
 def drawing(width: float, height: float, *children: str, label: str, class_: str = "plot") -> Markup:
-    """Return a whole drawing that scales with its box; *label* is read out in its place."""
+    """Return a whole drawing that scales with its box; *label* is read out in its place.
+
+    Args:
+        width, height: of its coordinates.
+        children: its elements.
+        label: read out in its place.
+        class_: of the style sheet.
+    """
     box = f"0 0 {number(width)} {number(height)}"
     return element("svg", *children, viewBox=box, class_=class_, role="img", aria_label=label)
 
 
 def mark(color: int | None, x: float, y: float, *, title: str = "", series: str | None = None) -> Markup:
-    """A system's mark at a point; *series* is the id by which the page finds it."""
+    """A system's mark at a point; *series* is the id by which the page finds it.
+
+    Args:
+        color: number of the system's color; ``None`` for those that have none of their own.
+        x, y: of its center.
+        title: shown on hovering.
+        series: id by which the page finds it.
+    """
     path = MARKS[color] if color is not None else OTHER
     inside = (element("title", title),) if title else ()
     place = f"translate({number(x)} {number(y)})"
@@ -93,7 +107,14 @@ class Scale:
 
     @classmethod
     def over(cls, values: Sequence[float], start: float, end: float, *, log: bool = False, room: float = 0.06) -> Scale:
-        """A scale that holds *values* with *room* (share of the span) on both sides."""
+        """A scale that holds *values* with *room* (share of the span) on both sides.
+
+        Args:
+            values: at least one; above 0 where *log*.
+            start, end: coordinates of both ends.
+            log: a logarithmic scale.
+            room: share of the span left free at both ends.
+        """
         low, high = min(values), max(values)
         if log:
             pad = max(math.log(high / low) * room, 0.1)
@@ -167,7 +188,13 @@ class Frame:
         return self.height - self.bottom, self.top
 
     def axes(self, x: Scale, y: Scale, title: str, *, whole: bool = False) -> list[Markup]:
-        """Grid, ticks and the title of the horizontal axis; *whole*: only whole numbers on it."""
+        """Grid, ticks and the title of the horizontal axis; *whole*: only whole numbers on it.
+
+        Args:
+            x, y: scales of both axes.
+            title: of the horizontal one.
+            whole: only whole numbers on it.
+        """
         bottom, top = self.y
         ticks = [t for t in x.ticks() if not whole or t == int(t)]
         grid = [f"M{x(t):.1f} {bottom:.1f}V{top:.1f}" for t in ticks]

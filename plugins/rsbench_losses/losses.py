@@ -59,6 +59,12 @@ def cross_entropy(
 ) -> nn.Module:
     """Cross entropy; with class weights the mean is weighted, as in ``torch.nn.CrossEntropyLoss``.
 
+    Args:
+        context: number of classes and of their training samples.
+        class_weights: ``none``, ``inverse``, ``effective-number``, ``bmta-author``, or one weight for each class.
+        label_smoothing: in [0, 1).
+        beta: of the effective number of samples, in [0, 1).
+
     Raises:
         UserError: ``class_weights`` does not fit the classes, or ``label_smoothing`` is not in [0, 1).
     """

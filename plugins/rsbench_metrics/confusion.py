@@ -77,11 +77,22 @@ class ConfusionMetric(SumMetric):
 
     @abstractmethod
     def score(self, right: np.ndarray, support: np.ndarray, predicted: np.ndarray, n: np.ndarray | float) -> np.ndarray:
-        """Return scores [...] of right answers, references and predictions [..., K] of n [...] samples."""
+        """Return scores [...] of right answers, references and predictions [..., K] of n [...] samples.
+
+        Args:
+            right, support, predicted: [..., K], samples of each class that are predicted right, that there are, and
+                that are predicted to be of it.
+            n: [...], samples.
+        """
 
     @abstractmethod
     def slope(self, right: np.ndarray, support: np.ndarray, predicted: np.ndarray, n: float) -> Slope:
-        """Return the derivatives of the score by each [K]."""
+        """Return the derivatives of the score by each [K].
+
+        Args:
+            right, support, predicted: [K], as for :meth:`score`.
+            n: samples.
+        """
 
 
 class AverageAccuracy(ConfusionMetric):

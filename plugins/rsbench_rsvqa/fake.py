@@ -14,7 +14,14 @@ ABSENT = {"active": False}
 
 
 def write(root: Path, spec: DatasetSpec, images: tuple[int, int, int] = (6, 3, 3), seed: int = 0) -> None:
-    """Write three splits of images, whose color answers four questions each, with placeholders of other splits."""
+    """Write three splits of images, whose color answers four questions each, with placeholders of other splits.
+
+    Args:
+        root: folder to write to.
+        spec: not used.
+        images: of train, val and test.
+        seed: of colors and noise.
+    """
     from PIL import Image
 
     del spec

@@ -28,6 +28,10 @@ def columns(
     The answer is the first of ``answers_ids``; whole numbers are kept in ``count`` and put in the bins of RSVQA-LR.
 
     Args:
+        questions, answers: entries of the published JSON files.
+        split: name of the part that they are of.
+        classes: answers, in the order of their numbers.
+        types: of questions that are known.
         images: image id -> number of the image.
 
     Raises:

@@ -118,7 +118,14 @@ def _rows(files: FileTree, part: str, what: str) -> list[dict[str, Any]] | None:
 
 
 class QuestionSource:
-    """256x256 RGB images, each stored once, and the questions about them."""
+    """256x256 RGB images, each stored once, and the questions about them.
+
+    Args:
+        files: where the images are.
+        paths, ids: of each image.
+        table: columns of the questions, as :func:`rsbench_rsvqa.schema.columns` gives them.
+        classes: answers, in the order of their numbers.
+    """
 
     question_types: Sequence[str] = TYPES_LR
 

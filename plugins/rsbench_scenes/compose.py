@@ -44,7 +44,14 @@ class Scene:
         return r, g, b
 
     def note(self, category: str, x: int, y: int, width: int, height: int, angle: int, pixels: int) -> None:
-        """Remember an object if any of it can be seen."""
+        """Remember an object if any of it can be seen.
+
+        Args:
+            category: such as ``house``.
+            x, y, width, height: of its center and size, in 1/256 pixel.
+            angle: in 1/4096 turn.
+            pixels: how many of it can be seen.
+        """
         if pixels:
             shape = {"x": x, "y": y, "width": width, "height": height, "angle": angle, "pixels": pixels}
             self.objects.append({"category": category, **shape})
@@ -64,7 +71,12 @@ class Scene:
         self._building("house", x, y, w, h, angle, self.vary(self.draws.choice(ROOFS)))
 
     def hall(self, x: int, y: int, w: int, h: int, angle: int) -> None:
-        """A large building with its shadow and roof ridges."""
+        """A large building with its shadow and roof ridges.
+
+        Args:
+            x, y, w, h: center and size, in 1/256 pixel.
+            angle: in 1/4096 turn.
+        """
         self._building("hall", x, y, w, h, angle, self.vary(self.draws.choice(LARGE_ROOFS)))
         self.canvas.rectangle(x, y, w, PIXEL, angle, rgb(40, 40, 40))
 
@@ -73,7 +85,13 @@ class Scene:
         self.note(category, x, y, w, h, angle, self.canvas.rectangle(x, y, w, h, angle, color))
 
     def road(self, x: int, y: int, angle: int, width: int) -> None:
-        """A straight road through a point."""
+        """A straight road through a point.
+
+        Args:
+            x, y: a point of its axis, in 1/256 pixel.
+            angle: in 1/4096 turn.
+            width: in 1/256 pixel.
+        """
         self.note("road", x, y, WIDTH, width, angle, self.canvas.strip(x, y, angle, width, self.vary(ROAD, 4)))
 
     def pond(self, x: int, y: int, radius: int) -> None:

@@ -55,25 +55,51 @@ class Canvas:
         return int(np.count_nonzero(distance < 0))
 
     def disc(self, x: int, y: int, radius: int, color: Color) -> int:
-        """Paint a disc."""
+        """Paint a disc.
+
+        Args:
+            x, y, radius: in 1/256 pixel.
+            color: red, green and blue, as :func:`rgb` gives them.
+        """
         where, dx, dy = _window(x, y, radius + PIXEL)
         return self.paint(root(dx * dx + dy * dy) - radius, color, where)
 
     def rectangle(self, x: int, y: int, width: int, height: int, angle: int, color: Color) -> int:
-        """Paint a rectangle about its center, turned by ``angle``."""
+        """Paint a rectangle about its center, turned by ``angle``.
+
+        Args:
+            x, y, width, height: center and size, in 1/256 pixel.
+            angle: in 1/4096 turn.
+            color: as :func:`rgb` gives it.
+        """
         where, dx, dy = _window(x, y, isqrt(width * width + height * height) // 2 + PIXEL)
         u, v = rotate(dx, dy, angle)
         return self.paint(np.maximum(np.abs(u) - width // 2, np.abs(v) - height // 2), color, where)
 
     def strip(self, x: int, y: int, angle: int, width: int, color: Color, bend: int = 0, phase: int = 0) -> int:
-        """Paint a strip across the canvas through (x, y); ``bend`` is the amplitude of its waves."""
+        """Paint a strip across the canvas through (x, y); ``bend`` is the amplitude of its waves.
+
+        Args:
+            x, y: a point of its axis, in 1/256 pixel.
+            angle: in 1/4096 turn.
+            width: in 1/256 pixel.
+            color: as :func:`rgb` gives it.
+            bend: amplitude of its waves, in 1/256 pixel.
+            phase: of the waves, in 1/4096 turn.
+        """
         u, v = rotate(_X - x, _Y - y, angle)
         if bend:
             v -= bend * SINES[(u * WAVE // PIXEL + phase) % TURN] >> ONE_BITS
         return self.paint(np.abs(v) - width // 2, color)
 
     def blob(self, x: int, y: int, radius: int, color: Color, roughness: int) -> int:
-        """Paint a round shape with a wavy outline; ``roughness`` in percent."""
+        """Paint a round shape with a wavy outline; ``roughness`` in percent.
+
+        Args:
+            x, y, radius: in 1/256 pixel.
+            color: as :func:`rgb` gives it.
+            roughness: height of the waves in percent of the radius.
+        """
         waves = [(self.draws.normal(radius * roughness // (200 * k)), self.draws.below(TURN)) for k in (2, 3, 5)]
         where, dx, dy = _window(x, y, radius + PIXEL + sum(abs(height) for height, _ in waves))
         distance = root(dx * dx + dy * dy)

@@ -13,7 +13,16 @@ State = dict[str, Any]
 
 
 class CaptionDecoder(nn.Module):
-    """Words [B, T] given image tokens [I, N, D]; learned positions, post-norm layers, its own word embedding."""
+    """Words [B, T] given image tokens [I, N, D]; learned positions, post-norm layers, its own word embedding.
+
+    Args:
+        words: of the vocabulary.
+        max_length: most words of a sentence.
+        dim: numbers in a token, a multiple of *heads*.
+        heads, mlp, depth: heads of attention, width of the feed-forward, and number of layers.
+        activation: ``relu`` or ``gelu``.
+        dropout: in training, in [0, 1).
+    """
 
     def __init__(
         self, words: int, max_length: int, dim: int, heads: int, mlp: int, depth: int, activation: str, dropout: float
@@ -64,7 +73,14 @@ class CaptionDecoder(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Self-attention to earlier words, attention to the image, feed-forward; LayerNorm after each residual sum."""
+    """Self-attention to earlier words, attention to the image, feed-forward; LayerNorm after each residual sum.
+
+    Args:
+        dim, heads: numbers in a token, and heads that share them.
+        mlp: width of the feed-forward.
+        activation: ``relu`` or ``gelu``.
+        dropout: in training, in [0, 1).
+    """
 
     def __init__(self, dim: int, heads: int, mlp: int, activation: str, dropout: float) -> None:
         super().__init__()

@@ -17,6 +17,12 @@ class PatchEncoder(TokenEncoder):
     """ViT encoder: 12 layers of 8 heads at D 512, patch 16 and 256 pixels have 38,355,456 parameters.
 
     Args:
+        channels: bands of the images.
+        patch: side of a patch in pixels.
+        dim: numbers in a token, a multiple of *heads*.
+        depth, heads, mlp: layers, heads of attention, and width of the feed-forward.
+        activation: ``relu`` or ``gelu``.
+        dropout: in training, in [0, 1).
         size: side of the images in pixels; others are resized to it.
         norm: ``post`` (LayerNorm after each residual sum) or ``pre``.
     """
@@ -59,7 +65,14 @@ class PatchEncoder(TokenEncoder):
 def transformer(
     dim: int, heads: int, mlp: int, depth: int, activation: str, norm: str, dropout: float
 ) -> nn.TransformerEncoder:
-    """Return a stack of torch's encoder layers over tokens [B, N, D]."""
+    """Return a stack of torch's encoder layers over tokens [B, N, D].
+
+    Args:
+        dim, heads, mlp, depth: numbers in a token, heads of attention, width of the feed-forward, and number of layers.
+        activation: ``relu`` or ``gelu``.
+        norm: ``post`` (LayerNorm after each residual sum) or ``pre``.
+        dropout: in training, in [0, 1).
+    """
     layer = nn.TransformerEncoderLayer(dim, heads, mlp, dropout, activation, batch_first=True, norm_first=norm == "pre")
     stack = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
     for parameter in stack.parameters():  # the copies of one layer start alike otherwise

@@ -53,7 +53,15 @@ def with_head(
     *,
     blind: bool = False,
 ) -> nn.Module:
-    """Build that of the *networks* which is for the task of *context*, on *encoder*."""
+    """Build that of the *networks* which is for the task of *context*, on *encoder*.
+
+    Args:
+        encoder: images -> tokens.
+        context: task, classes, vocabulary and types of questions.
+        options: of the model, with defaults.
+        networks: for classification, captioning and vqa.
+        blind: look at the type of a question and not at its words.
+    """
     classifier, captioner, answerer = networks
     if context.task == "classification":
         return classifier(encoder, context)
@@ -88,7 +96,14 @@ class Classifier(nn.Module):
 
 
 class Captioner(nn.Module):
-    """The caption head and, where the images have classes, the land-use head, trained on the sum of their losses."""
+    """The caption head and, where the images have classes, the land-use head, trained on the sum of their losses.
+
+    Args:
+        encoder: images -> tokens.
+        context: classes and vocabulary.
+        text: settings of the :class:`rsbench_spatialnet.captions.CaptionDecoder`.
+        land_use: weight of the loss of the classes; 0 leaves that head out.
+    """
 
     def __init__(self, encoder: TokenEncoder, context: ModelContext, text: dict[str, Any], land_use: float) -> None:
         super().__init__()
@@ -122,6 +137,9 @@ class Answerer(nn.Module):
     """Class token and question fused by product, one head for each type of question.
 
     Args:
+        encoder: images -> tokens.
+        context: answers, vocabulary and types of questions.
+        text: settings of the :class:`rsbench_spatialnet.questions.QuestionEncoder`.
         count: ``regression`` of log1p, ``mse`` (of counts, eq. 8), or ``buckets``.
         weights: lambda of each type of question (eq. 6).
         blind: look at the type of a question and not at its words.
@@ -163,6 +181,13 @@ class Answerer(nn.Module):
 
         That of counts is the squared error of what is regressed (eq. 8); a count that is known only by its bucket is
         learned as that bucket's log-probability.
+
+        Args:
+            images: float32 [I, C, S, S].
+            questions: B of them.
+            answers: int64 [B].
+            counts: float32 [B], true counts; NaN where there is none.
+            loss: ``(logits [B, K], answers [B]) -> scalar``.
         """
         logits, regressed = self._outputs(images, questions)
         total = regressed.sum() * 0

@@ -17,7 +17,16 @@ SPREAD: Final = 0.25  # standard deviation about a regressed count, in log1p
 
 
 class QuestionEncoder(nn.Module):
-    """Word embedding, learned positions, transformer layers, mean over words."""
+    """Word embedding, learned positions, transformer layers, mean over words.
+
+    Args:
+        words: of the vocabulary.
+        max_length: most words of a sentence.
+        dim: numbers in a token, a multiple of *heads*.
+        heads, mlp, depth: heads of attention, width of the feed-forward, and number of layers.
+        activation: ``relu`` or ``gelu``.
+        dropout: in training, in [0, 1).
+    """
 
     def __init__(
         self, words: int, max_length: int, dim: int, heads: int, mlp: int, depth: int, activation: str, dropout: float

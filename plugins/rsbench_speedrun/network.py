@@ -76,7 +76,13 @@ class Convolution(nn.Conv2d):
 
 
 class Stage(nn.Module):
-    """conv, pool, BatchNorm, ReLU; then residual blocks x + ReLU(BatchNorm(conv(x)))."""
+    """conv, pool, BatchNorm, ReLU; then residual blocks x + ReLU(BatchNorm(conv(x))).
+
+    Args:
+        channels, width: of the input and of the output.
+        residuals: how many residual blocks.
+        pool: whether to halve height and width.
+    """
 
     def __init__(self, channels: int, width: int, residuals: int, pool: bool) -> None:
         super().__init__()
@@ -136,5 +142,12 @@ def symmetries(images: torch.Tensor) -> list[torch.Tensor]:
 
 
 def speedrun(context: ModelContext, width: int = 48, residuals: int = 1, views: int = 8) -> Speedrun:
-    """Build the network with stages of one, two and four times *width* channels."""
+    """Build the network with stages of one, two and four times *width* channels.
+
+    Args:
+        context: bands and classes.
+        width: channels of the first stage.
+        residuals: residual blocks of each stage.
+        views: flips and turns of an image whose logits are averaged in evaluation: 1, 2, 4 or 8.
+    """
     return Speedrun(context.channels, context.num_classes, (width, 2 * width, 4 * width), residuals, views)

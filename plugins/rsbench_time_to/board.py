@@ -111,6 +111,8 @@ def build(
     """Return the board of the runs that match every filter given; *tag* is one of the model's.
 
     Args:
+        records: that were read.
+        task, dataset, protocol, division, tag: filters; ``None`` is anything.
         targets: in place of those that the records' protocols declare.
         unreadable: how many records could not be read.
 

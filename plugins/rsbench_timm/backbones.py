@@ -24,6 +24,7 @@ class Adapted(nn.Module):
     """Prepares images for a network that expects another size or other statistics.
 
     Args:
+        network: images [B, C, S, S] -> logits [B, K].
         size: side in pixels to which images are resized bilinearly; 0 leaves them.
         mean, std: per-band statistics that the network expects of images in [0, 1], where they are not ImageNet's.
     """
@@ -66,6 +67,13 @@ def timm_backbone(
     input_size: int = 0,
 ) -> nn.Module:
     """Build a timm network for ``context.channels`` bands and ``context.num_classes`` classes.
+
+    Args:
+        context: bands, size and classes.
+        architecture: the library's name.
+        weights: ``none``, ``imagenet``, or the path of a file.
+        drop_rate, drop_path_rate: of dropout and of stochastic depth; ``None``: the network's own.
+        input_size: side in pixels to which images are resized; 0 leaves them.
 
     Raises:
         UserError: the weights cannot be had or do not fit, or the network cannot be built with these settings.
@@ -126,6 +134,13 @@ def torchvision_backbone(
 ) -> nn.Module:
     """Build a torchvision network whose classifier gives ``context.num_classes`` logits.
 
+    Args:
+        context: bands, size and classes.
+        architecture: the library's name.
+        weights: ``none``, ``imagenet``, or the path of a file.
+        drop_rate: of dropout; ``None``: the network's own.
+        input_size: side in pixels to which images are resized; 0 leaves them.
+
     Raises:
         UserError: the weights cannot be had or do not fit, or the network cannot be built with these settings.
     """
@@ -160,6 +175,7 @@ def resnet18_class_focal(
     """ResNet-18 with dropout .25 before the classifier; all layers are trained.
 
     Args:
+        context: bands, size and classes.
         weights, input_size: see :func:`timm_backbone`.
         dropout: ``blocks`` drops after each residual block, too.
     """

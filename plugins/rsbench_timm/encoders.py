@@ -35,6 +35,7 @@ class Encoder(nn.Module):
     evaluation mode.
 
     Args:
+        frozen: never trained.
         trunk: images -> list of feature maps, from fine to coarse.
         widths: channels of each map.
         size: side in pixels to which images are resized; 0 leaves them.
@@ -118,6 +119,15 @@ def grid_encoder(
 ) -> Encoder:
     """Build an encoder that gives the last *maps* stages of *backbone* with strides up to *max_stride*.
 
+    Args:
+        context: bands and size.
+        backbone: ``timm:<name>`` or ``torchvision:<name>``.
+        weights: ``none``, ``imagenet``, or the path of a file.
+        freeze: do not train it.
+        input_size: side in pixels to which images are resized; 0 leaves them.
+        maps: how many feature maps.
+        max_stride: the largest stride in pixels of a map.
+
     Raises:
         UserError: there is no such backbone, it has too few stages, or the weights cannot be had or do not fit.
     """
@@ -140,6 +150,10 @@ def vector_encoder(
     context: ModelContext, backbone: str, weights: str = "none", freeze: bool = True, input_size: int = 0
 ) -> Encoder:
     """Build an encoder for :meth:`Encoder.vectors`: fc7 of torchvision's VGG, else the mean of the last map.
+
+    Args:
+        context: bands and size.
+        backbone, weights, freeze, input_size: as for :func:`grid_encoder`.
 
     Raises:
         UserError: as :func:`grid_encoder`.

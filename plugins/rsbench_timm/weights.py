@@ -56,6 +56,12 @@ def load_parts(
 ) -> None:
     """Load the *needed* tensors of *state* into *network*; others of the *known* ones, its classifier's, are left.
 
+    Args:
+        network: which gets them.
+        state: name -> tensor.
+        needed: names that the state must have.
+        known: names that it may have.
+
     Raises:
         UserError: a needed tensor is missing or of another shape, or the state holds an unknown one.
     """

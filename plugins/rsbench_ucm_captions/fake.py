@@ -22,6 +22,13 @@ def write(root: Path, spec: DatasetSpec, per_class: int = 5, seed: int = 0, size
     """Write ``dataset.json`` and ``imgs/N.tif`` of a class-dependent color with noise; one image has an odd size.
 
     Of each class, the last image is for test, the one before for validation, the rest for training.
+
+    Args:
+        root: folder to write to.
+        spec: whose classes the images are of.
+        per_class: images of each class.
+        seed: of the noise.
+        size: side in pixels.
     """
     from PIL import Image
 

@@ -107,7 +107,14 @@ def image_number(name: str, classes: int) -> int:
 
 
 class TiffSource:
-    """Decodes the images with Pillow; those of another size are resized bilinearly with antialiasing."""
+    """Decodes the images with Pillow; those of another size are resized bilinearly with antialiasing.
+
+    Args:
+        tree: the files.
+        entries: of ``dataset.json``, one for each image.
+        paths: of the images, in the same order.
+        classes: their names.
+    """
 
     def __init__(
         self, tree: FileTree, entries: Sequence[Mapping[str, Any]], paths: list[str], classes: tuple[str, ...]

@@ -32,6 +32,7 @@ class ImageOnly(Encoding):
     """Mean of the map and the question's type, through one hidden layer; the words are not looked at.
 
     Args:
+        context: bands, size, answers, vocabulary and types of questions.
         backbone, weights, freeze, input_size: see :func:`rsbench_timm.encoders.grid_encoder`.
     """
 

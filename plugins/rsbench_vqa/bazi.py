@@ -19,6 +19,7 @@ class Bazi2022(Encoding):
     Differs from the published system: word vectors are learned from nothing instead of CLIP's text encoder.
 
     Args:
+        context: bands, size, answers, vocabulary and types of questions.
         backbone, weights, freeze, input_size: see :func:`rsbench_timm.encoders.grid_encoder`.
         width: numbers in a token, a multiple of 64, the width of an attention head.
         layers: pairs of decoders.

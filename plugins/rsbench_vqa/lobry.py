@@ -20,6 +20,7 @@ class Lobry2020(Encoding):
     backbone's batch normalization keeps its ImageNet averages, which drift in the authors' code.
 
     Args:
+        context: bands, size, answers, vocabulary and types of questions.
         backbone, weights, freeze, input_size: see :func:`rsbench_timm.encoders.grid_encoder`.
         question_width: numbers in a question's state.
     """

@@ -76,6 +76,7 @@ class Yuan2022(Lobry2020):
     curriculum, which is not public.
 
     Args:
+        context: bands, size, answers, vocabulary and types of questions.
         backbone, weights, freeze, input_size, question_width: as in :class:`rsbench_vqa.lobry.Lobry2020`.
         growth: steps after which all questions are learned from.
     """
@@ -127,7 +128,15 @@ class Yuan2022(Lobry2020):
         counts: torch.Tensor,
         loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     ) -> torch.Tensor:
-        """Return the loss of the questions that the curriculum has reached."""
+        """Return the loss of the questions that the curriculum has reached.
+
+        Args:
+            images: float32 [I, C, S, S].
+            questions: B of them.
+            answers: int64 [B].
+            counts: not used.
+            loss: ``(logits [B, K], answers [B]) -> scalar``.
+        """
         del counts
         chosen = self.curriculum.choose(questions).nonzero().squeeze(1)
         reached = Questions(questions.tokens[chosen], questions.image[chosen], questions.question_type[chosen])

@@ -9,7 +9,14 @@ import typer
 
 
 def add(app: typer.Typer, name: str, function: Callable[..., Any], chosen: str | None) -> None:
-    """Add a command; one that is not *chosen* gets its help line alone.  ``None`` chooses all."""
+    """Add a command; one that is not *chosen* gets its help line alone.  ``None`` chooses all.
+
+    Args:
+        app: gets the command.
+        name: by which it is called.
+        function: what it does, with its options as parameters.
+        chosen: the command that was asked for.
+    """
     if chosen not in (None, name):
         app.command(name)(_line(function))
         return

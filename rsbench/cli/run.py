@@ -135,7 +135,14 @@ def drawing(title: str) -> AbstractContextManager[Callable[[int, int], None]]:
 def execute(
     plans: list[RunPlan], quiet: bool, launch: Launch | None = None, observers: Sequence[str] = ()
 ) -> list[Outcome]:
-    """Run plans with progress on the terminal."""
+    """Run plans with progress on the terminal.
+
+    Args:
+        plans: to be run.
+        quiet: show no progress.
+        launch: where and how many at once.
+        observers: names of those that are told of the runs.
+    """
     from rsbench import api
     from rsbench.cli.progress import reporter
     from rsbench.engine.parallel.world import follows
@@ -145,7 +152,15 @@ def execute(
 
 
 def finish(plans: list[RunPlan], outcomes: list[Outcome], out: Path, as_json: bool, board: bool) -> None:
-    """Show what came out and exit with the right code; of several ranks the first shows it."""
+    """Show what came out and exit with the right code; of several ranks the first shows it.
+
+    Args:
+        plans: all that were asked for.
+        outcomes: of those that were started.
+        out: folder of the records.
+        as_json: print outcomes as JSON in place of lines and a board.
+        board: whether to show the board of these runs.
+    """
     from rsbench.engine.parallel.world import follows
 
     if follows():

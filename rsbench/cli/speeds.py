@@ -19,6 +19,13 @@ from rsbench.specs import load_attribute
 def write(name: str, paths: Sequence[Path], format_: str, output: Path | None, check: bool, **filters: object) -> None:
     """Print or write the board called *name* of the records below *paths*, or *check* that *output* is it.
 
+    Args:
+        name: of the board, such as ``throughput``.
+        paths: records or folders of them.
+        format_: of the text.
+        output: file to write; ``None`` prints.
+        check: fail where *output* is not what would be written, and write nothing.
+
     Raises:
         UserError: there is no such board or format, or nothing to check.
     """

@@ -23,7 +23,7 @@ import numpy as np
 from filelock import FileLock
 
 from rsbench.containment import Origin, Refused, code_of, contained
-from rsbench.cores import process_pool, usable_cores, hide_main_module
+from rsbench.cores import hide_main_module, process_pool, usable_cores
 from rsbench.data import manifest as manifest_files
 from rsbench.data.integrity import fingerprint, marker
 from rsbench.data.source import SampleError, Source
@@ -55,6 +55,9 @@ def prepare(
     """Prepare *spec* from its files at *raw* (the fetched ones if ``None``) into the data root.
 
     Args:
+        spec: of the dataset.
+        raw: folder of its files.
+        root: data root, which gets the arrays.
         workers: processes; all usable cores if ``None``.
         force: prepare again where it has been done.
         on_progress: called with (images done, images in all).

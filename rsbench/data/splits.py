@@ -43,6 +43,12 @@ def stratified(
     """Split each class by ``fractions`` (train, val, test), rounding to whole samples, test taking the rest.
 
     Samples are ordered within their class by SHA-256 of (seed, id): the split depends on ids alone, on no generator.
+
+    Args:
+        ids: of the samples, N of them.
+        columns: has ``label`` int64 [N].
+        fractions: of train, val and test in each class; the last is what the others leave.
+        seed: of the order within a class.
     """
     labels = columns["label"]
     keys = np.array([hashlib.sha256(f"{seed}:{i}".encode()).hexdigest() for i in ids])

@@ -46,6 +46,8 @@ def transfer(
     """Download *url* to *part*; return whether that went on from the bytes that were there.
 
     Args:
+        url: http or https.
+        part: file that gets the bytes; what it holds may be the beginning.
         size: bytes of the file, if known: more are not written.  Of unknown size, it may fill the disk but for a GB.
         on_progress: called with bytes there and in all (0: not known).
         resume: go on from the bytes in *part*, where the server can.

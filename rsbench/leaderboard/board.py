@@ -62,6 +62,8 @@ def build(
     Records of throughput have a board of their own: :mod:`rsbench.leaderboard.throughput`.
 
     Args:
+        records: that were read.
+        task, dataset, protocol, division, tag: filters; ``None`` is anything.
         readers: those that may have been started before the records were read.
         known: what need not be read, because it was before.
         unreadable: how many records could not be read.

@@ -46,6 +46,12 @@ def for_suffix(suffix: str) -> FormatSpec | None:
 def render(spec: FormatSpec, board: Board, output: Path | None, samples: Samples | None) -> str:
     """Return a board as text; see :class:`rsbench.extensions.FormatSpec`.
 
+    Args:
+        spec: of the format.
+        board: to be shown.
+        output: file that will be written; ``None`` where the text is printed.
+        samples: protocol fingerprint -> sample predictions, as :func:`collect` gives them.
+
     Raises:
         PluginError: the code of a plugin failed.
     """
@@ -57,6 +63,12 @@ def render(spec: FormatSpec, board: Board, output: Path | None, samples: Samples
 
 def files(spec: FormatSpec, board: Board, output: Path, samples: Samples | None) -> dict[Path, bytes]:
     """Return what is to be written: *output*, and what belongs beside it.
+
+    Args:
+        spec: of the format.
+        board: to be shown.
+        output: file of the board itself.
+        samples: as for :func:`render`.
 
     Raises:
         UserError: *output* is the name of what belongs beside it.
@@ -75,6 +87,12 @@ def files(spec: FormatSpec, board: Board, output: Path, samples: Samples | None)
 
 def collect(spec: FormatSpec, table: Table, root: Path, count: int) -> Sequence[Any]:
     """Return *count* samples of a table in the form that the format shows.
+
+    Args:
+        spec: of the format.
+        table: whose rows' predictions are shown.
+        root: data root with the images.
+        count: how many images of the test split.
 
     Raises:
         UserError: the data are not at hand, or the format shows no samples; the message names those that do.

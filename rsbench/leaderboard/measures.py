@@ -90,6 +90,11 @@ class Measures:
         """Return what sets two configurations apart, and whether over seeds too: a single one may have nothing to
         borrow from, and then the difference is over samples alone.
 
+        Args:
+            i, j: numbers of the configurations.
+            name: of the metric.
+            part: of it, such as a class; empty for the whole.
+
         Raises:
             UserError: one has no predictions at hand, or they were tested on different samples.
         """

@@ -80,6 +80,13 @@ class Leaderboard:
         form that a format shows.
 
         Of the others, *problems* gets a line that says why there are none.  With *generated*, only of generated data.
+
+        Args:
+            count: images of the test split; 0 gives none.
+            data_root: where prepared datasets are; ``None``: the default one.
+            format_: whose samples are wanted.
+            generated: of generated data alone, which need no download.
+            problems: gets a line for each table that has none.
         """
         from rsbench.data.location import data_root as located
         from rsbench.registry import registry
@@ -116,6 +123,7 @@ def leaderboard(
     """Rank records, one table for each protocol; only those that match every filter given.
 
     Args:
+        task, dataset, protocol, division: filters; ``None`` is anything.
         records: folders, files, outcomes of ``rsbench.run`` or what ``rsbench.load_records`` returned; one or many.
             Default: ``rsbench-results``.
         tag: one of the model's, such as ``reconstruction``.

@@ -41,7 +41,13 @@ def _built(spec: MetricSpec, context: MetricContext) -> Metric:
 def collect(
     specs: Sequence[MetricSpec], predictions: Any, references: Any, context: MetricContext
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Return name -> statistics float64 [N, k], and name -> reason for metrics that cannot be computed here."""
+    """Return name -> statistics float64 [N, k], and name -> reason for metrics that cannot be computed here.
+
+    Args:
+        specs: of the metrics.
+        predictions, references: of N samples, in the form of their task.
+        context: what the metrics' factories are told.
+    """
     rows, reasons = {}, {}
     for spec in specs:
         try:
@@ -69,6 +75,10 @@ def evaluate(
     percentile bootstrap's.  There is none where the units are fewer than two or do not vary.
 
     Args:
+        specs: of the metrics.
+        predictions, references: of N samples, in the form of their task.
+        context: what the metrics' factories are told.
+        primary: name of the metric by which systems are ranked.
         clusters: [N], the cluster of each sample, where samples share one.
         kept: name -> statistics that were computed before; then references are not needed for these metrics.
         reasons: name -> why a metric has none.

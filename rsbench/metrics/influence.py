@@ -41,6 +41,7 @@ def effects(
     the covariance of their scores.
 
     Args:
+        metric: of which the score is.
         statistics: rows [N, k], of all systems in the same order.
         clusters: [N], what samples share; then U is the number of clusters, else N.
         resamples: of metrics without derivatives; then U is this number.

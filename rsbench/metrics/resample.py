@@ -29,6 +29,8 @@ def replicates(
     """Return the score of each resample for each metric, float64 [resamples]; NaN where it is undefined.
 
     Args:
+        metrics: K of them, scored on the same draws.
+        resamples: how many draws.
         statistics: rows [N, k] for each metric.
         clusters: [N], what samples share; then clusters are drawn instead of samples.
         seed: of the draws.
@@ -67,6 +69,9 @@ def bootstrap_intervals(
     """Return the percentile interval of each metric over its rows [N, k]; ``None`` where it is undefined.
 
     Args:
+        metrics: K of them, scored on the same draws.
+        statistics: rows [N, k] for each metric.
+        resamples: how many draws.
         clusters: [N], what samples share; then clusters are drawn instead of samples.
         level: the share of resampled scores within.
         seed: of the draws.

@@ -33,6 +33,12 @@ def save(
     What is not known of the system (its code, its training, its machine) is null.
 
     Args:
+        system: its name on the board.
+        outcome: predictions and references of the test split.
+        scored: as :func:`rsbench.tasks.scoring.score_outcome` returns it.
+        stored, manifest: folder and manifest of the prepared dataset.
+        protocol: whose test split it is.
+        out: folder of records.
         seed: by which the training that led to these predictions differs from others of the same system.
 
     Raises:

@@ -99,7 +99,14 @@ def score_outcome(
 def entries_of(
     outcome: Outcome, specs: Sequence[MetricSpec], context: MetricContext, primary: str
 ) -> dict[str, dict[str, Any]]:
-    """Return a record's entry of each metric, computed from an outcome; see :func:`score_outcome`."""
+    """Return a record's entry of each metric, computed from an outcome; see :func:`score_outcome`.
+
+    Args:
+        outcome: predictions and references.
+        specs: of the metrics.
+        context: what the metrics' factories are told.
+        primary: name of the metric by which systems are ranked.
+    """
     return evaluate(
         specs,
         outcome.predictions,
@@ -123,7 +130,14 @@ def _check_options(task: Task, of_classes: bool) -> None:
 
 
 def with_statistics(task: Task, outcome: Outcome, specs: Sequence[MetricSpec], context: MetricContext) -> Outcome:
-    """Return an outcome with the statistics of each metric that can be computed here, where the task keeps them."""
+    """Return an outcome with the statistics of each metric that can be computed here, where the task keeps them.
+
+    Args:
+        task: of the outcome.
+        outcome: predictions and references.
+        specs: of the metrics.
+        context: what the metrics' factories are told.
+    """
     if not task.keeps_statistics:
         return outcome
     kept, reasons = collect(specs, outcome.predictions, outcome.references, context)

@@ -118,6 +118,12 @@ def states_in(path: Path) -> States:
 def fitted(states: States, names: Iterable[str], state: str | None = None, source: str = "The file") -> Fitted:
     """Return of *states* the tensors that fit the *names* of a network, under these.
 
+    Args:
+        states: that a file holds: key -> tensors.
+        names: of the network's own tensors.
+        state: which of the states, where several fit.
+        source: what they are from, in a sentence.
+
     Raises:
         UserError: several fit alike, or none is called *state*.
     """

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,49 @@ def test_mypy(mypy: subprocess.Popen[str]) -> None:
 def test_no_file_is_long() -> None:
     files = [*(ROOT / "rsbench").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
     assert [f for f in files if f.read_text().count("\n") > 500] == []
+
+
+MANY = 4  # parameters, from which each is said for itself
+THEIRS = re.compile(r"engine/run/|throughput|multitask")  # files that are being moved
+
+
+def public_functions() -> Iterator[tuple[str, str, ast.FunctionDef, str]]:
+    """Yield file, name, function and docstring of what is public; of a class, with its own, that of its making."""
+    for path in sorted([*(ROOT / "rsbench").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]):
+        waiting = [("", node) for node in ast.parse(path.read_text()).body]
+        for scope, node in waiting:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+                doc, inner = ast.get_docstring(node) or "", node.body
+                if isinstance(node, ast.FunctionDef):
+                    yield str(path.relative_to(ROOT)), scope + node.name, node, doc
+                    continue
+                waiting += [(f"{node.name}.", part) for part in inner]
+                made = [part for part in inner if isinstance(part, ast.FunctionDef) and part.name == "__init__"]
+                yield from ((str(path.relative_to(ROOT)), node.name, each, doc) for each in made)
+
+
+def unexplained(function: ast.FunctionDef, doc: str) -> list[str]:
+    """The parameters that a docstring does not explain, where there are many."""
+    arguments = function.args
+    named = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+    named = [name for name in named if name not in ("self", "cls")]
+    said = doc.partition("Args:")[2]
+    lost = [name for name in named if not re.search(rf"^ +([\w*]+, )*{name}(, [\w*]+)*: ", said, re.MULTILINE)]
+    return lost if len(named) >= MANY else []
+
+
+def test_many_parameters_are_explained_one_by_one() -> None:
+    """The help of a command says its options; a method may leave what it is given to the method that it replaces."""
+    found = [*public_functions()]
+    contracts = {name.partition(".")[2] for _, name, function, doc in found if "Args:" in doc} - {""}
+    lost = {
+        f"{file}: {name}": missing
+        for file, name, function, doc in found
+        if (missing := unexplained(function, doc))
+        if not re.search(r"Annotated\[|options\.|: Json", ast.unparse(function.args))
+        if not THEIRS.search(file) and ("Args:" in doc or name.partition(".")[2] not in contracts)
+    }
+    assert lost == {}
 
 
 def test_nothing_depends_on_the_order_of_hashes() -> None:

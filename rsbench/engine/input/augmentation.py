@@ -176,7 +176,13 @@ def apply_turn(images: torch.Tensor, code: int) -> torch.Tensor:
 
 
 def shift(images: torch.Tensor, u: np.ndarray, v: np.ndarray, pixels: int) -> torch.Tensor:
-    """Move each image by up to +-``pixels`` in x (draw ``u``) and y (draw ``v``), reflecting at the border."""
+    """Move each image by up to +-``pixels`` in x (draw ``u``) and y (draw ``v``), reflecting at the border.
+
+    Args:
+        images: [B, C, H, W], any dtype.
+        u, v: draws [B] in [0, 1).
+        pixels: the largest shift.
+    """
     b, _, height, width = images.shape
     rows = _moved_index(v, pixels, height).to(images.device, non_blocking=True)
     columns = _moved_index(u, pixels, width).to(images.device, non_blocking=True)
@@ -214,6 +220,7 @@ def color_jitter(
     """Change brightness, contrast, saturation and hue, each factor uniform as in torchvision's ColorJitter.
 
     Args:
+        top: the largest value of the stored unit.
         images: [B, 3, H, W], from 0 to ``top``.
         draws: [B, columns], as :func:`draw` gives them.
         strengths: of the four.

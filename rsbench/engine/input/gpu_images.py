@@ -139,6 +139,13 @@ def streamed(
     """Yield gathered rows on the device while a thread gathers the next ones into the other of two pinned buffers.
 
     The thread, and never the caller, waits until what a buffer held has been read.
+
+    Args:
+        gather: ``(rows, buffer) -> gathered``, which fills a buffer.
+        rows: int64 [n] for each piece: the rows of the images to gather.
+        buffers: pinned memory for one piece each, used in turn.
+        send: starts the copy to the device; returns the tensor there, and an event after which the buffer may be filled
+            again.
     """
     read: list[Happens | None] = [None] * len(buffers)
 

@@ -87,6 +87,10 @@ class ArrayLoader:
     """Iterates over samples of a store as normalized batches on a device.
 
     Args:
+        batch: items of a batch; of all ranks together in training.
+        device: of the batches.
+        normalization: of the bands, in stored units.
+        seed: of order and augmentation, with epoch and sample.
         images: [N, C, H, W] as stored.
         image_index: int64 [M], the image of each item.
         targets: int64 [M] labels, or :class:`Targets` of another task.

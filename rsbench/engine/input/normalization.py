@@ -29,6 +29,12 @@ def normalization_for(kind: str, images: np.ndarray, samples: np.ndarray, bands:
     """Return what *kind* (``dataset | imagenet | unit | none``) means for a store's images.
 
     ``imagenet`` holds for 3-band uint8 only; elsewhere the statistics of the training split *samples* are used.
+
+    Args:
+        kind: as in :class:`rsbench.specs.Accepts`.
+        images: [N, C, H, W] as stored.
+        samples: int64 [n], rows of the training split's images.
+        bands: numbers of the channels that are used, in order.
     """
     rgb = images.dtype == np.uint8 and len(bands) == 3
     if kind == "imagenet" and rgb:

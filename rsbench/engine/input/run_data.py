@@ -67,7 +67,13 @@ def open_data(plan: RunPlan) -> RunData:
 
 
 def taken(plan: RunPlan, store: PreparedStore, train: np.ndarray, val: np.ndarray, test: np.ndarray) -> RunData:
-    """Return the samples of a store with the bands and the size that the plan's protocol takes; by default all."""
+    """Return the samples of a store with the bands and the size that the plan's protocol takes; by default all.
+
+    Args:
+        plan: whose protocol names bands and size.
+        store: of the dataset.
+        train, val, test: int64 [n], sample numbers of each part of the split.
+    """
     names = list(plan.dataset["bands"])
     wanted = plan.protocol.get("bands") or names
     return RunData(

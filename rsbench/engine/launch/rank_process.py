@@ -73,7 +73,14 @@ def start(plan: RunPlan, place: Place) -> Rank:
 
 
 def main(connection: Connection, plan: RunPlan, place: Place, environment: dict[str, str]) -> None:
-    """Take part in a run as the rank at *place*; what is printed goes to ``run.log``, of others to ``rank<n>.log``."""
+    """Take part in a run as the rank at *place*; what is printed goes to ``run.log``, of others to ``rank<n>.log``.
+
+    Args:
+        connection: to the supervisor, for events and one ``result``.
+        plan: of the run.
+        place: which of its ranks this is, and where they meet.
+        environment: variables to set before torch is loaded.
+    """
     os.environ.update(environment)
     stop = StopFlag()
     exit_with_parent(stop, _wait_for_parent)

@@ -111,6 +111,8 @@ class Supervisor:
     """Starts the ranks of one run that are this process's to start, and waits for their end.
 
     Args:
+        plan: of the run.
+        places: of the ranks that this process starts.
         emit: gets rank 0's events, and one ``rank`` event with rank and pid for each that was started.
         stop: whether the user wants an end; the ranks are told.
     """

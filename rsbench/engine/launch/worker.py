@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rsbench.engine.events import Interrupted
-from rsbench.engine.launch.process import StopFlag, leave, redirect_output, exit_with_parent
+from rsbench.engine.launch.process import StopFlag, exit_with_parent, leave, redirect_output
 from rsbench.engine.launch.run_log import RunLog
 from rsbench.engine.launch.run_result import (
     BUSY,
@@ -46,6 +46,12 @@ def main(
     go through *connection*, and at the end one ``result`` with the outcome of each plan.  Another process at the same
     run is waited for where *patient*; else the outcomes are :data:`rsbench.engine.launch.run_result.BUSY`.  What it has
     finished by then is not done again.
+
+    Args:
+        connection: to the process that launched it.
+        plans_data: plans as :meth:`rsbench.plan.RunPlan.to_dict` gives them.
+        environment: variables to set before torch is loaded.
+        patient: wait for another process at the same run.
     """
     os.environ.update(environment)
     stop = StopFlag()

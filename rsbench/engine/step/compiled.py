@@ -16,6 +16,7 @@ class Compiled:
     """Lets ``torch.compile`` do a network's forward, and other methods of it; can be switched off and on again.
 
     Args:
+        model: the network; it stays the same module.
         mode: of ``torch.compile``.
         methods: names of methods beside the forward; those that the network has not are passed over.
         dynamic: ``False``: each shape is compiled for itself; ``None``: shapes that change are compiled as variable.

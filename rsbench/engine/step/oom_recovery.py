@@ -36,6 +36,9 @@ class Gradients:
     batches are cut, so that a step is done again as it was; other steps cost nothing more.
 
     Args:
+        loss: ``(logits [B, K], targets [B]) -> scalar``.
+        fabric: has ``backward`` and ``autocast``, of Lightning Fabric or what stands in for it.
+        device: on which the network is.
         task: has ``loss(model, batch, loss)``.
         network: the network itself, without a wrapper for ranks.
         retries: whether to back off at all; ranks that wait for one another cannot.

@@ -90,6 +90,10 @@ def warm_up(clock: Clock, step: Step, rules: Mapping[str, Any], check: Callable[
     """Run windows until ``agree`` successive ones lie within ``tolerance`` of the largest, bounded by the rules.
 
     Args:
+        clock: of the device.
+        step: does one step; it is not waited for.
+        rules: ``warmup_windows``, ``warmup_s`` and ``window_s`` (seconds), ``agree`` (a number of windows) and
+            ``tolerance`` (a share).
         check: called between windows; raises to stop.
     """
     first = clock.window(step, 1)
@@ -119,7 +123,14 @@ def steps_for(seconds: float, step_s: float) -> int:
 
 
 def measure(clock: Clock, step: Step, steps: int, windows: int, check: Callable[[], None]) -> list[float]:
-    """Return the seconds of each of *windows* windows of *steps* steps."""
+    """Return the seconds of each of *windows* windows of *steps* steps.
+
+    Args:
+        clock: of the device.
+        step: does one step; it is not waited for.
+        steps, windows: how many steps a window has, and how many windows there are.
+        check: called between windows; raises to stop.
+    """
     taken = []
     for _ in range(windows):
         check()

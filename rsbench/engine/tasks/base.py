@@ -122,7 +122,14 @@ class TrainingTask(ABC):
     def make_loader(
         self, samples: np.ndarray, device: torch.device, norm: Normalization, *, training: bool
     ) -> ArrayLoader:
-        """Return a loader over samples."""
+        """Return a loader over samples.
+
+        Args:
+            samples: int64 [n], sample numbers of a part of the split.
+            device: of the batches.
+            norm: of the images, in stored units.
+            training: shuffled and augmented, in the recipe's batches; else in order, as large as is fast.
+        """
 
     @abstractmethod
     def forward(self, model: nn.Module, batch: Batch) -> torch.Tensor:
@@ -229,7 +236,17 @@ class TrainingTask(ABC):
         batch: int,
         training: bool,
     ) -> ArrayLoader:
-        """Return a loader over *items*, with the recipe's augmentation when *training*."""
+        """Return a loader over *items*, with the recipe's augmentation when *training*.
+
+        Args:
+            image_index: int64 [M], the image of each item.
+            targets: int64 [M], or :class:`rsbench.engine.input.loader.Targets`.
+            items: int64 [n], those to iterate over.
+            device: of the batches.
+            norm: of the images, in stored units.
+            batch: items of a batch.
+            training: with the recipe's augmentation.
+        """
         from rsbench.engine.input.augmentation import Augmentation
 
         images = self.data.store.images

@@ -40,6 +40,8 @@ def generate(model: nn.Module, images: Any, search: Search, uniforms: torch.Tens
     """Return int64 [I, T]: words, :data:`END`, and padding; without the start token.
 
     Args:
+        model: has ``start`` and ``step``; see :mod:`rsbench.tasks.captioning`.
+        search: lengths, width of the beam, temperature.
         images: float32 [I, C, H, W], or what the model takes in place of it.
         uniforms: float [I, max_words], one number in [0, 1) a word, needed for sampling alone.
     """

@@ -30,6 +30,8 @@ class SentenceTargets:
     """Token rows of the sentences of each sample; training takes some of them, evaluation all.
 
     Args:
+        labels: int64 [M], classes of the samples; ``None`` where there are none.
+        seed: of the draws of sentences.
         tokens: int64 [M, R, T], R sentences a sample.
         sentences: how many of each sample are learned in a step, drawn from (seed, epoch) without repetition.
     """

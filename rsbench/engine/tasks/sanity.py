@@ -21,7 +21,13 @@ from rsbench.tasks.sanity_checks import BASELINE, above_baseline, above_chance, 
 
 
 def check(plan: RunPlan, data: RunData, context: ModelContext, made: Predictions) -> list[dict[str, Any]]:
-    """Return the sanity checks of a test evaluation of a classifier."""
+    """Return the sanity checks of a test evaluation of a classifier.
+
+    Args:
+        plan, data: of the run.
+        context: what the baseline's factory is told.
+        made: predictions of the test split, in its order, with probabilities [N, K].
+    """
     assert made.probabilities is not None
     targets = data.store.labels[data.test]
     correct = int((made.labels == targets).sum())

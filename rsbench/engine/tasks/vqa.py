@@ -66,6 +66,7 @@ class QuestionTargets:
     (seed, epoch) and takes every question once.  In evaluation an item is all questions of an image.
 
     Args:
+        seed: of the draws of training.
         tokens, question_types, answers, counts: int64 [M, L], int64 [M], int64 [M], float32 [M], of all samples.
         image_index: int64 [M].
         samples: int64 [n], the questions to ask.

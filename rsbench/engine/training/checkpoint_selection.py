@@ -36,7 +36,14 @@ class Selection:
     weights: dict[str, torch.Tensor] | None = field(default=None, repr=False)
 
     def update(self, logs: Mapping[str, Any], epoch: int, seconds: float, network: nn.Module) -> None:
-        """Take note of a finished epoch; keep its weights where it is the best so far."""
+        """Take note of a finished epoch; keep its weights where it is the best so far.
+
+        Args:
+            logs: of the epoch.
+            epoch: its number, from 1.
+            seconds: of training since its start.
+            network: whose weights are kept.
+        """
         score = logs.get(self.score)
         if score is None:
             self.best_epoch = epoch

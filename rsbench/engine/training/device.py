@@ -74,7 +74,14 @@ def local_device(name: str, place: Place | None) -> str:
 
 def make_fabric(device: torch.device, precision: str, place: Place | None = None, strategy: str = "auto") -> Any:
     """Return a Lightning Fabric for *precision* (``fp32 | bf16 | fp16``), of one device or of all ranks, which share a
-    run by *strategy*, or what does the same where nothing of it is needed."""
+    run by *strategy*, or what does the same where nothing of it is needed.
+
+    Args:
+        device: on which the network is.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        place: of this rank among those of the run; ``None`` for one device.
+        strategy: ``auto`` (is ddp), ``ddp`` or ``fsdp``.
+    """
     if place is not None:
         return _fabric_of_ranks(device, precision, place, strategy)
     if precision in AUTOCAST:

@@ -76,6 +76,7 @@ class Schedule:
     """A learning-rate schedule stepped once per batch, and once per epoch with the validation loss.
 
     Args:
+        optimizer: whose learning rates it sets; those that it has are the largest.
         recipe: fields ``schedule``, ``schedule_options``, ``warmup`` (epochs).
         epochs, steps_per_epoch: length of the phase.
     """

@@ -40,6 +40,13 @@ class SingleDeviceFabric:
     def clip_gradients(
         self, model: nn.Module, optimizer: torch.optim.Optimizer, max_norm: float, error_if_nonfinite: bool = False
     ) -> None:
-        """Scale the gradients of *model* down to the norm *max_norm* where they are above it."""
+        """Scale the gradients of *model* down to the norm *max_norm* where they are above it.
+
+        Args:
+            model: its gradients are scaled in place.
+            optimizer: not used; Fabric has it.
+            max_norm: the largest L2 norm of all gradients together.
+            error_if_nonfinite: raise where the norm is not finite.
+        """
         del optimizer
         nn.utils.clip_grad_norm_(model.parameters(), max_norm, error_if_nonfinite=error_if_nonfinite)

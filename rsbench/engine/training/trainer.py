@@ -96,6 +96,10 @@ class Trainer:
     """Trains one network by one recipe.
 
     Args:
+        fabric: Lightning Fabric or what stands in for it.
+        identity: of the run, which its state must have to be resumed from.
+        emit: gets events of progress.
+        on_epoch: called with the epoch's number and its logs.
         task: what the task does with a batch.
         model: the network, on the device; trained in place.
         recipe: resolved fields of a RecipeSpec.

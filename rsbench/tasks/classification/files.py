@@ -24,6 +24,12 @@ def write(
 
     Rounding to float16 can tie the largest probabilities, so the predicted label is kept in its own column.
     Probabilities below 6e-8 are kept as 6e-8.
+
+    Args:
+        path: of the parquet file.
+        ids: of N samples.
+        references, labels: int64 [N].
+        probabilities: float [N, K], or ``None``.
     """
     import pyarrow as pa
 

@@ -25,6 +25,12 @@ def outcome_of(
     Counts are put in the bins of RSVQA-LR.  Space around answers and references is dropped; an answer that is none of
     *answers* counts as wrong and as unparsable.
 
+    Args:
+        predictions: ``{"id", "answer"}`` each.
+        references: ``{"id", "image", "type", "answer"}`` each.
+        answers: all that there are, in the order of their numbers.
+        types: of questions, in the order of their numbers.
+
     Raises:
         UserError: an id is missing or unknown, a type is unknown, or a reference's answer fits no bin.
     """
