@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from docs.generator import catalogue, commands, hooks, protocols, reconstructed, reproduction, specs
+from docs.generator import catalogue, commands, hooks, protocols, reconstructed, renamed, reproduction, specs
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "catalogue.md": catalogue.page,
@@ -14,6 +14,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "reproduction.md": reproduction.page,
     "reference/cli.md": commands.page,
     "reference/hooks.md": hooks.page,
+    "reference/renamed.md": renamed.page,
     "reference/specs.md": specs.page,
 }
 

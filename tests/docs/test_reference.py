@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import re
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ from docs.generator import PAGES, pages
 from docs.generator.commands import commands
 from docs.generator.hooks import hooks
 from docs.generator.protocols import WHY, protocols
+from docs.generator.renamed import IMPORTS
 from docs.generator.specs import documented
-from rsbench import extensions, hookspecs, specs
+from rsbench import extensions, hookspecs, renamed, specs
 from rsbench.cli.app import build
 from rsbench.registry import registry
 
@@ -108,3 +110,13 @@ def test_every_reconstruction_is_named_with_what_papers_leave_open() -> None:
 
 def test_generating_twice_gives_the_same() -> None:
     assert pages() == pages()
+
+
+def test_every_renamed_name_is_listed_and_leads_to_one_that_is_there() -> None:
+    text = page("reference/renamed.md")
+    for entry in renamed.TABLE:
+        assert f"| {entry.where} | `{entry.old}` | `{entry.new}` |" in text
+    for old, new in IMPORTS.items():
+        assert f"| `{old}` | `{new}` |" in text
+        module, _, name = new.partition(":")
+        assert not name or hasattr(import_module(module), name)
