@@ -38,7 +38,7 @@ def test_check_prints_what_is_found_and_all_the_rest_on_request() -> None:
     assert "is 90.8125 %, but 92.81 % is printed" in done.stdout
     assert "Lobry 2020, AA" not in done.stdout
     everything = rsbench("check", "spatialnet-vit-vqa", "--all").stdout
-    assert "holds  mean        Lobry 2020, AA: the mean of 67.01" in everything
+    assert "consistent    mean         Lobry 2020, AA: the mean of 67.01" in everything
     assert "open   count" in everything
 
 
