@@ -39,7 +39,7 @@ def test_check_prints_what_is_found_and_all_the_rest_on_request() -> None:
     assert "Lobry 2020, AA" not in done.stdout
     everything = rsbench("check", "spatialnet-vit-vqa", "--all").stdout
     assert "consistent    mean         Lobry 2020, AA: the mean of 67.01" in everything
-    assert "open   count" in everything
+    assert "undecidable   count" in everything
 
 
 def test_check_as_json_and_strict() -> None:
