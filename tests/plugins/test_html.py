@@ -223,7 +223,7 @@ def test_samples_show_images_beside_what_was_said(name: str, tmp_path: Path) -> 
     assert [source[:22] for source in page.all("src")] == ["data:image/jpeg;base64"] * 2
     assert [tag for tag, _ in page.tags].count("script") == 1
     for item in samples[0].items:
-        assert {one.text.partition(" 1")[0] for one in item.said} == set(said)
+        assert {one.text.partition(" 1")[0] for one in item.predicted} == set(said)
         assert set(item.references) <= set(page.text)
     assert not Page(html.render(board)).all("src")
     for loaded in board.records:
