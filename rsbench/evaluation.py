@@ -128,6 +128,7 @@ def value_of(text: str, key: str, kind: Any, path: Path) -> Any:
     """Return what the metadata of a checkpoint say under *key*, which anybody may have written.
 
     Args:
+        key: its name, for a sentence.
         text: the value, JSON.
         kind: ``list`` (of texts) or ``dict``.
         path: of the checkpoint.

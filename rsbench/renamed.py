@@ -53,7 +53,7 @@ TABLE: Final = (
     Renamed(TAG, "floor", "required-baseline", recorded=True),
     Renamed(TAG, "gate-baseline", "sanity-check-baseline", recorded=True),
     Renamed(TASK, "gates", "sanity_checks"),
-    Renamed(TASK, "said", "predicted"),
+    Renamed(TASK, "said", "prediction_text"),
     Renamed(TRAINING_TASK, "gates", "sanity_checks"),
     Renamed(QUESTIONS, "kind", "question_type"),
     Renamed(ANSWERS, "kinds", "question_types"),

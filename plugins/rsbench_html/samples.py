@@ -99,7 +99,7 @@ def _items(task: str, store: PreparedStore, samples: Sequence[int], answered: Se
 def _said(task: Task, store: PreparedStore, answers: _Answers, name: str) -> Prediction:
     row = answers.place[name]
     right = None if answers.correct is None else bool(answers.correct[row])
-    return Prediction(answers.row, task.predicted(answers.outcome, row, store.manifest["classes"]), right)
+    return Prediction(answers.row, task.prediction_text(answers.outcome, row, store.manifest["classes"]), right)
 
 
 def _drawn(name: str) -> str:

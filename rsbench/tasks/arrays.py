@@ -121,7 +121,7 @@ class ArrayTask(Task):
         """Its numbers."""
         return (_text(self.column_of(store)[sample]),)
 
-    def predicted(self, outcome: Outcome, row: int, classes: Sequence[str]) -> str:
+    def prediction_text(self, outcome: Outcome, row: int, classes: Sequence[str]) -> str:
         """The numbers predicted."""
         del classes
         return _text(outcome.predictions.values[row])

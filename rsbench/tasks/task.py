@@ -232,7 +232,7 @@ class Task(ABC):
         del store, sample
         return ()
 
-    def predicted(self, outcome: Outcome, row: int, classes: Sequence[str]) -> str:
+    def prediction_text(self, outcome: Outcome, row: int, classes: Sequence[str]) -> str:
         """Return what was predicted of the sample in a row of an outcome, in words; a task that writes ``truth``
         writes it, too."""
         raise UserError(f"Task '{self.name}' does not say in words what was predicted.")
@@ -267,7 +267,7 @@ class Task(ABC):
         """
         del top
         rows = range(len(outcome.predictions))
-        return {self.value_field: [self.said(outcome, row, classes) for row in rows]}
+        return {self.value_field: [self.prediction_text(outcome, row, classes) for row in rows]}
 
     def synthetic_columns(self, samples: int, texts: Sequence[str], dataset: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Return columns of made-up samples, beside ``id`` and ``label``, for runs that measure speed.

@@ -16,6 +16,7 @@ class NewStore(PreparedStore):
     """A store that is on no disk: one sample an image, of which nothing more is known.
 
     Args:
+        plan: says what the images are of.
         images: [N, C, H, W] as the plan's dataset stores them.
         names: N ids.
         columns: what the plan's task needs besides (:meth:`rsbench.tasks.task.Task.blank_columns`).
@@ -30,6 +31,10 @@ class NewStore(PreparedStore):
 
 
 def new_data(plan: RunPlan, images: np.ndarray, names: Sequence[str], columns: Mapping[str, list[Any]]) -> RunData:
-    """Return the data of a run whose test split are these images; no others are known."""
+    """Return the data of a run whose test split are these images; no others are known.
+
+    Args:
+        plan, images, names, columns: as for :class:`NewStore`.
+    """
     everything = np.arange(len(images))
     return taken(plan, NewStore(plan, images, names, columns), everything[:0], everything[:0], everything)

@@ -16,7 +16,7 @@ from rsbench.data.location import data_root
 from rsbench.data.manifest import store_path
 from rsbench.engine.input.loader import ArrayLoader
 from rsbench.engine.input.new_store import new_data
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.input.run_data import open_data
 from rsbench.engine.run import build, checkpoint_run
 from rsbench.engine.step.snapshot import random_state, set_random_state
@@ -84,7 +84,7 @@ class Trained:
             np.arange(len(array)),
             batch=max(len(array), 1),
             device=self.device,
-            normalisation=Normalisation(self.mean, self.std),
+            normalization=Normalization(self.mean, self.std),
             bands=data.bands,
             size=data.size,
         )
@@ -133,7 +133,7 @@ def load(loaded: LoadedRecord, device: str = "auto", root: Path | None = None) -
     finally:
         set_random_state(before[0])
         np.random.set_state(before[1])
-    norm = value_of(facts["normalisation"], "normalisation", KINDS["normalisation"], path)
+    norm = value_of(facts["normalization"], "normalization", KINDS["normalization"], path)
     known = Trained(
         run_id=loaded.record["run_id"],
         classes=context.classes,
@@ -215,7 +215,7 @@ def predict(
         trained = build.make_task(plan, new_data(plan, stored, called, columns))
         trained.restore(context)
         loader = trained.make_loader(
-            trained.data.test, known.device, Normalisation(known.mean, known.std), training=False
+            trained.data.test, known.device, Normalization(known.mean, known.std), training=False
         )
         try:
             outcome = trained.evaluate(network, loader, fabric).outcome

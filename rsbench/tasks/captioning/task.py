@@ -128,7 +128,7 @@ class Captioning(Task):
         """Its reference sentences, each once."""
         return tuple(dict.fromkeys(store.columns["sentences"][sample]))
 
-    def predicted(self, outcome: Outcome, row: int, classes: Sequence[str]) -> str:
+    def prediction_text(self, outcome: Outcome, row: int, classes: Sequence[str]) -> str:
         """The caption."""
         del classes
         return str(outcome.predictions.captions[row])

@@ -119,7 +119,7 @@ class Classification(Task):
         """Its class."""
         return (store.manifest["classes"][int(store.labels[sample])],)
 
-    def predicted(self, outcome: Outcome, row: int, classes: Sequence[str]) -> str:
+    def prediction_text(self, outcome: Outcome, row: int, classes: Sequence[str]) -> str:
         """The predicted class with its probability in percent."""
         made = outcome.predictions
         label = int(made.labels[row])

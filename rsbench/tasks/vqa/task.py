@@ -153,7 +153,7 @@ class VisualQuestionAnswering(Task):
         """The answer."""
         return (store.manifest["classes"][int(store.labels[sample])],)
 
-    def predicted(self, outcome: Outcome, row: int, classes: Sequence[str]) -> str:
+    def prediction_text(self, outcome: Outcome, row: int, classes: Sequence[str]) -> str:
         """The answer."""
         answer = int(outcome.predictions.answers[row])
         return classes[answer] if answer >= 0 else "none of the answers"
