@@ -35,7 +35,8 @@ def option(
     Args:
         default: of the field; ``None`` leaves it to what runs.
         help: what the command line says of it.
-        choices: all values, where they are few; examples: some, which the tab key completes.
+        choices: all values, where they are few.
+        examples: some values, which the tab key completes.
         least: the smallest number.
         variable: of the environment, from which the option is taken where it is not given.
         place: it names a place of this machine, which a record leaves empty.

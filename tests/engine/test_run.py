@@ -1,4 +1,4 @@
-"""Whole runs on small fake EuroSAT files: records, failures, resumption, gates."""
+"""Whole runs on small fake EuroSAT files: records, failures, resumption, sanity checks."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_a_captioner_learns_a_few_images_by_heart(root: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("model", ["commonest-caption", "class-template-caption", "nearest-image-caption"])
-def test_caption_controls(root: Path, tmp_path: Path, model: str) -> None:
+def test_caption_baselines(root: Path, tmp_path: Path, model: str) -> None:
     record = execute(make_plan(root, tmp_path, model, "ucm-captions"), lambda e: None)
     assert record["error"] is None
     value = record["metrics"]["CIDEr-D"]["value"]

@@ -240,10 +240,10 @@ def test_weights_are_those_of_the_record_or_none(run: RunPlan, tiny_root: Path, 
     weights.unlink()
     with pytest.raises(UserError, match=r"model.safetensors of .* is missing: put it beside"):
         rsbench.load_model(run.run_id, out=tmp_path)
-    control = one_run(tiny_root, tmp_path, {}, "majority-class")
-    execute(control, lambda event: None)
+    baseline = one_run(tiny_root, tmp_path, {}, "majority-class")
+    execute(baseline, lambda event: None)
     with pytest.raises(UserError, match="has kept no weights"):
-        rsbench.load_model(control.run_id, out=tmp_path)
+        rsbench.load_model(baseline.run_id, out=tmp_path)
     failed = one_run(tiny_root, tmp_path, {"epochs": 1, "batch": 8, "optimizer": "sgd", "lr": 1e12})
     assert execute(failed, lambda event: None)["status"] == "failed"
     with pytest.raises(UserError, match="did not finish"):

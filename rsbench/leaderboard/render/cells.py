@@ -153,7 +153,7 @@ def closing(board: Board) -> list[str]:
 
 
 def reasons(row: Row) -> list[str]:
-    """The flags and notes of a row, one text for each gate however many seeds failed it."""
+    """The flags and notes of a row, one text for each sanity check however many seeds failed it."""
     found: dict[str, list[str]] = {}
     for flag in (*row.flags, *row.notes):
         name, _, detail = flag.partition(": ")
