@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +20,9 @@ class Series:
 
     The first rows have a color, ranked ones before flagged ones, baselines never.
 
-    ``label``: the name of the system, which no other row has.  ``records``: those of its seeds, in order; none where
-    they hold something that cannot be drawn.
+    ``label``: the name of the system, which no other row has.  ``brief``: how many options that are, where they are
+    several and their number is enough to tell the row from the others; else nothing.  ``records``: those of its seeds,
+    in order; none where they hold something that cannot be drawn.
     """
 
     row: Row
@@ -28,6 +30,7 @@ class Series:
     id: str
     color: int | None
     records: tuple[LoadedRecord, ...]
+    brief: str = ""
 
     @property
     def facts(self) -> list[dict[str, Any]]:
@@ -64,7 +67,18 @@ def series_of(table: Table, number: int) -> list[Series]:
     of_systems = sorted((row for row in table.rows if not row.baseline), key=lambda row: not row.sound)
     colors = {id(row): color for color, row in enumerate(of_systems[:COLORS])}
     labels = system_labels(table.rows)
+    briefs = [_brief(label) for label in labels]
+    times = Counter((label.partition(" ")[0], brief) for label, brief in zip(labels, briefs, strict=True))
     return [
-        Series(row, label, f"t{number}r{place}", colors.get(id(row)), row.records)
-        for place, (row, label) in enumerate(zip(table.rows, labels, strict=True))
+        Series(row, label, f"t{number}r{place}", colors.get(id(row)), row.records, brief)
+        for place, (row, label, brief) in enumerate(
+            (row, label, brief if times[label.partition(" ")[0], brief] == 1 else "")
+            for row, label, brief in zip(table.rows, labels, briefs, strict=True)
+        )
     ]
+
+
+def _brief(label: str) -> str:
+    """Options by their number, and what is said after them; nothing for a single one."""
+    many = label.count("=")
+    return f"+{many} options{label.rpartition(')')[2]}" if many > 1 else ""

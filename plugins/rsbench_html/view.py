@@ -20,7 +20,7 @@ from rsbench.records.store import LoadedRecord
 from rsbench_html import budget, confusion, curves, details, forest, groups, pareto, reliability
 from rsbench_html.samples import Sample, data_uri
 from rsbench_html.series import Figure, Series, series_of
-from rsbench_html.svg import rounded
+from rsbench_html.svg import duration, rounded
 
 UNDRAWN: Final = "its records hold what cannot be drawn"
 T = TypeVar("T")
@@ -28,11 +28,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Cell:
-    """A value of a row: its text, what it is sorted by, and the heading over it."""
+    """A value of a row: its text, what it is sorted by, and the heading over it; *minor* where a page that is not wide
+    leaves it out."""
 
     heading: str
     text: str
     by: float | None
+    minor: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Section:
     table: Table
     sign: str
     systems: list[System]
-    headings: list[str]
+    headings: list[Cell]
     remarks: list[str]
     machines: list[str]
     figures: list[Figure]
@@ -148,7 +150,7 @@ def _filled(
         table=table,
         sign=factor(table.unit)[1],
         systems=systems,
-        headings=[cell.heading for cell in systems[0].cells],
+        headings=systems[0].cells,
         remarks=remarks(table),
         machines=[f"{letter}: {name}" for name, letter in machines.items()] if len(machines) > 1 else [*machines],
         figures=[*curves.figures(series), *budget.figures(series), *([by_group] if by_group else [])],
@@ -213,29 +215,35 @@ def _cells(one: Series, table: Table, machines: Mapping[str, str]) -> list[Cell]
     deviation = f" ± {score(row.deviation, table)}" if row.deviation is not None else ""
     interval = f"{score(row.interval[0], table)} \N{EN DASH} {score(row.interval[1], table)}" if row.interval else ""
     standing = f"{ranks(row.rank_interval)} {letters(row).strip('-')}".strip() if row.rank_interval else ""
-    speeds = ((row.train_seconds, "Train s"), (row.eval_samples_per_s, "Samples/s"))
+    speeds = ((row.train_seconds, "Training", duration), (row.eval_samples_per_s, "Samples/s", rounded))
+    others = beside(table)
     return [
         Cell(f"{table.primary} {factor(table.unit)[1]}".strip(), score(row.mean, table) + deviation, row.mean),
         Cell("95 % interval", interval, row.interval[0] if row.interval else None),
         Cell("Ranks", standing, row.rank_interval[0] if row.rank_interval else None),
-        *(_other(row, name, table) for name in beside(table)),
+        *(_other(row, name, table, others[k + 1 :]) for k, name in enumerate(others)),
         Cell("Params", rounded(row.params) if row.params else "", row.params),
-        *(Cell(heading, *_speed(value, one, machines)) for value, heading in speeds),
+        *(Cell(heading, *_speed(value, told, one, machines)) for value, heading, told in speeds),
     ]
 
 
-def _other(row: Row, name: str, table: Table) -> Cell:
-    value = row.metrics.get(name)
-    return Cell(name.removeprefix("accuracy_"), shown(value, table.units[name]), value)
+def _other(row: Row, name: str, table: Table, later: Sequence[str]) -> Cell:
+    """A metric beside the score; minor is what differs from a later one in its last number alone, as BLEU-1 does."""
+    value, stem = row.metrics.get(name), name.rstrip("0123456789")
+    minor = stem != name and any(other.rstrip("0123456789") == stem for other in later)
+    return Cell(name.removeprefix("accuracy_").replace("_", " "), shown(value, table.units[name]), value, minor)
 
 
-def _speed(value: float | None, one: Series, machines: Mapping[str, str]) -> tuple[str, float | None]:
-    """A speed with the letter of its machine where there are several; nothing where its seeds ran on several."""
+def _speed(
+    value: float | None, told: Callable[[float], str], one: Series, machines: Mapping[str, str]
+) -> tuple[str, float | None]:
+    """A speed, with the letter of its machine above it where there are several; nothing where its seeds ran on
+    several."""
     ran = {machine(record) for record in one.facts}
     if value is None or len(ran) != 1:
         return "", None
     letter = machines.get(ran.pop() or "", "") if len(machines) > 1 else ""
-    return f"{rounded(value)} {letter}".strip(), value
+    return told(value) + (Markup("<sup>{}</sup>").format(letter) if letter else ""), value
 
 
 def _figures(one: Series) -> list[Figure]:

@@ -16,6 +16,8 @@ import pytest
 from rsbench_html import pareto
 from rsbench_html import render as html
 from rsbench_html.samples import collect
+from rsbench_html.svg import duration
+from rsbench_html.view import sections
 from rsbench_latex import latex
 
 from rsbench.cli.leaderboard import PAGE, show
@@ -31,6 +33,8 @@ from rsbench.registry import registry
 from rsbench.specs import load_attribute
 from rsbench.tasks.scoring import outcome_against, score_outcome
 from rsbench.tasks.task import get_task
+
+RECORDS = Path(__file__).parent.parent.parent / "benchmarks" / "records"
 
 
 class Page(HTMLParser):
@@ -66,6 +70,28 @@ def test_hostile_texts_stay_text(board: Board) -> None:
     assert "<script>alert" not in text
     assert made.SCRIPT.partition(" ")[0] in page.text
     assert made.FORMULA in page.text
+
+
+def test_options_are_counted_where_that_tells_rows_apart() -> None:
+    found = sections(build(store.load_all([RECORDS])), {}, None)
+    for section in found:
+        told = [(one.series.name, one.series.brief or one.series.options) for one in section.systems]
+        assert len(set(told)) == len(told)
+    briefs = {one.series.brief for section in found for one in section.systems}
+    assert {"", "+2 options", "+9 options alone", "+9 options with scenes-vqa"} <= briefs
+
+
+def test_what_differs_from_a_later_metric_in_its_number_is_minor() -> None:
+    (captions,) = (s for s in sections(build(store.load_all([RECORDS / "ucm-captions"])), {}, None))
+    assert [cell.heading for cell in captions.headings if cell.minor] == ["BLEU-1", "BLEU-2", "BLEU-3"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.004, "< 0.01 s"), (0.35, "0.35 s"), (59.4, "59.4 s"), (398.2, "6 min 38 s"), (4380, "1 h 13 min")],
+)
+def test_durations_are_as_people_say_them(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
 
 
 def test_the_page_asks_for_nothing(board: Board) -> None:
