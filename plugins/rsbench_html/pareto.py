@@ -14,7 +14,7 @@ from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.machines import machine
 from rsbench.leaderboard.render.cells import score
 from rsbench.metrics.display import factor
-from rsbench_html.series import Figure, Series
+from rsbench_html.series import Figure, Series, words
 from rsbench_html.svg import Frame, Scale, color_class, element, mark, number, polyline, short, staircase
 
 
@@ -89,7 +89,7 @@ def figures(table: Table, series: Sequence[Series]) -> list[Figure]:
     made = []
     for cost in COSTS:
         for where, found in points(table, cost).items():
-            title = f"{table.primary} and {cost.title}"
+            title = f"{words(table.primary)} and {cost.title}"
             made.append(Figure(title, _draw(table, series, cost, found), f"Measured on {where}." if where else ""))
     return made
 
@@ -111,7 +111,7 @@ def _draw(table: Table, series: Sequence[Series], cost: Cost, found: list[Point]
     by_row = {id(s.row): s for s in series}
     for point in found:
         parts += _point(table, by_row[id(point.row)], x(point.cost), y, point.cost)
-    label = f"{table.primary}{f' ({sign})' if sign else ''} against {cost.title} of {len(found)} systems"
+    label = f"{words(table.primary)}{f' ({sign})' if sign else ''} against {cost.title} of {len(found)} systems"
     return frame.drawing(parts, label)
 
 

@@ -62,6 +62,11 @@ class Figure:
     caption: str = ""
 
 
+def words(name: str) -> str:
+    """A metric's name as it is read: ``overall accuracy``."""
+    return name.replace("_", " ")
+
+
 def series_of(table: Table, number: int) -> list[Series]:
     """Return the series of the table with this *number* on the page, in the order of its rows."""
     of_systems = sorted((row for row in table.rows if not row.baseline), key=lambda row: not row.sound)

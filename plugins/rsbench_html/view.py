@@ -19,7 +19,7 @@ from rsbench.metrics.display import factor, p_value, shown
 from rsbench.records.store import LoadedRecord
 from rsbench_html import budget, confusion, curves, details, forest, groups, pareto, reliability
 from rsbench_html.samples import Sample, data_uri
-from rsbench_html.series import Figure, Series, series_of
+from rsbench_html.series import Figure, Series, series_of, words
 from rsbench_html.svg import duration, rounded
 
 UNDRAWN: Final = "its records hold what cannot be drawn"
@@ -218,7 +218,7 @@ def _cells(one: Series, table: Table, machines: Mapping[str, str]) -> list[Cell]
     speeds = ((row.train_seconds, "Training", duration), (row.eval_samples_per_s, "Samples/s", rounded))
     others = beside(table)
     return [
-        Cell(f"{table.primary} {factor(table.unit)[1]}".strip(), score(row.mean, table) + deviation, row.mean),
+        Cell(f"{words(table.primary)} {factor(table.unit)[1]}".strip(), score(row.mean, table) + deviation, row.mean),
         Cell("95 % interval", interval, row.interval[0] if row.interval else None),
         Cell("Ranks", standing, row.rank_interval[0] if row.rank_interval else None),
         *(_other(row, name, table, others[k + 1 :]) for k, name in enumerate(others)),
@@ -231,7 +231,7 @@ def _other(row: Row, name: str, table: Table, later: Sequence[str]) -> Cell:
     """A metric beside the score; minor is what differs from a later one in its last number alone, as BLEU-1 does."""
     value, stem = row.metrics.get(name), name.rstrip("0123456789")
     minor = stem != name and any(other.rstrip("0123456789") == stem for other in later)
-    return Cell(name.removeprefix("accuracy_").replace("_", " "), shown(value, table.units[name]), value, minor)
+    return Cell(words(name.removeprefix("accuracy_")), shown(value, table.units[name]), value, minor)
 
 
 def _speed(
