@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -142,8 +142,10 @@ def _shown() -> inspect.Signature:
 run.__signature__ = _shown()  # type: ignore[attr-defined]
 
 
-def make_plans(requests: Iterable[RunRequest], progress: Progress | None = None) -> list[RunPlan]:
-    """Draw generated datasets that are not there yet, and make the plan of every run.
+def make_plans(
+    requests: Iterable[RunRequest], progress: Progress | None = None, tell: Callable[[str], None] | None = None
+) -> list[RunPlan]:
+    """Prepare what is prepared at its first use (see :func:`prepare_generated`), and make the plan of every run.
 
     Raises:
         UserErrors: all problems of all requests.
@@ -154,10 +156,11 @@ def make_plans(requests: Iterable[RunRequest], progress: Progress | None = None)
     plans: list[RunPlan] = []
     for request in requests:
         try:
-            prepare_generated(request.dataset, request.data_root, progress)
+            prepare_generated(request.dataset, request.data_root, progress, tell)
             plans += expand(request)
-        except UserErrors as error:
-            said = [f"{request.origin}: {p}" if request.origin else p for p in error.problems]
+        except UserError as error:
+            found = error.problems if isinstance(error, UserErrors) else (str(error),)
+            said = [f"{request.origin}: {p}" if request.origin else p for p in found]
             problems += [p for p in said if p not in problems]
     if problems:
         raise UserErrors(problems)
@@ -165,24 +168,33 @@ def make_plans(requests: Iterable[RunRequest], progress: Progress | None = None)
 
 
 def prepare_generated(
-    name: str, data_root: str | PathLike[str] | None = None, progress: Progress | None = None
+    name: str,
+    data_root: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> None:
-    """Draw a generated dataset at its first use; it needs no files."""
-    spec = registry().specs("dataset").get(name)
-    if spec is None or not spec.generated:
-        return
-    from rsbench.data import location, manifest
+    """Prepare at its first use a dataset that is generated, or that is read where it lies: the latter also when its
+    files changed, which *tell* is told in a sentence.
 
-    root = location.data_root(Path(data_root) if data_root else None)
-    if manifest.is_complete(manifest.store_path(root, spec)):
+    Raises:
+        UserError: what lies there is no dataset.
+    """
+    spec = registry().find("dataset", name)
+    if spec is None or not (spec.generated or spec.place):
         return
+    from rsbench.data import location
     from rsbench.data.prepare import prepare
 
-    if progress is None:
-        prepare(spec, None, root)
-        return
-    with progress(f"Preparing {name}") as on_progress:
-        prepare(spec, None, root, on_progress=on_progress)
+    root = location.data_root(Path(data_root) if data_root else None)
+    with ExitStack() as stack:
+        begun: list[Callable[[int, int], None]] = []  # what is there already shows no bar
+
+        def on_progress(done: int, total: int) -> None:
+            if progress is not None:
+                begun[:] = begun or [stack.enter_context(progress(f"Preparing {spec.name}"))]
+                begun[0](done, total)
+
+        prepare(spec, None, root, on_progress=on_progress, tell=tell)
 
 
 def execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -89,6 +90,7 @@ OPTIONS: Final = (
     *SWITCHES,
 )
 SPEED_OPTIONS: Final = ("--compile", "--threads")  # what throughput measures depends on these
+_MEMBER: Final = re.compile(r"^([\w-]+:)/(?!/)(?:.*/)?(?=[^/,])")  # before the last name of an absolute path
 
 
 def problems(*, compile: str | None, checkpoint_activations: bool) -> list[str]:
@@ -101,7 +103,8 @@ def problems(*, compile: str | None, checkpoint_activations: bool) -> list[str]:
 
 
 def portable_command(command: str, *, speed: bool = False) -> str:
-    """Return a command line without :data:`OPTIONS`, and with the names of files for absolute paths.
+    """Return a command line without :data:`OPTIONS`, and with the names of files for absolute paths, also of members of
+    a family.
 
     With *speed*, the command measured throughput, and keeps the options that have a say in it.
     """
@@ -114,5 +117,6 @@ def portable_command(command: str, *, speed: bool = False) -> str:
                 next(words, None)
             continue
         place = value if equals else word
-        kept.append(word.removesuffix(place) + Path(place).name if Path(place).is_absolute() else word)
+        absolute = Path(place).is_absolute()
+        kept.append(word.removesuffix(place) + Path(place).name if absolute else _MEMBER.sub(r"\1", word))
     return shlex.join(kept)

@@ -143,9 +143,9 @@ def _setting(request: RunRequest, problems: list[str]) -> _Setting | None:
     dataset = attempt(problems, lambda: registry().get("dataset", request.dataset))
     if dataset is None:
         return None
-    protocol = attempt(problems, lambda: choose_protocol(dataset, request.protocol))
     root = data_root(request.data_root)
     stored = attempt(problems, lambda: integrity.require(root, dataset))
+    protocol = attempt(problems, lambda: choose_protocol(dataset, request.protocol, stored))
     if protocol is None or stored is None:
         return None
     store = manifest.store_path(root, dataset)
@@ -153,13 +153,15 @@ def _setting(request: RunRequest, problems: list[str]) -> _Setting | None:
     return None if block is None else _Setting(dataset, protocol, store, stored, block)
 
 
-def choose_protocol(dataset: DatasetSpec, name: str | None) -> ProtocolSpec:
-    """Return the named protocol, or the dataset's default.
+def choose_protocol(dataset: DatasetSpec, name: str | None, stored: Mapping[str, Any] | None = None) -> ProtocolSpec:
+    """Return the named protocol, or the dataset's default; where it names none, that of the task of what is *stored*.
 
     Raises:
         UserError: there is none, or it is made for another dataset.
     """
     fitting = {n: p for n, p in registry().specs("protocol").items() if fnmatchcase(dataset.name, p.dataset)}
+    if tasks := (stored or {}).get("tasks"):
+        fitting = {n: p for n, p in fitting.items() if p.task in tasks}
     name = name or dataset.default_protocol or (next(iter(fitting)) if len(fitting) == 1 else None)
     if name is None:
         raise UserError(

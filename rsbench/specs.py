@@ -207,6 +207,9 @@ class DatasetSpec(Spec):
     ``fake(root, spec, **sizes)`` writes a small fake set there in the true on-disk format.
 
     all_classes: every class has samples; where one has none, files are missing.
+    place: path of the files of a member of a family whose members are paths, with the *settings* that its name gives
+        besides; such data are prepared at their first use.
+    reads: names ``reads(spec) -> [path, ...]``, the files at the place; when they change the data are prepared again.
     """
 
     source: str
@@ -228,6 +231,9 @@ class DatasetSpec(Spec):
     resolver: str | None = None
     members: str | None = None
     example: str | None = None  # the member of a family that the conformance kit takes
+    place: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    reads: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,8 +66,9 @@ def collect(table: Table, root: Path, count: int) -> list[Sample]:
         NotPrepared: the dataset is not prepared below *root*.
         UserError: it is not the data that the records were made on.
     """
-    store = find(root, registry().get("dataset", table.dataset))
-    if any(row.plan["dataset"].get("fingerprint") != store.manifest["fingerprint"] for row in table.rows):
+    known = [row.plan["dataset"].get("fingerprint") for row in table.rows]
+    store = find(root, registry().get("dataset", table.dataset), known[0])
+    if any(fingerprint != store.manifest["fingerprint"] for fingerprint in known):
         raise UserError(f"The prepared data of '{table.dataset}' below {root} are not those of the records.")
     answered = [a for row in table.rows if (a := _answers(row, table.task)) is not None]
     if not answered:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import fields
+from fnmatch import fnmatchcase
 from typing import Final
 
 from typer import Context
@@ -23,10 +25,11 @@ def names(*kinds: str) -> Callable[[str], list[str]]:
     def complete(incomplete: str) -> list[str]:
         before, comma, last = incomplete.rpartition(",")
         found = [n for kind in kinds for n in registry().names(kind) if n.startswith(last)]
-        prefix, colon, _ = last.partition(":")
+        prefix, colon, member = last.partition(":")
         if colon:
             with suppress(UserError):
-                members = [n for kind in kinds for n in registry().members(kind, prefix)]
+                pattern = f"{glob.escape(member)}*"
+                members = [n for kind in kinds for n in registry().members(kind, prefix, pattern)]
                 found = [n for n in members if n.startswith(last)] or found
         return [before + comma + n.removesuffix("*") for n in dict.fromkeys(found)]
 
@@ -70,7 +73,11 @@ def _given(kind: str) -> list[str]:
 def protocols(incomplete: str) -> list[str]:
     """Complete the name of a protocol, of the dataset where one is given."""
     datasets, found = _given("dataset"), registry().specs("protocol").values()
-    return [p.name for p in found if p.name.startswith(incomplete) and (not datasets or p.dataset in datasets)]
+    return [
+        p.name
+        for p in found
+        if p.name.startswith(incomplete) and (not datasets or any(fnmatchcase(d, p.dataset) for d in datasets))
+    ]
 
 
 def recipes(incomplete: str) -> list[str]:

@@ -81,14 +81,22 @@ def prepare(
 
     spec, root = registry().get("dataset", name), location.data_root(data_root)
     path = store_path(root, spec)
-    there = is_complete(path) and not force
-    if there and source is not None:
+    there = is_complete(path) and (path / MANIFEST).stat().st_mtime_ns
+    if there and source is not None and not force:
         open_source(spec, source, root)  # says what is wrong with it
-    with bar(f"Preparing {name}", "images") as on_progress:
-        store = prepare_arrays(spec, source, root, workers=workers, force=force, on_progress=on_progress)
+    with bar(f"Preparing {spec.name}", "images") as on_progress:
+        store = prepare_arrays(
+            spec,
+            source,
+            root,
+            workers=workers,
+            force=force,
+            on_progress=on_progress,
+            tell=lambda sentence: typer.echo(f"rsbench: {sentence}", err=True),
+        )
     shape = "x".join(str(n) for n in store.manifest["shape"])
     about = f"{store.manifest['images']} images of {shape} {store.manifest['dtype']} in {store.path}"
-    if there:
+    if there == (path / MANIFEST).stat().st_mtime_ns:
         when = datetime.fromtimestamp((path / MANIFEST).stat().st_mtime).strftime("%Y-%m-%d %H:%M")
         typer.echo(f"{name} is already prepared, since {when}: {about}. Nothing was read; --force prepares it again.")
     else:
@@ -141,14 +149,16 @@ def audit(
 
     Example: rsbench data audit ucm-captions
     """
+    from rsbench.api import prepare_generated
     from rsbench.data import audit as audits
     from rsbench.data import location, splits
     from rsbench.data import store as stores
     from rsbench.plan import choose_protocol
 
+    prepare_generated(name, data_root)
     spec = registry().get("dataset", name)
     found = stores.find(location.data_root(data_root), spec)
-    chosen = choose_protocol(spec, protocol)
+    chosen = choose_protocol(spec, protocol, found.manifest)
     report = audits.audit(found, splits.resolve(found, chosen))
     if as_json:
         typer.echo(json.dumps(report, indent=1))

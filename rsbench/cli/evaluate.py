@@ -79,7 +79,7 @@ def evaluate(
     from rsbench.config import parse_pairs
     from rsbench.evaluation import EvaluationRequest, expand_evaluation
 
-    api.prepare_generated(dataset, how.data_root, None if quiet or as_json else run.drawing)
+    api.prepare_generated(dataset, how.data_root, *(() if quiet or as_json else (run.drawing, run.said)))
     plans = [
         expand_evaluation(
             EvaluationRequest(

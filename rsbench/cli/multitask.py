@@ -80,7 +80,7 @@ def multitask(
     if len(members) < 2:
         raise UserError(f"One task alone is: rsbench run {model} {datasets[0]}; name at least two.")
     for name, _ in members:
-        api.prepare_generated(name, how.data_root, None if quiet else run.drawing)
+        api.prepare_generated(name, how.data_root, *(() if quiet else (run.drawing, run.said)))
     plans: list[RunPlan] = expand_family(
         FamilyRequest(
             model=model,
@@ -105,8 +105,8 @@ def multitask(
 
 
 def _member(text: str) -> tuple[str, str | None]:
-    dataset, _, protocol = text.partition("@")
-    return dataset, protocol or None
+    dataset, at, protocol = text.rpartition("@")
+    return (dataset, protocol) if at and "/" not in protocol else (text, None)
 
 
 def _weights(pairs: list[str]) -> dict[str, float]:

@@ -117,7 +117,7 @@ def run(
         **Execution.of(how, devices=devices, nodes=nodes),
     )
     out = Path(how.out)
-    plans = api.make_plans(requests, None if quiet else drawing)
+    plans = api.make_plans(requests, *(() if quiet else (drawing, said)))
     if only_show:
         dry_run(plans, out, as_json)
         return
@@ -130,6 +130,11 @@ def drawing(title: str) -> AbstractContextManager[Callable[[int, int], None]]:
     from rsbench.cli.data import bar
 
     return bar(title, "images")
+
+
+def said(sentence: str) -> None:
+    """Print a sentence on data that are prepared at their first use."""
+    print(f"rsbench: {sentence}", file=sys.stderr)
 
 
 def execute(

@@ -97,6 +97,7 @@ def _against_dataset(
     data_root: Path | None,
     logits: bool,
 ) -> dict[str, Any]:
+    from rsbench.api import prepare_generated
     from rsbench.data import location, splits
     from rsbench.data.store import find
     from rsbench.plan import choose_protocol
@@ -107,9 +108,10 @@ def _against_dataset(
 
     if save is not None and not system:
         raise UserError("--save needs --system NAME, the name of what predicted.")
+    prepare_generated(name, data_root)
     spec = registry().get("dataset", name)
-    chosen = choose_protocol(spec, protocol)
     stored = find(location.data_root(data_root), spec)
+    chosen = choose_protocol(spec, protocol, stored.manifest)
     test = splits.resolve(stored, chosen).test
     specs = [registry().get("metric", metric) for metric in chosen.metrics]
     task = get_task(chosen.task)

@@ -23,8 +23,21 @@ CHECKED: Final = "checked.json"  # what was found whole, and in which state; may
 
 
 def store_path(root: Path, spec: DatasetSpec) -> Path:
-    """Folder of a dataset's prepared arrays."""
-    return root / "prepared" / f"{spec.name.replace(':', '-')}-{spec.version}"
+    """Folder of a dataset's prepared arrays; of data at places it is another for each place, and where only their name
+    is known, that of those prepared last."""
+    path = root / "prepared" / f"{spec.name.replace(':', '-')}-{spec.version}"
+    if spec.place:
+        what = json.dumps([spec.place, to_jsonable(spec.settings)], sort_keys=True)
+        return path.with_name(f"{path.name}-{hashlib.sha256(what.encode()).hexdigest()[:8]}")
+    return max(namesakes(root, spec), key=lambda store: (store / COMPLETE).stat().st_mtime_ns, default=path)
+
+
+def namesakes(root: Path, spec: DatasetSpec) -> list[Path]:
+    """Folders of the finished preparations of data at places that have the name of *spec*."""
+    if not spec.reads:
+        return []
+    pattern = f"{spec.name.replace(':', '-')}-{spec.version}-{'[0-9a-f]' * 8}"
+    return sorted(store for store in (root / "prepared").glob(pattern) if is_complete(store))
 
 
 def is_complete(path: Path) -> bool:
@@ -55,6 +68,8 @@ def require(root: Path, spec: DatasetSpec) -> dict[str, Any]:
         NotPrepared: it is not there; the sentence says what to type.
     """
     path = store_path(root, spec)
+    if not is_complete(path) and spec.reads:
+        raise NotPrepared(not_at_hand(root, spec))
     if not is_complete(path):
         fetch = f"rsbench data fetch {spec.name}, or " if spec.files else ""
         raise NotPrepared(
@@ -62,6 +77,17 @@ def require(root: Path, spec: DatasetSpec) -> dict[str, Any]:
             f"rsbench data prepare {spec.name} --source PATH with the folder of its files."
         )
     return read(path)
+
+
+def not_at_hand(root: Path, spec: DatasetSpec) -> str:
+    """Return the sentence on data at a place that are not prepared."""
+    family, _, member = spec.name.partition(":")
+    if spec.place:
+        return f"'{spec.name}' is not prepared under {root}: type rsbench data prepare '{family}:{spec.place}'."
+    return (
+        f"There is no file or folder '{member}' here, nor data prepared under the name '{spec.name}' in {root}: give "
+        f"its path, as in {family}:./{member}."
+    )
 
 
 def split_summary(store: Path, fingerprint: str, protocol: ProtocolSpec) -> dict[str, Any] | None:

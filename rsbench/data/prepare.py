@@ -25,6 +25,7 @@ from filelock import FileLock
 from rsbench.containment import Origin, Refused, code_of, contained
 from rsbench.cores import hide_main_module, process_pool, usable_cores
 from rsbench.data import manifest as manifest_files
+from rsbench.data import places
 from rsbench.data.integrity import fingerprint, marker
 from rsbench.data.source import SampleError, Source
 from rsbench.data.store import PreparedStore, store_path
@@ -51,6 +52,7 @@ def prepare(
     workers: int | None = None,
     force: bool = False,
     on_progress: OnProgress | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> PreparedStore:
     """Prepare *spec* from its files at *raw* (the fetched ones if ``None``) into the data root.
 
@@ -59,23 +61,39 @@ def prepare(
         raw: folder of its files.
         root: data root, which gets the arrays.
         workers: processes; all usable cores if ``None``.
-        force: prepare again where it has been done.
+        force: prepare again where it has been done; data at a place also are where their files changed.
         on_progress: called with (images done, images in all).
+        tell: called with sentences on why data are prepared again, and on how the source took the files.
 
     Raises:
         UserError: files are missing or cannot be decoded (named), or the disk is full.  Nothing is left that looks
             complete.  Or what has been prepared before was changed since.
     """
+    if spec.reads and raw is not None:
+        raise UserError(f"'{spec.name}' is read where it lies: leave out --source, and give its path in its name.")
     target = store_path(root, spec)
-    if manifest_files.is_complete(target) and not force:
+    tell = tell or (lambda sentence: None)
+    now = places.state(spec) if spec.place else None
+
+    def is_done() -> bool:
+        if force or not manifest_files.is_complete(target):
+            return False
+        return now is None or not places.change(target, spec, now)
+
+    if is_done():
         return PreparedStore.open(target)
+    if now and manifest_files.is_complete(target) and (sentence := places.change(target, spec, now)):
+        tell(sentence)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{target.name}.lock")):
-            if manifest_files.is_complete(target) and not force:
+            if is_done():
                 return PreparedStore.open(target)
             source = open_source(spec, raw, root)
-            return _Preparation(spec, source, target, workers, on_progress or (lambda done, total: None)).run()
+            made = _Preparation(spec, source, target, workers, on_progress or (lambda done, total: None), now).run()
+            for sentence in made.manifest.get("notes", ()):
+                tell(f"{spec.name}: {sentence}.")
+            return made
     except BrokenProcessPool:
         raise UserError(
             f"A process that prepares '{spec.name}' was ended (the system ran out of memory?). The same command goes "
@@ -91,7 +109,9 @@ def open_source(spec: DatasetSpec, raw: Path | None, root: Path) -> Source:
     """Build the plugin's source over *raw*, or over the fetched files."""
     from rsbench.data.location import raw_folder
 
-    folder = raw if raw is not None else raw_folder(root, spec.name)
+    if spec.reads and not spec.place:
+        raise UserError(manifest_files.not_at_hand(root, spec))
+    folder = Path(spec.place) if spec.place else raw if raw is not None else raw_folder(root, spec.name)
     if not spec.generated and not folder.exists():
         hint = f"type rsbench data fetch {spec.name}, or give" if spec.files else "give"
         raise UserError(f"There are no files of '{spec.name}' at {folder}: {hint} --source PATH.")
@@ -146,10 +166,16 @@ def _misfit(source: Any) -> str | None:
 
 class _Preparation:
     def __init__(
-        self, spec: DatasetSpec, source: Source, target: Path, workers: int | None, on_progress: OnProgress
+        self,
+        spec: DatasetSpec,
+        source: Source,
+        target: Path,
+        workers: int | None,
+        on_progress: OnProgress,
+        state: dict[str, Any] | None,
     ) -> None:
         self.spec, self.source, self.target, self.on_progress = spec, source, target, on_progress
-        self.author = code_of(spec.source)
+        self.author, self.state = code_of(spec.source), state
         self.partial = target.with_name(f".{target.name}.partial")
         self.total = len(source.image_ids)
         self.shape = (self.total, *source.shape)
@@ -270,10 +296,15 @@ class _Preparation:
         }
         if kinds := getattr(self.source, "question_types", ()):
             manifest["question_types"] = list(kinds)
+        for name in ("tasks", "notes"):
+            if given := getattr(self.source, name, ()):
+                manifest[name] = list(given)
         manifest["fingerprint"] = fingerprint(manifest, self.samples)
         write_atomically(self.partial / manifest_files.SAMPLES, json.dumps(self.samples))
         text = json.dumps(manifest, indent=1)
         write_atomically(self.partial / manifest_files.MANIFEST, text)
+        if self.state is not None:
+            places.note(self.partial, self.spec, self.state)
         for name in (JOURNAL, IDENTITY):
             (self.partial / name).unlink(missing_ok=True)
         write_atomically(self.partial / manifest_files.COMPLETE, marker(manifest["fingerprint"], text))

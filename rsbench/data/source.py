@@ -33,6 +33,8 @@ class Source(Protocol):
             ``"question"`` (text), ``"kind"`` (name of its type), ``"label"`` (answer) and ``"count"`` (number or None).
         classes: class names in label order (VQA: the answers), or empty where the task has none.
         question_types: names of the types of questions (VQA only; others may leave the attribute out).
+        tasks: those that the samples are for, where the spec names no default protocol; may be left out.
+        notes: sentences, without a full stop, on how files were taken; may be left out.
     """
 
     shape: tuple[int, int, int]

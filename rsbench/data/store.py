@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rsbench.data import integrity
+from rsbench.data import integrity, places
 from rsbench.data import manifest as manifest_files
 from rsbench.data.manifest import store_path
 from rsbench.errors import NotPrepared
@@ -86,12 +86,14 @@ class PreparedStore:
         return np.arange(len(self.ids), dtype=np.int64)
 
 
-def find(root: Path, spec: DatasetSpec) -> PreparedStore:
-    """Open the prepared arrays of *spec* below the data root.
+def find(root: Path, spec: DatasetSpec, fingerprint: str | None = None) -> PreparedStore:
+    """Open the prepared arrays of *spec* below the data root; of several of one name, those of the *fingerprint*.
 
     Raises:
         NotPrepared: they are not there.
         UserError: a file was changed since they were prepared.
     """
+    if fingerprint is not None and (path := places.of_fingerprint(root, spec, fingerprint)) != store_path(root, spec):
+        return PreparedStore.open(path)
     integrity.require(root, spec)
     return PreparedStore(store_path(root, spec))

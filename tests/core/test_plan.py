@@ -294,6 +294,7 @@ def test_shipped_suites_are_valid() -> None:
             "rsbench run a b --weights /elsewhere/net.npz --option k=/elsewhere/other.pt",
             "rsbench run a b --weights net.npz --option k=other.pt",
         ),
+        ("rsbench run a 'b:/else where/c d/,size=8' b:./c", "rsbench run a 'b:c d/,size=8' b:./c"),
         ("rsbench run --suite suites/x.yaml --out", "rsbench run --suite suites/x.yaml"),
         ("", ""),
     ],

@@ -41,13 +41,13 @@ def outcome_of(
     images = [_image(entry) for entry in references]
     made = Answers(
         list(truth),
-        np.array([number.get(canonical_answer(text), -1) for text in said], dtype=np.int64),
+        np.array([number.get(_listed(text, number), -1) for text in said], dtype=np.int64),
         np.array([list(types).index(kind) for _, kind in truth.values()], dtype=np.int64),
         images,
         _as_stored(np.array([_count(text) for text in said])),
     )
     true = AnswerReferences(
-        np.array([number[canonical_answer(text)] for text, _ in truth.values()], dtype=np.int64),
+        np.array([number[_listed(text, number)] for text, _ in truth.values()], dtype=np.int64),
         np.array([_count(text) if kind == "count" else np.nan for text, kind in truth.values()]),
     )
     return Outcome(made, true, clusters=np.unique(np.array(images), return_inverse=True)[1])
@@ -57,12 +57,18 @@ def _reference(entry: Mapping[str, Any], answers: Collection[str], types: Sequen
     """Return answer and type of a reference."""
     owner = f"Reference '{entry['id']}'"
     text = _answer(entry, owner)
-    if canonical_answer(text) not in answers:
+    if _listed(text, answers) not in answers:
         raise UserError(f"The answer '{text}' of reference '{entry['id']}' is none of the {len(answers)}.")
     kind = identity(entry.get("type"))
     if kind is None or kind not in types:
         raise UserError(f"{owner} has type '{kind}', not {', '.join(types)}.{did_you_mean(str(kind), types)}")
     return text, kind
+
+
+def _listed(text: str, answers: Collection[str]) -> str:
+    """Return an answer as it is where a dataset has numbers among its answers, else as RSVQA-LR bins them."""
+    known = plain(text)
+    return known if known in answers else canonical_answer(text)
 
 
 def _answer(entry: Mapping[str, Any], owner: str) -> str:
