@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, Final
@@ -18,7 +19,7 @@ from rsbench.registry import CODE, KINDS, registry
 from rsbench.specs import Option, Spec, to_jsonable
 
 # Where the code is, and what only the conformance kit needs.
-FOR_PROGRAMS: Final = {*CODE, "name", "summary", "resolver", "members", "fake", "trial", "example", "golden"}
+FOR_PROGRAMS: Final = {*CODE, "reads", "name", "summary", "resolver", "members", "fake", "trial", "example", "golden"}
 NOTHING: Final[tuple[Any, ...]] = (None, "", (), {}, [])
 FIRST: Final = 6  # of a long tuple of descriptions
 NEXT: Final = {
@@ -60,7 +61,8 @@ def show(
         for line in _described(spec):
             typer.echo(line)
         if k in NEXT and not spec.name.endswith("*"):
-            typer.echo(f"\nNext: {NEXT[k].format(name=spec.name, dataset=getattr(spec, 'dataset', ''))}")
+            typed = shlex.quote(name) if getattr(spec, "place", "") else spec.name  # of a member that is a path
+            typer.echo(f"\nNext: {NEXT[k].format(name=typed, dataset=getattr(spec, 'dataset', ''))}")
 
 
 def _find(name: str, kinds: Sequence[str]) -> list[tuple[str, Spec, Origin]]:

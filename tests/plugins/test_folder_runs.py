@@ -86,7 +86,7 @@ def test_commands_take_a_path(fields: Path, within: Run, tmp_path: Path) -> None
     assert "120 images are as prepared" in within("data", "verify", "folder:my-fields").output
     assert "72 training, 24 validation and 24 test samples" in within("data", "audit", name).output
     assert "leave out --source" in str(within("data", "prepare", name, "--source", ".").exception)
-    shown = json.loads(within("show", name).output)
+    shown = json.loads(within("show", name, "--json").output)
     assert (shown["name"], shown["place"]) == ("folder:my-fields", str(fields))
     page = tmp_path / "board.html"
     assert within("leaderboard", "--format", "html", "--samples", "2", "--output", str(page)).exit_code == 0
