@@ -174,7 +174,13 @@ def prepare_generated(
     tell: Callable[[str], None] | None = None,
 ) -> None:
     """Prepare at its first use a dataset that is generated, or that is read where it lies: the latter also when its
-    files changed, which *tell* is told in a sentence.
+    files changed.
+
+    Args:
+        name: of a dataset of any kind.
+        data_root: folder of prepared data; default: where commands look for them.
+        progress: opens a bar of the title that it is called with.
+        tell: called with sentences on why data are prepared again, and on how files were taken.
 
     Raises:
         UserError: what lies there is no dataset.

@@ -157,6 +157,13 @@ def _all(value: Any) -> tuple[int, ...]:
 def pixels(tree: FileTree, name: str, side: int, shape: tuple[int, int, int], dtype: str) -> np.ndarray:
     """Return an image [C, side, side] of *dtype*; resized bilinearly, with antialiasing, where it has another size.
 
+    Args:
+        tree: the files that it is among.
+        name: of its file.
+        side: pixels.
+        shape: (C, side, side) that it is to have.
+        dtype: NumPy's name of the type that it is to have.
+
     Raises:
         SampleError: it cannot be read, or has other bands or another type.
     """

@@ -47,7 +47,9 @@ def complete(
 
     Args:
         parts: of each image as files say it, if they do.
+        ids: of the images, by which they are drawn.
         strata: a label of each image, whose shares are the same in all parts.
+        seed: of what is drawn.
 
     Raises:
         UserError: nothing is for training, or for neither validation nor test.

@@ -161,6 +161,13 @@ def columns_of(rows: Sequence[Row], where: str, task: str | None) -> Columns:
 def entries(rows: Sequence[Row], columns: Columns, where: str, *, base: str = "", part: str = "") -> Iterator[Entry]:
     """Yield the rows of a list as entries.
 
+    Args:
+        rows: of the list.
+        columns: which of them hold what.
+        where: begins the sentences on what is wrong.
+        base: folder that images may be relative to.
+        part: split of rows that name none.
+
     Raises:
         UserError: a row names no image, or an unknown split.
     """
