@@ -53,6 +53,8 @@ RUN: dict[str, list[str]] = {
 }
 MULTITASK = {
     "--weight": ["eurosat@helber-80-20=0.5"],
+    "--steps-per-epoch": ["3"],
+    "--single-task": [],
     "--rounds": ["3"],
     "--twins": [],
     "--recipe": ["spatialnet-short"],
@@ -125,6 +127,16 @@ def test_a_command_keeps_an_option_that_changes_the_run(command: str, option: st
     assert ids(shlex.split(kept))[0] == runs  # beside its file of weights, wherever that lies
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [(["--rounds", "3"], ["--steps-per-epoch", "3"]), (["--twins"], ["--single-task"])]
+)
+def test_old_names_plan_the_same_and_say_the_new(old: list[str], new: list[str], ids: Ids) -> None:
+    base = COMMANDS["multitask"][0]
+    assert ids([*base, *old])[0] == ids([*base, *new])[0]
+    done = CliRunner().invoke(build(), [*base, *old, "--dry-run"])
+    assert f"{old[0]} is now called {new[0]}; the old name goes with the next release." in done.stderr
+
+
 def test_all_options_at_once(ids: Ids) -> None:
     alone = {"--devices", "--checkpoint-activations"}  # an overfit batch cannot be shared; not with --compile
     words = [word for option, values in RUN.items() if option not in alone for word in (option, *values)]
@@ -146,8 +158,8 @@ def test_a_suite_is_kept(root: Path, ids: Ids) -> None:
 
 def test_a_measurement_of_speed_keeps_what_speed_depends_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[RunPlan] = []
-    monkeypatch.setattr("rsbench.cli.throughput._execute", lambda plans, quiet: made.extend(plans) or [])
-    monkeypatch.setattr("rsbench.cli.throughput._show", lambda *_: None)
+    monkeypatch.setattr("rsbench_throughput.command._execute", lambda plans, quiet: made.extend(plans) or [])
+    monkeypatch.setattr("rsbench_throughput.command._show", lambda *_: None)
     base = ["throughput", "timm:resnet18"]
     options: dict[str, list[str]] = {
         "--task": ["classification"],  # the default

@@ -11,10 +11,10 @@ import torch
 from rsbench.engine.events import Emit
 from rsbench.engine.memory import PeakMemory, release
 from rsbench.engine.step.timing import Clock, Step, measure, warm_up
-from rsbench.engine.throughput.nvml import Nvml
-from rsbench.engine.throughput.subject import Subject
-from rsbench.engine.throughput.sweep import sweep
-from rsbench.records.throughput import Spread, rates
+from rsbench_throughput.nvml import Nvml
+from rsbench_throughput.record import Spread, rates
+from rsbench_throughput.subject import Subject
+from rsbench_throughput.sweep import sweep
 
 
 @dataclass(frozen=True)
