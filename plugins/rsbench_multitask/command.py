@@ -38,12 +38,6 @@ def multitask(
     single_task: Annotated[
         bool, typer.Option("--single-task", help="Also train each task alone, in as many steps, as a baseline.")
     ] = False,
-    rounds: Annotated[
-        int | None, typer.Option(min=1, hidden=True, help="Old name of --steps-per-epoch, for one release.")
-    ] = None,
-    twins: Annotated[
-        bool, typer.Option("--twins", hidden=True, help="Old name of --single-task, for one release.")
-    ] = False,
     recipe: Annotated[
         str | None, typer.Option(help="Default: the model's own.", autocompletion=complete.names("recipe"))
     ] = None,
@@ -82,9 +76,6 @@ def multitask(
     from rsbench.engine.launch.launch import Launch
     from rsbench_multitask.plan import MultitaskRequest, expand_multitask
 
-    for old, new, given in (("rounds", "steps-per-epoch", rounds), ("twins", "single-task", twins)):
-        if given:
-            typer.echo(f"rsbench: --{old} is now called --{new}; the old name goes with the next release.", err=True)
     launch = Launch(launcher=launcher, parallel=parallel, address=ray_address, cpus=cpus_per_run, gpus=gpus_per_run)
     observing.require(observer or ())
     members = tuple(_member(text) for text in datasets)
@@ -98,8 +89,8 @@ def multitask(
             members=members,
             options=parse_pairs(option or [], "--option"),
             weights=_weights(weight or []),
-            steps_per_epoch=steps_per_epoch or rounds,
-            single_task=single_task or twins,
+            steps_per_epoch=steps_per_epoch,
+            single_task=single_task,
             recipe=recipe,
             changes=parse_pairs(set_ or [], "--set"),
             seeds=parse_seeds(seeds),

@@ -63,7 +63,7 @@ def measured(subject: Subject, mode: str, meter: Meter) -> dict[str, Any]:
     """Return the record's entry of a mode, as far as it is timed."""
     step_of = subject.inference if mode == "inference" else subject.training()
     first, batches = 1, subject.task.plan.recipe["batches"]
-    if mode == "training":  # batch normalisation cannot learn from a single sample
+    if mode == "training":  # batch normalization cannot learn from a single sample
         first, batches = 2, [b for b in batches or () if b > 1] or batches
 
     def point(batch: int) -> dict[str, Any]:

@@ -47,8 +47,14 @@ def with_options(function: Command) -> Command:
 def spread(
     function: Command, name: str, options: Sequence[inspect.Parameter], gather: Callable[[dict[str, Any]], Any]
 ) -> Command:
-    """Return a command with *options* in place of the parameter called *name*, which gets what *gather* makes of their
-    values."""
+    """Return a command with options in place of one parameter.
+
+    Args:
+        function: the command.
+        name: of the parameter.
+        options: what the command line gives for it.
+        gather: makes its value of theirs.
+    """
     parameters: list[inspect.Parameter] = []
     for one in inspect.signature(function, eval_str=True).parameters.values():
         parameters += options if one.name == name else [one]

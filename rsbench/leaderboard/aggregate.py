@@ -14,7 +14,7 @@ from rsbench import renamed
 from rsbench.leaderboard.census import Census
 from rsbench.leaderboard.identical import flag_identical
 from rsbench.leaderboard.installed import metric_spec
-from rsbench.leaderboard.members import Member, Seeds, by_seed, system
+from rsbench.leaderboard.members import Member, Seeds, by_seed
 from rsbench.leaderboard.reading import PredictionReaders
 from rsbench.leaderboard.recipe_labels import recipe_labels
 from rsbench.leaderboard.rows import NOT_AT_HAND, Measured

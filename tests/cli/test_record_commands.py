@@ -55,8 +55,6 @@ MULTITASK = {
     "--weight": ["eurosat@helber-80-20=0.5"],
     "--steps-per-epoch": ["3"],
     "--single-task": [],
-    "--rounds": ["3"],
-    "--twins": [],
     "--recipe": ["spatialnet-short"],
     "--option": ["input_size=32"],
 } | {o: v for o, v in RUN.items() if o in {"--seeds", "--set", "--device", "--precision", "--overfit", "--threads"}}
@@ -125,16 +123,6 @@ def test_a_command_keeps_an_option_that_changes_the_run(command: str, option: st
     runs, kept = ids([*base, option, *options[option]])
     assert (kept != without) == (runs != plain)
     assert ids(shlex.split(kept))[0] == runs  # beside its file of weights, wherever that lies
-
-
-@pytest.mark.parametrize(
-    ("old", "new"), [(["--rounds", "3"], ["--steps-per-epoch", "3"]), (["--twins"], ["--single-task"])]
-)
-def test_old_names_plan_the_same_and_say_the_new(old: list[str], new: list[str], ids: Ids) -> None:
-    base = COMMANDS["multitask"][0]
-    assert ids([*base, *old])[0] == ids([*base, *new])[0]
-    done = CliRunner().invoke(build(), [*base, *old, "--dry-run"])
-    assert f"{old[0]} is now called {new[0]}; the old name goes with the next release." in done.stderr
 
 
 def test_all_options_at_once(ids: Ids) -> None:
