@@ -77,7 +77,7 @@ def summarize(records: Sequence[dict[str, Any]], primary: str) -> Summary:
 
 
 def _failed(check: dict[str, Any]) -> str:
-    return f"{check['name'].removeprefix(GATE)}: {check.get('detail', '')}"
+    return f"fails {check['name'].removeprefix(GATE)}: {check.get('detail', '')}"
 
 
 def _precisions(records: Sequence[dict[str, Any]]) -> Iterator[str]:

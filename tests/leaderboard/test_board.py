@@ -148,7 +148,7 @@ def test_controls_and_flagged_rows_have_no_rank(tmp_path: Path) -> None:
     add_seeds(tmp_path, "fine", 0.90, checks=({"name": "preflight:gradients", "ok": False, "detail": "x"},))
     found = rows(tmp_path)
     assert (found["line"].rank, found["odd"].rank, found["fine"].rank) == (None, None, 1)
-    assert found["odd"].flags == ["above-chance: low"]
+    assert found["odd"].flags == ["fails above-chance: low"]
 
 
 def test_the_lowest_is_best_where_the_metric_says_so(tmp_path: Path) -> None:

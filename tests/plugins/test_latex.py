@@ -61,7 +61,7 @@ def test_controls_are_below_a_rule_and_flagged_rows_have_a_note(board: Board) ->
     (odd,) = [line for line in lines if "& odd" in line]
     letter = re.search(r"textsuperscript\{(\w)", odd)
     assert letter is not None
-    assert rf"\textsuperscript{{{letter[1]}}}\,above-chance: 50 \% \& less." in "\n".join(lines)
+    assert rf"\textsuperscript{{{letter[1]}}}\,fails above-chance: 50 \% \& less." in "\n".join(lines)
 
 
 def test_citations_have_an_entry_each(board: Board) -> None:

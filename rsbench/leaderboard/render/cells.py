@@ -86,7 +86,7 @@ def cells(row: Row, name: str, table: Table) -> list[str]:
         " ".join(score(value, table) for value in row.scores) if len(row.scores) > 1 else "-",
         f"{row.params / 1e6:.2f} M" if row.params else "-",
         f"{row.train_seconds:.0f}" if row.train_seconds is not None else "-",
-        "; ".join((*row.flags, *row.notes)),
+        "; ".join(reasons(row)),
     ]
 
 

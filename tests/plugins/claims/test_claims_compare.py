@@ -210,4 +210,4 @@ def test_failed_gates_are_said(tmp_path: Path) -> None:
     record = json.loads(path.read_text())
     record["checks"] = [{"name": "gate:above-chance", "ok": False, "detail": "low"}]
     path.write_text(json.dumps(record))
-    assert "flagged: above-chance: low" in differences(tmp_path)
+    assert "flagged: fails above-chance: low" in differences(tmp_path)
