@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rsbench.errors import UserError, UserErrors
 from rsbench.execution import SAID, Execution
 from rsbench.leaderboard.result import Leaderboard, leaderboard
-from rsbench.records.sources import load_records
+from rsbench.records.sources import Source, load_records
 from rsbench.registry import registry
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def make_requests(
     options: Mapping[str, Any] | None = None,
     precision: str | None = None,
     overfit: int | None = None,
+    start: Source | None = None,
     **how: Any,
 ) -> list[RunRequest]:
     """Return the requests that :func:`run` would make; names are not yet looked up.
@@ -94,6 +95,8 @@ def make_requests(
         options: of the models.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
         overfit: train and test on this many training images.
+        start: a finished run, as for :func:`rsbench.load_model`, from whose weights training starts; its seed is the
+            default then.
         how: fields of :class:`rsbench.execution.Execution`: device, devices, compile, threads, out, ...
 
     Raises:
@@ -111,6 +114,7 @@ def make_requests(
         "options": options,
         "precision": precision,
         "overfit": overfit,
+        "start": start,
     }
     given: dict[str, Any] = {key: value for key, value in of_runs.items() if value not in (None, {})}
     how = {key: fspath(value) if isinstance(value, PathLike) else value for key, value in how.items()}
@@ -125,6 +129,11 @@ def make_requests(
         raise UserError(f"On which dataset shall {models} run? See: rsbench list datasets.")
     names = models.split(",") if isinstance(models, str) else models
     own = given.pop("options", {})
+    if start is not None:
+        from rsbench.engine.launch.run_folders import record_of
+
+        parent = record_of(start, execution["out"])
+        given = {"seeds": [parent.record["plan"]["seed"]], **given, "start": parent.file}
     if "seeds" in given:
         given["seeds"] = parse_seeds(given["seeds"])
     return [RunRequest(models=tuple((name.strip(), own) for name in names), dataset=dataset, **given, **execution)]
@@ -150,14 +159,17 @@ def make_plans(
     Raises:
         UserErrors: all problems of all requests.
     """
+    from rsbench.continuation import start_from
     from rsbench.plan import expand
+    from rsbench.records.store import LoadedRecord
 
     problems: list[str] = []
     plans: list[RunPlan] = []
     for request in requests:
         try:
             prepare_generated(request.dataset, request.data_root, progress, tell)
-            plans += expand(request)
+            made = expand(request)
+            plans += made if request.start is None else [start_from(plan, LoadedRecord(request.start)) for plan in made]
         except UserError as error:
             found = error.problems if isinstance(error, UserErrors) else (str(error),)
             said = [f"{request.origin}: {p}" if request.origin else p for p in found]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pluggy
 
 if TYPE_CHECKING:
-    from rsbench.extensions import BoardSpec, ExporterSpec, FormatSpec, LauncherSpec, RunnerSpec
+    from rsbench.extensions import BoardSpec, ExporterSpec, FormatSpec, LauncherSpec
     from rsbench.specs import (
         ClaimSet,
         DatasetSpec,
@@ -84,17 +84,12 @@ def rsbench_formats() -> Iterable[FormatSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def rsbench_boards() -> Iterable[BoardSpec]:  # type: ignore[empty-body]
-    """Boards of something else than scores, such as that of ``rsbench leaderboard --time-to``."""
+    """Boards of something else than scores: ``rsbench leaderboard --throughput``, ``--time-to``."""
 
 
 @hookspec
 def rsbench_exporters() -> Iterable[ExporterSpec]:  # type: ignore[empty-body]
     """Forms of ``rsbench export --to`` and ``rsbench import --from``."""
-
-
-@hookspec
-def rsbench_runners() -> Iterable[RunnerSpec]:  # type: ignore[empty-body]
-    """What turns plans into records: runs, and what else a command of a plugin plans."""
 
 
 @hookspec
@@ -145,3 +140,9 @@ def rsbench_epoch_end(plan: Any, epoch: int, logs: Mapping[str, Any]) -> None:
 @hookspec
 def rsbench_run_end(plan: Any, record: Mapping[str, Any]) -> None:
     """Called once the record of a run is on disk, failed runs included."""
+
+
+@hookspec
+def rsbench_run_files(plan: Any) -> Iterable[str]:  # type: ignore[empty-body]
+    """Lines that tell a person where an observer has put its files of a run and how they are opened; called once the
+    runs are over, in the process of the command."""

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rsbench.errors import UserError
-from rsbench.records.sources import OUT, HasRecord, Source
-from rsbench.records.store import LoadedRecord
+from rsbench.records.sources import OUT, Source
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,9 +41,10 @@ def load_model(run: Source, *, device: str = "auto", out: Path_ = OUT, data_root
     Raises:
         UserError: there is no such run, it has kept no weights, or they are not those of its record.
     """
+    from rsbench.engine.launch.run_folders import record_of
     from rsbench.engine.run.trained import load
 
-    return load(_record_of(run, out), device, Path(data_root) if data_root else None)
+    return load(record_of(run, out), device, Path(data_root) if data_root else None)
 
 
 def predict(
@@ -106,24 +106,3 @@ def predict(
         return trained.resized(image, known.shape[1:])
 
     return [*trained.predict(network, files, [*map(str, files)], read, **asked, on_progress=told)]
-
-
-def _record_of(run: Source, out: Path_) -> LoadedRecord:
-    """Return the record of a run.
-
-    Raises:
-        UserError: there is no such run, or it left no record.
-    """
-    if isinstance(run, LoadedRecord):
-        return run
-    if isinstance(run, HasRecord):
-        if run.record_path is None:
-            raise UserError("This run left no record.")
-        return LoadedRecord(run.record_path)
-    from rsbench.engine.launch.run_folders import find_run
-    from rsbench.records.store import FILE
-
-    found = find_run(str(run), Path(out))
-    if found.record is None:
-        raise UserError(f"{found.run_id} is {found.state}, so it has no weights to predict with.")
-    return LoadedRecord(found.path / FILE, dict(found.record))

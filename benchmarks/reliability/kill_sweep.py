@@ -49,7 +49,7 @@ TOGETHER: Final = [
     "rsvqa-lr",
     "--set",
     "batch=8",
-    "--steps-per-epoch",
+    "--rounds",
     "8",
     *COMMON,
 ]

@@ -31,6 +31,10 @@ class MLflow(Observer):
 
     name = "mlflow"
 
+    def files(self, plan: Any) -> str:
+        """At the address that holds all runs."""
+        return f"MLflow: mlflow ui --backend-store-uri {_address(plan)}"
+
     def open(self, plan: Any) -> Run:
         """Create the run, and the experiment where there is none."""
         from mlflow import MlflowClient

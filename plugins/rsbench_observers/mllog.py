@@ -44,6 +44,10 @@ class MLPerfLog(Observer):
 
     name = "mllog"
 
+    def files(self, plan: Any) -> str:
+        """The log itself."""
+        return f"MLPerf log: {Path(plan.out) / plan.run_id / FILE}"
+
     def open(self, plan: Any) -> Log:
         """Write what MLPerf asks for before the clock runs, and start it."""
         log = Log(Path(plan.out) / plan.run_id / FILE, plan.recipe.get("epochs", 0))

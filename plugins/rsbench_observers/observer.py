@@ -47,6 +47,15 @@ class Observer(ABC):
         if plan.run_id in self.runs:
             self.close(self.runs.pop(plan.run_id), record)
 
+    @hookimpl
+    def rsbench_run_files(self, plan: Any) -> list[str]:
+        """Say where the files are, where the observer is on."""
+        return [self.files(plan)] if self.on else []
+
+    @abstractmethod
+    def files(self, plan: Any) -> str:
+        """Say in a line where the files of a run are, and how they are opened."""
+
     @abstractmethod
     def open(self, plan: Any) -> Any:
         """Start a run in the tool."""

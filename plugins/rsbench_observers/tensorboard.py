@@ -17,6 +17,10 @@ class TensorBoard(Observer):
 
     name = "tensorboard"
 
+    def files(self, plan: Any) -> str:
+        """In the run's folder."""
+        return f"TensorBoard: tensorboard --logdir {plan.out}"
+
     def open(self, plan: Any) -> SummaryWriter:
         """Start an event file."""
         from torch.utils.tensorboard import SummaryWriter

@@ -18,18 +18,22 @@ class WeightsAndBiases(Observer):
 
     name = "wandb"
 
+    def files(self, plan: Any) -> str:
+        """The folder, and how an offline run is sent."""
+        folder = Path(plan.out) / plan.run_id / "wandb"
+        return f"Weights & Biases: {folder}" + ("; wandb sync --sync-all sends it" if _mode() == "offline" else "")
+
     def open(self, plan: Any) -> wandb.Run:
         """Start a run whose files lie in the run's folder; ``wandb sync`` sends them later."""
         import wandb
 
-        mode: Any = os.environ.get("WANDB_MODE", "offline")
         return wandb.init(
             project=os.environ.get("WANDB_PROJECT", "rsbench"),
             name=plan.run_id,
             group=f"{plan.dataset['name']}/{plan.protocol['name']}",
             config=parameters(plan),
             dir=str(Path(plan.out) / plan.run_id),
-            mode=mode,
+            mode=_mode(),
             reinit="create_new",  # tasks that are trained together are runs side by side
             settings=wandb.Settings(console="off", silent=True),
         )
@@ -43,6 +47,10 @@ class WeightsAndBiases(Observer):
         for name, value in scores(record).items():
             run.summary[f"test/{name}"] = value
         run.finish(exit_code=0 if record["status"] == "ok" else 1)
+
+
+def _mode() -> Any:
+    return os.environ.get("WANDB_MODE", "offline")
 
 
 PLUGIN = WeightsAndBiases()

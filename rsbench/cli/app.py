@@ -16,6 +16,7 @@ from rsbench.cli import (
     export,
     leaderboard,
     listing,
+    multitask,
     plugin_commands,
     plugins,
     predict,
@@ -24,6 +25,7 @@ from rsbench.cli import (
     schema,
     score,
     show,
+    throughput,
     upgrade,
     verify,
 )
@@ -48,7 +50,9 @@ def build(chosen: str | None = None) -> typer.Typer:
     app.callback()(globals_)
     for module in (
         run,
+        multitask,
         evaluate,
+        throughput,
         listing,
         show,
         data,

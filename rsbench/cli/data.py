@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from rsbench.cli import complete, lazy
+from rsbench.cli import complete, hints, lazy
 from rsbench.errors import UserError
 from rsbench.registry import registry
 
@@ -101,6 +101,7 @@ def prepare(
         typer.echo(f"{name} is already prepared, since {when}: {about}. Nothing was read; --force prepares it again.")
     else:
         typer.echo(f"Prepared {name}: {about}")
+    hints.following(f"rsbench run MODEL {name} --dry-run", "rsbench list models")
 
 
 def verify(name: Name, data_root: Root = None) -> None:

@@ -102,4 +102,5 @@ def evaluate(
         dry_run(plans, Path(how.out), as_json)
         return
     outcomes = run.execute(plans, quiet or as_json, observers=observer or ())
-    run.finish(plans, outcomes, Path(how.out), as_json, board=False)
+    told = observer or ()
+    run.finish(plans, outcomes, Path(how.out), as_json, board=False, quiet=quiet, observers=told)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rsbench.cli import complete, lazy
+from rsbench.cli import complete, hints, lazy
 from rsbench.errors import UserError, UserErrors
 from rsbench.files import write_atomically
 from rsbench.records import exports
@@ -62,6 +62,7 @@ def export(
         path = output / name
         write_atomically(path, text)
         typer.echo(path)
+    hints.files(output)
 
 
 def import_(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from rsbench import reading
-from rsbench.cli import complete, lazy, options
+from rsbench.cli import complete, hints, lazy, options
 from rsbench.cli.dry_run import dry_run
 from rsbench.cli.how import takes
 from rsbench.execution import Execution
@@ -59,6 +59,12 @@ def run(
     suite: Annotated[Path | None, typer.Option(help="A YAML file of runs.")] = None,
     precision: options.Precision = None,
     overfit: options.Overfit = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="RUN", help="Start from the weights of this finished run.", autocompletion=complete.runs
+        ),
+    ] = None,
     how: Execution = Execution(),  # noqa: B008
     launcher: Annotated[str, options.launcher()] = "local",
     parallel: options.Parallel = None,
@@ -84,6 +90,8 @@ def run(
       rsbench run timm:resnet18,baseline-cnn eurosat --set epochs=5 --dry-run
 
       rsbench run torchvision:squeezenet1_0 eurosat --weights squeezenet.npz --recipe finetune
+
+      rsbench run bmta eurosat --recipe author --epochs 60 --from 0b9f31c2
 
       rsbench run bmta eurosat --recipe author --devices 8
 
@@ -114,6 +122,7 @@ def run(
         options=parse_pairs(option or [], "--option") | options.given(weights=weights, backbone=backbone),
         precision=precision,
         overfit=overfit,
+        start=from_,
         **Execution.of(how, devices=devices, nodes=nodes),
     )
     out = Path(how.out)
@@ -122,7 +131,7 @@ def run(
         dry_run(plans, out, as_json)
         return
     outcomes = execute(plans, quiet or as_json, launch, observer or ())
-    finish(plans, outcomes, out, as_json, board=models is None)
+    finish(plans, outcomes, out, as_json, board=models is None, quiet=quiet, observers=observer or ())
 
 
 def drawing(title: str) -> AbstractContextManager[Callable[[int, int], None]]:
@@ -156,7 +165,16 @@ def execute(
         return api.execute(plans, observers=observers, launch=launch, on_event=on_event)
 
 
-def finish(plans: list[RunPlan], outcomes: list[Outcome], out: Path, as_json: bool, board: bool) -> None:
+def finish(
+    plans: list[RunPlan],
+    outcomes: list[Outcome],
+    out: Path,
+    as_json: bool,
+    *,
+    board: bool,
+    quiet: bool,
+    observers: Sequence[str],
+) -> None:
     """Show what came out and exit with the right code; of several ranks the first shows it.
 
     Args:
@@ -165,7 +183,10 @@ def finish(plans: list[RunPlan], outcomes: list[Outcome], out: Path, as_json: bo
         out: folder of the records.
         as_json: print outcomes as JSON in place of lines and a board.
         board: whether to show the board of these runs.
+        quiet: do not say where files are and what comes next.
+        observers: names of those that were switched on.
     """
+    from rsbench import observing
     from rsbench.engine.parallel.world import follows
 
     if follows():
@@ -178,6 +199,9 @@ def finish(plans: list[RunPlan], outcomes: list[Outcome], out: Path, as_json: bo
         typer.echo("")
         paths = [o.record_path for o in outcomes if o.record_path and o.status in ("ok", "cached")]
         show(paths, out / PAGE, plans[0].data_root)
+    if not (as_json or quiet):
+        with observing.observing(observers):
+            hints.after_runs(plans, outcomes, out)
     leave(outcomes, out)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rsbench.cli import complete, lazy
+from rsbench.cli import complete, hints, lazy
 from rsbench.errors import UserError
 from rsbench.registry import registry
 
@@ -121,7 +121,8 @@ def _against_dataset(
     if save is not None:
         assert system is not None
         path = external.save(system, outcome, result, stored.path, stored.manifest, chosen, save, seed)
-        typer.echo(f"rsbench: kept as {path}", err=True)
+        hints.files(path)
+        hints.following(f"rsbench leaderboard {save}")
     return result
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -15,6 +18,7 @@ from rsbench.cli.listing import kind_of
 from rsbench.cli.text_table import lines, terminal_width
 from rsbench.containment import Origin
 from rsbench.errors import UserError, did_you_mean
+from rsbench.records.sources import OUT
 from rsbench.registry import CODE, KINDS, registry
 from rsbench.specs import Option, Spec, to_jsonable
 
@@ -80,11 +84,23 @@ def _find(name: str, kinds: Sequence[str]) -> list[tuple[str, Spec, Origin]]:
             last = error
     if found:
         return found
+    if is_run(name):
+        raise UserError(f"'{name}' is a run: type rsbench runs show {name}.")
     known = [n for k in kinds for n in registry().names(k)]
     near = [m for k in kinds for m in registry().namesakes(k, name)]
     broken = [f" Plugin problem: {p}." for p in registry().problems if p.fatal]
     hint = did_you_mean(name, known, near)
     raise last or UserError(f"There is nothing called '{name}'.{hint}{''.join(broken)}")
+
+
+def is_run(name: str) -> bool:
+    """Whether a run is called so, in the folder of runs."""
+    from rsbench.engine.launch.run_folders import find_run
+
+    with suppress(UserError, OSError):
+        find_run(name, Path(os.environ.get("RSBENCH_OUT") or OUT))
+        return True
+    return False
 
 
 def _described(spec: Spec) -> Iterator[str]:

@@ -10,7 +10,8 @@ from rsbench.records.store import LoadedRecord
 
 FAILED: Final = "failed"
 DEBUG: Final = "debug or overfit"
-OTHER: Final = "of {}"  # division of what is no score
+SPEEDS: Final = "of throughput"
+SCORES: Final = "without throughput"
 DUPLICATE: Final = "duplicate"
 OLDER: Final = "measured anew since"
 NOT_INSTALLED: Final = "of metrics or tasks that are not installed"

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
+from rsbench.errors import UserError
 from rsbench.records.store import LoadedRecord, in_order, load_all
 
 OUT: Final = "rsbench-results"
@@ -46,5 +47,7 @@ def load_records(
             paths.append(Path(source))
         elif source.record_path is not None:
             paths.append(source.record_path)
+    if not sources and not Path(OUT).exists():
+        raise UserError(f"There is no folder '{OUT}' here: type rsbench run, or name the folder of your runs.")
     found = load_all(paths, problems, choose)
     return in_order([*loaded, *found]) if loaded else found

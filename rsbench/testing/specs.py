@@ -27,12 +27,6 @@ _CODE: Final = (
     "samples",
     "write",
     "read",
-    "build",
-    "pool",
-    "run",
-    "run_id",
-    "checked",
-    "recounted",
 )
 
 

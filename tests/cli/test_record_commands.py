@@ -53,8 +53,8 @@ RUN: dict[str, list[str]] = {
 }
 MULTITASK = {
     "--weight": ["eurosat@helber-80-20=0.5"],
-    "--steps-per-epoch": ["3"],
-    "--single-task": [],
+    "--rounds": ["3"],
+    "--twins": [],
     "--recipe": ["spatialnet-short"],
     "--option": ["input_size=32"],
 } | {o: v for o, v in RUN.items() if o in {"--seeds", "--set", "--device", "--precision", "--overfit", "--threads"}}
@@ -70,7 +70,7 @@ EVALUATE = {
 } | {o: RUN[o] for o in ("--protocol", "--option", "--device", "--precision", "--threads", "--out")}
 EVALUATE |= {o: RUN[o] for o in ("--data-root", "--observer", "--quiet")}
 HERE = {"--dry-run", "--json"}
-ELSEWHERE = {"--suite", "--backbone"}  # a file of runs; an option that the model here has not
+ELSEWHERE = {"--suite", "--backbone", "--from"}  # a file of runs; an option that the model here has not; a finished run
 COMMANDS = {
     "run": (["run", "timm:resnet18", "eurosat"], RUN),
     "multitask": (["multitask", "spatialnet-vit", "eurosat", "eurosat@helber-80-20"], MULTITASK),
@@ -146,8 +146,8 @@ def test_a_suite_is_kept(root: Path, ids: Ids) -> None:
 
 def test_a_measurement_of_speed_keeps_what_speed_depends_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[RunPlan] = []
-    monkeypatch.setattr("rsbench_throughput.command._execute", lambda plans, quiet: made.extend(plans) or [])
-    monkeypatch.setattr("rsbench_throughput.command._show", lambda *_: None)
+    monkeypatch.setattr("rsbench.cli.throughput._execute", lambda plans, quiet: made.extend(plans) or [])
+    monkeypatch.setattr("rsbench.cli.throughput._show", lambda *_: None)
     base = ["throughput", "timm:resnet18"]
     options: dict[str, list[str]] = {
         "--task": ["classification"],  # the default

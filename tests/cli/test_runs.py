@@ -138,6 +138,8 @@ def test_show_says_what_a_person_wants_to_know(runs: Callable[..., Result], fini
     assert "command     rsbench run majority-class eurosat" in said
     data = json.loads(runs("show", finished.run_id, "--json").stdout)
     assert data["record"] == store.load(folder / finished.run_id)
+    shown = CliRunner().invoke(build(), ["show", finished.run_id[-8:]])
+    assert str(shown.exception).endswith(f"is a run: type rsbench runs show {finished.run_id[-8:]}.")
     failed = next(run for run in json.loads(runs("--json").stdout) if run["state"] == "failed")
     said = runs("show", failed["run_id"]).stdout
     assert "took 7.0 s: train: The loss became nan." in said
@@ -252,3 +254,24 @@ def test_commands_of_runs_complete(monkeypatch: pytest.MonkeyPatch) -> None:
     words = {"COMP_WORDS": "rsbench runs s", "COMP_CWORD": "2", "_RSBENCH_COMPLETE": "complete_bash"}
     done = CliRunner().invoke(build(), [], prog_name="rsbench", env=words)
     assert done.stdout.split() == ["show"]
+
+
+def test_what_is_left_and_what_comes_next_is_said(
+    root: Path, finished: RunPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished.out, tmp_path / "results")
+    where = ["--data-root", str(root), "--out", "results", "--device", "cpu", "--threads", "1"]
+    again = ["run", "majority-class", "eurosat", "--seeds", "0", *where]
+    done = CliRunner().invoke(build(), [*again, "--observer", "mllog"])
+    assert done.stderr.splitlines()[-3:] == [
+        f"Files: results/{finished.run_id}",
+        f"MLPerf log: results/{finished.run_id}/mllog.txt",
+        f"Next:  rsbench runs show {finished.run_id[-8:]} --out results; rsbench leaderboard results",
+    ]
+    assert "Next" not in done.stdout
+    for silent in ("--json", "--quiet"):
+        assert "Next" not in CliRunner().invoke(build(), [*again, silent]).output
+    board = CliRunner().invoke(build(), ["leaderboard", "results", "--format", "latex", "--output", "board.tex"])
+    assert board.stderr.splitlines()[-1] == "Files: board.tex, board.bib"
+    assert "type rsbench run" in str(CliRunner().invoke(build(), ["leaderboard"]).exception)

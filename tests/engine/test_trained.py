@@ -18,14 +18,17 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import rsbench
+from rsbench.api import make_plans, make_requests
 from rsbench.cli.app import build
 from rsbench.data.new_images import image_files, read_image
 from rsbench.engine.input.run_data import open_data
 from rsbench.engine.run import trained
+from rsbench.engine.run.checkpoint_run import try_loading
 from rsbench.engine.run.run import execute
 from rsbench.errors import UserError
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.records.store import LoadedRecord, load
+from rsbench.records.verify import verify
 from rsbench.tasks.arrays import ArrayTask
 from rsbench.tasks.task import get_task
 
@@ -271,6 +274,43 @@ def test_numbers_are_columns() -> None:
         "value_2": [2.0, 4.0],
     }
     assert task.predicted(task.outcome(["a", "b"], values[:, 0], values[:, 0]), (), 1) == {"value": [1.0, 3.0]}
+
+
+def test_a_run_starts_from_the_weights_of_another(run: RunPlan, tiny_root: Path, tmp_path: Path) -> None:
+    plain, *_ = make_plans(again(run, tiny_root, tmp_path))
+    (plan,) = make_plans(again(run, tiny_root, tmp_path, start=Path(run.out) / run.run_id))
+    assert plan.run_id != plain.run_id
+    assert (plan.division, plan.seed, plan.model["parent"]) == ("open", run.seed, run.run_id)
+    record = execute(plan, lambda event: None)
+    assert record["error"] is None
+    first, own = record_of(run), record_of(plan)
+    assert own.record["plan"]["model"]["weights_sha256"] == first.record["artifacts"]["checkpoint"]["sha256"]
+    assert own.record["plan"]["model"]["label"] == f"tiny-cnn from {run.run_id[-8:]}"
+    assert verify(own) == []
+    after, before = (dict(rsbench.load_model(r, device="cpu").named_parameters()) for r in (own, first))
+    for name, weights in before.items():  # a learning rate of nothing leaves them what they were
+        torch.testing.assert_close(after[name], weights, rtol=0, atol=1e-6)
+    assert str(tmp_path) not in json.dumps(own.record)
+    table = rsbench.leaderboard([run.out, tmp_path]).tables[0]
+    assert sorted(row.system for row in table.rows) == ["tiny-cnn", f"tiny-cnn from {run.run_id[-8:]}"]
+
+
+def again(run: RunPlan, root: Path, out: Path, **more: Any) -> list[RunRequest]:
+    changes = {"epochs": 1, "batch": 8, "lr": 1e-12, "weight_decay": 0.0, "precision": "fp32", "augmentation": {}}
+    how = {"data_root": root, "out": out, "device": "cpu", "threads": 1}
+    return make_requests("tiny-cnn", "eurosat", changes=changes, **{"seeds": None, **how, **more})
+
+
+def test_a_start_that_would_be_unfair_or_cannot_be_is_refused(run: RunPlan, tiny_root: Path, tmp_path: Path) -> None:
+    start = Path(run.out) / run.run_id
+    with pytest.raises(UserError, match="trained on another split of 'eurosat'"):
+        make_plans(again(run, tiny_root, tmp_path, start=start, protocol="helber-80-20"))
+    request = {"data_root": tiny_root, "out": tmp_path, "start": start, "seeds": 3}
+    with pytest.raises(UserError, match="'majority-class' has no weights to start from"):
+        make_plans(make_requests("majority-class", "eurosat", **request))
+    (plan,) = make_plans(make_requests("baseline-cnn", "eurosat", **request, device="cpu"))
+    with pytest.raises(UserError, match="does not fit"):
+        try_loading(plan)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from rsbench.engine.training import resume
 from rsbench.errors import UserError, did_you_mean, first_of
 from rsbench.files import walk
 from rsbench.records import store
+from rsbench.records.sources import HasRecord, Source
 
 STATES: Final = ("finished", "failed", "interrupted", "running", "damaged")
 TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
@@ -124,6 +126,24 @@ def find_run(name: str, root: Path) -> RunFolder:
         if meant:
             raise UserError(f"{len(meant)} runs in {root} are called '{name}': {first_of([*map(str, meant)])}.")
     raise UserError(f"There is no run '{name}' in {root}.{did_you_mean(name, [run_id for run_id, _, _ in known])}")
+
+
+def record_of(run: Source, out: Path | str | PathLike[str]) -> store.LoadedRecord:
+    """Return the record of a run.
+
+    Raises:
+        UserError: there is no such run, or it left no record.
+    """
+    if isinstance(run, store.LoadedRecord):
+        return run
+    if isinstance(run, HasRecord):
+        if run.record_path is None:
+            raise UserError("This run left no record.")
+        return store.LoadedRecord(run.record_path)
+    found = find_run(str(run), Path(out))
+    if found.record is None:
+        raise UserError(f"{found.run_id} is {found.state}, so it has no weights.")
+    return store.LoadedRecord(found.path / store.FILE, dict(found.record))
 
 
 def run_names(root: Path) -> list[str]:

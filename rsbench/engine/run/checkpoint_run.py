@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from contextlib import redirect_stdout
@@ -97,7 +98,8 @@ def try_loading(plan: RunPlan) -> str:
             model = build.build_network(build.make_task(plan, open_data(plan)), torch.device("cpu"))
         except RunError as error:
             raise UserError(str(error)) from None
-        return load(model, plan) if plan.checkpoint else ""
+        path = plan.checkpoint or plan.start
+        return load(model, dataclasses.replace(plan, checkpoint=path)) if path else ""
 
 
 def normalisation(plan: RunPlan, data: RunData) -> Normalisation:

@@ -25,13 +25,13 @@ from rsbench.engine.training.device import make_fabric, select_device, select_pr
 from rsbench.errors import RunError, UserError
 from rsbench.evaluation import KINDS, value_of
 from rsbench.plan import RunPlan, source_sha256
-from rsbench.records.store import LoadedRecord, sha256_file
+from rsbench.records.store import LoadedRecord
+from rsbench.records.weights import weights_of
 from rsbench.registry import registry
 from rsbench.tasks.context import ModelContext
 from rsbench.tasks.task import get_task
 from rsbench.tasks.weights import read_metadata
 
-CHECKPOINT: Final = "checkpoint"
 TOGETHER: Final = 512  # images in memory at once: a multiple of every batch of evaluation
 
 
@@ -151,28 +151,6 @@ def load(loaded: LoadedRecord, device: str = "auto", root: Path | None = None) -
     )
     network.rsbench = known  # type: ignore[assignment]
     return network.eval()
-
-
-def weights_of(loaded: LoadedRecord) -> Path:
-    """Return the file of a run's weights, whose digest is that of the record.
-
-    Raises:
-        UserError: there is none, or it is another.
-    """
-    record = loaded.record
-    if record["status"] != "ok":
-        raise UserError(f"{record['run_id']} did not finish, so it has no weights.")
-    entry = record["artifacts"].get(CHECKPOINT)
-    if entry is None:
-        raise UserError(
-            f"{record['run_id']} has kept no weights: its model has none, or its weights were tested from a file."
-        )
-    path = loaded.artifact(CHECKPOINT)
-    if path is None:
-        raise UserError(f"{entry['path']} of {record['run_id']} is missing: put it beside {loaded.file}.")
-    if sha256_file(path) != entry["sha256"]:
-        raise UserError(f"{path} is not the file that the record was made from: its digest is another.")
-    return path
 
 
 def predict(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 from rsbench.engine.input.loader import ArrayLoader
 from rsbench.engine.parallel.batch_norm import share_statistics
 from rsbench.engine.parallel.ranks import ALONE, Ranks
-from rsbench.engine.run import build, cached_features, preflight, report
+from rsbench.engine.run import build, cached_features, checkpoint_run, preflight, report
 from rsbench.engine.run.compile_selection import Choice, compile_for_training, mode_asked_for
 from rsbench.engine.run.report import RunContext
 from rsbench.engine.step.activation_checkpointing import checkpoint_activations
@@ -77,6 +78,8 @@ class NetworkRun:
     def _build(self) -> None:
         plan, ranks = self.plan, self.ranks
         self.model = build.build_network(self.task, torch.device("cpu") if ranks.sharded else self.device)
+        if plan.start is not None:
+            checkpoint_run.load(self.model, dataclasses.replace(plan, checkpoint=plan.start))
         self.loss = self.task.build_loss().to(self.device)
         if plan.checkpoint_activations and not checkpoint_activations(self.model):
             raise RunError(
