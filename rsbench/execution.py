@@ -89,7 +89,6 @@ OPTIONS: Final = (
     "--gpus-per-run",
     *SWITCHES,
 )
-SPEED_OPTIONS: Final = ("--compile", "--threads")  # what throughput measures depends on these
 _MEMBER: Final = re.compile(r"^([\w-]+:)/(?!/)(?:.*/)?(?=[^/,])")  # before the last name of an absolute path
 
 
@@ -102,17 +101,18 @@ def problems(*, compile: str | None, checkpoint_activations: bool) -> list[str]:
     return []
 
 
-def portable_command(command: str, *, speed: bool = False) -> str:
+def portable_command(command: str, keeps: Sequence[str] = ()) -> str:
     """Return a command line without :data:`OPTIONS`, and with the names of files for absolute paths, also of members of
     a family.
 
-    With *speed*, the command measured throughput, and keeps the options that have a say in it.
+    Options of the fields that it *keeps* stay.
     """
     words = iter(shlex.split(command))
     kept: list[str] = []
+    dropped = {*OPTIONS} - {f"--{name.replace('_', '-')}" for name in keeps}
     for word in words:
         option, equals, value = word.partition("=")
-        if option in OPTIONS and not (speed and option in SPEED_OPTIONS):
+        if option in dropped:
             if not equals and option not in SWITCHES:
                 next(words, None)
             continue

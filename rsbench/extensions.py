@@ -1,4 +1,5 @@
-"""What a plugin declares of the program: formats and boards of results, forms of others, places where runs happen.
+"""What a plugin declares of the program: formats and boards of results, forms of others, what plans become records by,
+and places where runs happen.
 
 As all specs, these name their code as ``"module:attribute"`` and never import it.
 """
@@ -32,16 +33,21 @@ class FormatSpec(Spec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardSpec(Spec):
-    """A board of something else than scores.  ``build(records, unreadable=0, **filters)`` returns an object with
-    ``problems``, a sentence each, from records of ``rsbench.records.store.LoadedRecord``; *unreadable* counts those
-    that could not be read, *filters* are options of the command.
+    """A board of something else than scores, by ``leaderboard --NAME``.  ``build(records, unreadable=0, **filters)``
+    returns an object with ``problems``, a sentence each, from records of ``rsbench.records.store.LoadedRecord``;
+    *unreadable* counts those that could not be read, *filters* are options of the command.
 
     render: names a mapping from formats to functions from what was built to text.
+    takes: filters of the command that it heeds: ``task``, ``dataset``, ``protocol``, ``division``, ``tag``.
+    numbers: options of its own, each of which may be repeated: name -> (what stands for the number, help).
     """
 
     build: str
     render: str
     title: str  # as in "the board of throughput"
+    takes: tuple[str, ...] = ()
+    numbers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    examples: tuple[str, ...] = ()  # commands, for the help
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,3 +74,31 @@ class LauncherSpec(Spec):
 
     pool: str
     takes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerSpec(Spec):
+    """What turns plans into records; a plan says by its ``runner`` which does.
+
+    Those that have a *division* of their own measure something else than scores.  Their records hold no metrics and
+    stand on a board of the same name.
+
+    run: ``run(plans, context)`` yields for each plan what its record holds beside it, such as ``perf`` or ``metrics``;
+        *plans* is one, or those of one group, *context* a ``rsbench.engine.run.report.RunContext``.  What it raises is
+        written into the records that are not there yet.
+    division: of its plans, where it is not ``closed``, ``open``, ``external`` or ``debug``.
+    keeps: options of how a run is executed, such as ``threads``, that the command in a record keeps, since what is
+        measured depends on them.
+    run_id: of a division: ``run_id(plan) -> str`` gives the end of a run id, which changes with what is measured.
+    checked: of a division: ``checked(record)`` yields for each figure whether it is right, a sentence for where it is
+        not, and its places in ``perf``.
+    recounted: of a division: ``recounted(record) -> {place in perf: value} | None`` gives what ``rsbench upgrade``
+        computes anew of an old record; values are ``None`` where they cannot be computed here.
+    """
+
+    run: str
+    division: str | None = None
+    keeps: tuple[str, ...] = ()
+    run_id: str | None = None
+    checked: str | None = None
+    recounted: str | None = None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pluggy
 
 if TYPE_CHECKING:
-    from rsbench.extensions import BoardSpec, ExporterSpec, FormatSpec, LauncherSpec
+    from rsbench.extensions import BoardSpec, ExporterSpec, FormatSpec, LauncherSpec, RunnerSpec
     from rsbench.specs import (
         ClaimSet,
         DatasetSpec,
@@ -84,12 +84,17 @@ def rsbench_formats() -> Iterable[FormatSpec]:  # type: ignore[empty-body]
 
 @hookspec
 def rsbench_boards() -> Iterable[BoardSpec]:  # type: ignore[empty-body]
-    """Boards of something else than scores: ``rsbench leaderboard --throughput``, ``--time-to``."""
+    """Boards of something else than scores, such as that of ``rsbench leaderboard --time-to``."""
 
 
 @hookspec
 def rsbench_exporters() -> Iterable[ExporterSpec]:  # type: ignore[empty-body]
     """Forms of ``rsbench export --to`` and ``rsbench import --from``."""
+
+
+@hookspec
+def rsbench_runners() -> Iterable[RunnerSpec]:  # type: ignore[empty-body]
+    """What turns plans into records: runs, and what else a command of a plugin plans."""
 
 
 @hookspec

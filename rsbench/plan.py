@@ -7,10 +7,11 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ from rsbench.errors import UserError, UserErrors
 from rsbench.recipes import attempt, resolve_options, resolve_recipe
 from rsbench.registry import registry
 from rsbench.specs import PRECISIONS, DatasetSpec, ModelSpec, ProtocolSpec, to_jsonable
+
+DIVISIONS: Final = ("closed", "open", "debug", "external")  # of what is scored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +41,16 @@ class RunPlan(execution.Execution):
     run_id: str
     task: str
     seed: int
-    division: str  # closed | open | debug | external | throughput
+    division: str  # one of DIVISIONS, or that of a runner
     model: Mapping[str, Any]
     dataset: Mapping[str, Any]
     protocol: Mapping[str, Any]
     recipe: Mapping[str, Any]
     overfit: int | None = None  # train and test on this many training images
-    family: Mapping[str, Any] | None = None  # what it is trained together with (see :mod:`rsbench.family`)
+    family: Mapping[str, Any] | None = None  # what it is run together with: plans of one ``id`` share a process
     start: str | None = None  # file of weights that training starts from (see :mod:`rsbench.continuation`)
     checkpoint: str | None = None  # file of weights that are evaluated and not trained (see :mod:`rsbench.evaluation`)
+    runner: str = "run"  # a :class:`rsbench.extensions.RunnerSpec`
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain JSON-able data."""
@@ -57,7 +61,9 @@ class RunPlan(execution.Execution):
     def portable(self) -> dict[str, Any]:
         """Return the plan for a record: without the folders of this machine, files by their names alone."""
         plan = self.to_dict()
-        plan["command"] = execution.portable_command(self.command, speed=self.division == "throughput")
+        del plan["runner"]  # the division of a record, and what its plan holds, say as much
+        runner = registry().specs("runner").get(self.runner)
+        plan["command"] = execution.portable_command(self.command, runner.keeps if runner else ())
         for how in execution.SAID:
             if how.metadata["place"]:
                 plan[how.name] = ""
@@ -75,6 +81,15 @@ class RunPlan(execution.Execution):
         return cls(**data)
 
 
+def groups(plans: Sequence[RunPlan]) -> Iterator[list[RunPlan]]:
+    """Yield plans that are to run in one process: those of a group that follow each other, each other plan alone."""
+    for key, group in groupby(plans, key=lambda p: p.family["id"] if p.family else None):
+        if key is None:
+            yield from ([plan] for plan in group)
+        else:
+            yield list(group)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest(execution.Execution):
     """What the user asked for; names are not yet resolved.
@@ -82,7 +97,7 @@ class RunRequest(execution.Execution):
     models: (name, options) pairs.  changes: dotted recipe fields to values (``--set``).
     start: record of a finished run, from whose weights training starts (see :mod:`rsbench.continuation`).
     origin: begins the sentences on what is wrong, such as the line of a suite.
-    family: the run is one of several tasks trained together, so that the recipe may hold options of other tasks.
+    tolerant: the recipe may hold options of other tasks than the run's.
     """
 
     models: tuple[tuple[str, Mapping[str, Any]], ...]
@@ -94,7 +109,7 @@ class RunRequest(execution.Execution):
     precision: str | None = None
     overfit: int | None = None
     start: str | None = None
-    family: bool = False
+    tolerant: bool = False
     origin: str = ""
 
 
@@ -114,7 +129,7 @@ def expand(request: RunRequest) -> list[RunPlan]:
         found: list[str] = []
         values = resolve_options(model.options, options, f"model '{name}'", found)
         recipe, closed = resolve_recipe(
-            request.recipe, _changes(request), setting.protocol, model, found, tolerant=request.family
+            request.recipe, _changes(request), setting.protocol, model, found, tolerant=request.tolerant
         )
         found += _mismatches(model, setting, recipe)
         if model.kind != "estimator":

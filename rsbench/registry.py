@@ -23,7 +23,7 @@ import pluggy
 from rsbench import hookspecs
 from rsbench.containment import OWNERS, Origin, PluginHung, as_json, contained
 from rsbench.errors import UserError, did_you_mean
-from rsbench.extensions import BoardSpec, ExporterSpec, FormatSpec, LauncherSpec
+from rsbench.extensions import BoardSpec, ExporterSpec, FormatSpec, LauncherSpec, RunnerSpec
 from rsbench.specs import (
     NAME_PATTERN,
     ClaimSet,
@@ -53,6 +53,7 @@ KINDS: Final[dict[str, tuple[str, type[Spec]]]] = {
     "format": ("rsbench_formats", FormatSpec),
     "board": ("rsbench_boards", BoardSpec),
     "exporter": ("rsbench_exporters", ExporterSpec),
+    "runner": ("rsbench_runners", RunnerSpec),
     "launcher": ("rsbench_launchers", LauncherSpec),
 }
 HEAVY: Final = ("torch", "torchvision", "timm", "torchgeo", "lightning", "pandas", "numpy", "scipy")
@@ -64,6 +65,7 @@ CODE: Final = (
     "render",
     "write",
     "read",
+    "run",
 )  # fields of specs that name a plugin's code
 OBSERVER_HOOKS: Final = ("rsbench_run_start", "rsbench_epoch_end", "rsbench_run_end")
 BLOCK_VARIABLE: Final = "RSBENCH_BLOCKED_PLUGINS"

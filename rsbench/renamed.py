@@ -47,6 +47,8 @@ TASK: Final = "member of a task"
 TRAINING_TASK: Final = "member of a training task"
 TABLE: Final = (
     Renamed(OPTION, "--normalisation", "--normalization"),
+    Renamed(OPTION, "--twins", "--single-task"),
+    Renamed(OPTION, "--rounds", "--steps-per-epoch"),
     Renamed(ACCEPTS, "normalisation", "normalization", recorded=True),
     Renamed(METADATA, "normalisation", "normalization"),
     Renamed(TAG, "control", "baseline", recorded=True),

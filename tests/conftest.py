@@ -54,3 +54,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     load_attribute(spec.fake)(folder / "files", spec, per_class=9)
     prepare(spec, folder / "files", folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def text_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with UCM-captions (four images a class) and RSVQA-LR."""
+    folder = tmp_path_factory.mktemp("text-root")
+    for name in ("ucm-captions", "rsvqa-lr"):
+        spec = registry().get("dataset", name)
+        load_attribute(spec.fake)(folder / name, spec, **({"per_class": 4} if name == "ucm-captions" else {}))
+        prepare(spec, folder / name, folder)
+    return folder

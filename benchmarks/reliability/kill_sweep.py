@@ -49,7 +49,7 @@ TOGETHER: Final = [
     "rsvqa-lr",
     "--set",
     "batch=8",
-    "--rounds",
+    "--steps-per-epoch",
     "8",
     *COMMON,
 ]

@@ -12,7 +12,7 @@ from rsbench import extensions, specs
 
 INTRODUCTION: Final = """# Specs
 
-All specs are frozen dataclasses with keyword arguments, the last four of `rsbench.extensions`, the others of
+All specs are frozen dataclasses with keyword arguments, the last five of `rsbench.extensions`, the others of
 `rsbench.specs`. They name their code as
 `"module:attribute"` and never import it. A spec has the fields of `Spec` besides its own.
 """

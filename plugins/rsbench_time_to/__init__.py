@@ -17,4 +17,7 @@ def rsbench_boards() -> Iterator[BoardSpec]:
         title="time to accuracy",
         build="rsbench_time_to.board:build",
         render="rsbench_time_to.render:RENDER",
+        takes=("task", "dataset", "protocol", "division", "tag"),
+        numbers={"target": ("SCORE", "this score, as 0.97. May be repeated. Default: the protocol's.")},
+        examples=("rsbench leaderboard --time-to --target 0.9 --target 0.97 --protocol in-domain-60-20-20",),
     )

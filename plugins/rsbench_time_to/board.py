@@ -99,7 +99,7 @@ class PaceBoard:
 
 def build(
     records: Sequence[LoadedRecord],
-    targets: Sequence[float] = (),
+    target: Sequence[float] = (),
     *,
     task: str | None = None,
     dataset: str | None = None,
@@ -113,7 +113,7 @@ def build(
     Args:
         records: that were read.
         task, dataset, protocol, division, tag: filters; ``None`` is anything.
-        targets: in place of those that the records' protocols declare.
+        target: scores in place of those that the records' protocols declare.
         unreadable: how many records could not be read.
 
     Raises:
@@ -127,9 +127,9 @@ def build(
         key = census.take(loaded, lambda r: _key(r, filters, blind))
         if key is not None:
             groups.setdefault(key, []).append(loaded.record)
-    tables = [_table(key, members, targets, census) for key, members in sorted(groups.items())]
+    tables = [_table(key, members, target, census) for key, members in sorted(groups.items())]
     made = tuple(t for t in tables if t.targets)
-    if made and max(targets, default=0) > 1 and {t.score for t in made} == {"val_accuracy"}:
+    if made and max(target, default=0) > 1 and {t.score for t in made} == {"val_accuracy"}:
         raise UserError("--target is a share for accuracies: 0.97 stands for 97 %.")
     census.left_out[NO_TARGET] += sum(len(row.run_ids) for t in tables if not t.targets for row in t.rows)
     rows = [row for table in made for row in table.rows]

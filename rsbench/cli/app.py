@@ -16,7 +16,6 @@ from rsbench.cli import (
     export,
     leaderboard,
     listing,
-    multitask,
     plugin_commands,
     plugins,
     predict,
@@ -25,7 +24,6 @@ from rsbench.cli import (
     schema,
     score,
     show,
-    throughput,
     upgrade,
     verify,
 )
@@ -50,9 +48,7 @@ def build(chosen: str | None = None) -> typer.Typer:
     app.callback()(globals_)
     for module in (
         run,
-        multitask,
         evaluate,
-        throughput,
         listing,
         show,
         data,

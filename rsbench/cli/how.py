@@ -6,7 +6,7 @@ import functools
 import inspect
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import Field
 from pathlib import Path
 from typing import Annotated, Any, Final, get_type_hints
@@ -36,16 +36,32 @@ def with_options(function: Command) -> Command:
     said: tuple[Field[Any], ...] | None = getattr(function, HOW, None)
     if said is None:
         return function
+
+    def execution(values: dict[str, Any]) -> Execution:
+        places = {f.name: str(values[f.name] or "") for f in said if f.metadata["place"]}
+        return Execution(**values | places, command="rsbench " + shlex.join(sys.argv[1:]))
+
+    return spread(function, HOW, [*map(_parameter, said)], execution)
+
+
+def spread(
+    function: Command, name: str, options: Sequence[inspect.Parameter], gather: Callable[[dict[str, Any]], Any]
+) -> Command:
+    """Return a command with options in place of one parameter.
+
+    Args:
+        function: the command.
+        name: of the parameter.
+        options: what the command line gives for it.
+        gather: makes its value of theirs.
+    """
     parameters: list[inspect.Parameter] = []
     for one in inspect.signature(function, eval_str=True).parameters.values():
-        parameters += map(_parameter, said) if one.name == HOW else [one]
+        parameters += options if one.name == name else [one]
 
     @functools.wraps(function)
     def command(**given: Any) -> Any:
-        values = {f.name: given.pop(f.name) for f in said}
-        places = {f.name: str(values[f.name] or "") for f in said if f.metadata["place"]}
-        called = "rsbench " + shlex.join(sys.argv[1:])
-        return function(**given, how=Execution(**values | places, command=called))
+        return function(**{name: gather({p.name: given.pop(p.name) for p in options})}, **given)
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -65,5 +81,9 @@ def _parameter(field: Field[Any]) -> inspect.Parameter:
         envvar=facts["variable"],
         autocompletion=complete.among(facts["examples"]) if facts["examples"] else None,
     )
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    return inspect.Parameter(field.name, kind, default=default, annotation=Annotated[hint, option])
+    return parameter(field.name, default, Annotated[hint, option])
+
+
+def parameter(name: str, default: Any, annotation: Any) -> inspect.Parameter:
+    """Return a parameter as functions have them."""
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation)

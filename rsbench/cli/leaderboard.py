@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rsbench import renamed
-from rsbench.cli import complete, hints, lazy
+from rsbench.cli import boards, complete, hints, lazy
 from rsbench.errors import UserError
 from rsbench.files import write_atomically
 from rsbench.leaderboard import formats
@@ -20,7 +20,8 @@ PAGE = "leaderboard.html"
 
 def register(app: typer.Typer, chosen: str | None = None) -> None:
     """Add the command."""
-    lazy.add(app, "leaderboard", leaderboard, chosen)
+    function = boards.with_boards(leaderboard) if chosen in (None, "leaderboard") else leaderboard
+    lazy.add(app, "leaderboard", function, chosen)
 
 
 @collector_paused()
@@ -45,14 +46,7 @@ def leaderboard(
         int, typer.Option(min=0, help="html: show what was said of this many test images, which go into the file.")
     ] = 0,
     data_root: Annotated[Path | None, typer.Option(help="Data root, for --samples.")] = None,
-    throughput: Annotated[bool, typer.Option("--throughput", help="Speeds that rsbench throughput measured.")] = False,
-    time_to: Annotated[
-        bool, typer.Option("--time-to", help="Seconds and samples of training until validation scores were reached.")
-    ] = False,
-    target: Annotated[
-        list[float] | None,
-        typer.Option(metavar="SCORE", help="--time-to: this score, as 0.97. May be repeated. Default: the protocol's."),
-    ] = None,
+    asked: boards.Asked = boards.Asked(),  # noqa: B008
 ) -> None:
     """Rank what the records say, one table for each protocol.
 
@@ -65,26 +59,19 @@ def leaderboard(
       rsbench leaderboard results --task captioning --tag reconstruction --format latex --output board.tex
 
       rsbench leaderboard benchmarks/records --format markdown --output benchmarks/leaderboards/eurosat.md --check
-
-      rsbench leaderboard --throughput --format csv --output speeds.csv
-
-      rsbench leaderboard --time-to --target 0.9 --target 0.97 --protocol in-domain-60-20-20
     """
-    if throughput or time_to:
-        if throughput and (time_to or dataset or protocol or division or samples or target):
-            raise UserError("--throughput goes with --task, --tag, --format, --output and --check alone.")
-        if samples:
-            raise UserError("--samples is for the board of scores: --time-to shows no images.")
-        from rsbench.cli import speeds
-
-        filters: dict[str, object] = {"task": task, "tag": tag and renamed.first(renamed.TAG, tag)}
-        if time_to:
-            filters |= {"dataset": dataset, "protocol": protocol, "division": division, "targets": target or ()}
+    filters: dict[str, str | None] = {
+        "task": task,
+        "dataset": dataset,
+        "protocol": protocol,
+        "division": division,
+        "tag": tag and renamed.first(renamed.TAG, tag),
+    }
+    if other := boards.chosen(asked, filters | {"samples": samples}):
+        kept = {name: value for name, value in filters.items() if name in other.takes}
         paths = records or [Path("rsbench-results")]
-        speeds.write("time-to" if time_to else "throughput", paths, format_, output, check, **filters)
+        boards.write(other, paths, format_, output, check, **kept, **asked.numbers)
         return
-    if target:
-        raise UserError("--target goes with --time-to.")
     from rsbench.api import leaderboard as rank
 
     spec = formats.find(format_)
@@ -92,7 +79,7 @@ def leaderboard(
         raise UserError("--check needs --output FILE to compare with.")
     if samples and not spec.samples:
         raise UserError(formats.no_samples())
-    board = rank(records or (), task=task, dataset=dataset, protocol=protocol, division=division, tag=tag)
+    board = rank(records or (), **filters)
     problems = list(board.problems)
     shown = board.samples(samples, data_root, format_=format_, problems=problems)
     for problem in problems:

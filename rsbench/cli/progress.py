@@ -7,14 +7,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from rsbench.family import families
 from rsbench.metrics.display import with_interval
+from rsbench.plan import RunPlan, groups
 from rsbench.records.curve import score_told, told
-
-if TYPE_CHECKING:
-    from rsbench.plan import RunPlan
 
 OnEvent = Callable[[dict[str, Any]], None]
 BAR: Final = 16  # letters
@@ -49,18 +46,18 @@ def summary(event: dict[str, Any]) -> str:
 
 
 class _Places:
-    """Says which of the runs an event is about: one, or the runs of a family, that are trained together."""
+    """Says which of the runs an event is about: one, or a group of runs that share a process."""
 
     def __init__(self, plans: Sequence[RunPlan]) -> None:
         self.total = len(plans)
         self.number = {p.run_id: i for i, p in enumerate(plans, start=1)}
-        self.families = {group[0].run_id: group for group in families(plans) if len(group) > 1}
+        self.groups = {group[0].run_id: group for group in groups(plans) if len(group) > 1}
 
     def of(self, event: dict[str, Any]) -> str:
         """Return number and name."""
         run_id = event["run_id"]
         number = self.number[run_id]
-        group = self.families.get(run_id)
+        group = self.groups.get(run_id)
         if group is None or event["type"] == "done":
             return f"[{number}/{self.total}] {run_id}"
         assert group[0].family is not None

@@ -12,6 +12,8 @@ import typer
 from rsbench.cli import lazy
 from rsbench.cli.data import bar
 from rsbench.errors import UserError
+from rsbench.records.audit import Place
+from rsbench.specs import load_attribute
 
 
 def register(app: typer.Typer, chosen: str | None = None) -> None:
@@ -67,7 +69,7 @@ def _one(file: Path, dry_run: bool, data_root: Path | None) -> str | None:
     from rsbench.records.verify import gather
 
     record = load(file)
-    made = renewed(record, gather(LoadedRecord(file, record)), partial(_macs, record, data_root))
+    made = renewed(record, gather(LoadedRecord(file, record)), partial(_work, record, data_root))
     new = made["amended"][len(record["amended"]) :]
     if record["digest"] is not None and not new:
         return None
@@ -76,14 +78,18 @@ def _one(file: Path, dry_run: bool, data_root: Path | None) -> str | None:
     return f"{made['run_id']}: {_told(new, sealed=record['digest'] is None)}"
 
 
-def _macs(record: Mapping[str, Any], data_root: Path | None) -> int | dict[str, int] | None:
-    from rsbench.engine.throughput.recount import count_macs_of_plan, count_macs_of_throughput
-    from rsbench.records.throughput import is_throughput
+def _work(record: Mapping[str, Any], data_root: Path | None) -> Mapping[Place, Any]:
+    """What is counted anew of a record's ``perf``, by its place."""
+    from rsbench.engine.run.recount import count_macs_of_plan
+    from rsbench.records.measured import is_measured, runner_of
 
-    params = record["perf"].get("params")
-    if is_throughput(record):
-        return count_macs_of_throughput(record["plan"], params)
-    return count_macs_of_plan(record["plan"], params, data_root)
+    if is_measured(record):
+        runner = runner_of(record)
+        return load_attribute(runner.recounted)(record) if runner and runner.recounted else {}
+    perf = record["perf"] or {}
+    if perf.get("macs") is None:
+        return {}
+    return {("macs",): count_macs_of_plan(record["plan"], perf.get("params"), data_root)}
 
 
 def _told(changes: list[dict[str, Any]], *, sealed: bool) -> str:

@@ -6,7 +6,6 @@ both (see :mod:`rsbench.metrics.two_level`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +14,7 @@ from rsbench import renamed
 from rsbench.leaderboard.census import Census
 from rsbench.leaderboard.identical import flag_identical
 from rsbench.leaderboard.installed import metric_spec
-from rsbench.leaderboard.members import Member, Seeds, by_seed, system
+from rsbench.leaderboard.members import Member, Seeds, by_seed
 from rsbench.leaderboard.reading import PredictionReaders
 from rsbench.leaderboard.recipe_labels import recipe_labels
 from rsbench.leaderboard.rows import NOT_AT_HAND, Measured
@@ -92,13 +91,8 @@ class Row:
 
     @property
     def company(self) -> int:
-        """How many tasks were trained together; 0 outside a family."""
+        """How many tasks were trained together, as a group; 0 outside one."""
         return len((self.plan.get("family") or {}).get("members", ()))
-
-    @property
-    def kin(self) -> str:
-        """What a row of a family and that of the same network trained alone have in common."""
-        return json.dumps([system(self.plan), (self.plan.get("family") or {}).get("rounds")], sort_keys=True)
 
 
 @dataclass

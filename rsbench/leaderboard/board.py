@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 from rsbench import renamed
 from rsbench.leaderboard.aggregate import Table, group
-from rsbench.leaderboard.census import FILTERED, SPEEDS, Census
+from rsbench.leaderboard.census import FILTERED, OTHER, Census
 from rsbench.leaderboard.members import Filters, Member, member
 from rsbench.leaderboard.rank import rank
 from rsbench.leaderboard.reading import PredictionReaders
 from rsbench.reading import collector_paused
 from rsbench.records.store import LoadedRecord
+from rsbench.registry import registry
 
 
 @dataclass
@@ -31,13 +32,13 @@ class Board:
     @property
     def problems(self) -> list[str]:
         """One sentence for each record that is left out by name; for each protocol of which there are two tables,
-        because its data or metrics have changed; and one where there are speeds alone."""
+        because its data or metrics have changed; and one where all records are of another board."""
         prints: dict[tuple[str, str], list[str]] = {}
         for table in self.tables:
             prints.setdefault((table.dataset, table.protocol), []).append(table.fingerprint[:16])
-        hint = "Nothing but throughput was measured in these records: add --throughput."
-        speeds_alone = self.census.left_out[SPEEDS] > 0 and not self.tables
-        return [*self.census.problems, *([hint] if speeds_alone else [])] + [
+        alone = [] if self.tables else [n for n in registry().specs("board") if self.census.left_out[OTHER.format(n)]]
+        hints = [f"Nothing but {name} was measured in these records: add --{name}." for name in alone[:1]]
+        return [*self.census.problems, *hints] + [
             f"'{protocol}' of {dataset} stands for {len(found)} fingerprints ({', '.join(found)}): its data or metrics "
             "have changed, and the tables cannot be compared."
             for (dataset, protocol), found in prints.items()
@@ -59,7 +60,7 @@ def build(
 ) -> Board:
     """Return the board of the records that match every filter given; *tag* is one of the model's.
 
-    Records of throughput have a board of their own: :mod:`rsbench.leaderboard.throughput`.
+    Records of something else than scores have boards of their own: :class:`rsbench.extensions.BoardSpec`.
 
     Args:
         records: that were read.

@@ -10,8 +10,7 @@ from rsbench.records.store import LoadedRecord
 
 FAILED: Final = "failed"
 DEBUG: Final = "debug or overfit"
-SPEEDS: Final = "of throughput"
-SCORES: Final = "without throughput"
+OTHER: Final = "of {}"  # division of what is no score
 DUPLICATE: Final = "duplicate"
 OLDER: Final = "measured anew since"
 NOT_INSTALLED: Final = "of metrics or tasks that are not installed"

@@ -18,8 +18,8 @@ from rsbench.metrics.intervals import holm, mcnemar_exact
 from rsbench.metrics.ranking import LEVEL
 from rsbench.metrics.two_level import Pool
 from rsbench.plan import is_baseline
+from rsbench.records.measured import is_measured
 from rsbench.records.store import LoadedRecord, load_all
-from rsbench.records.throughput import is_throughput
 from rsbench.registry import registry
 from rsbench.tasks.task import get_task
 
@@ -141,8 +141,9 @@ def _plan(records: Sequence[LoadedRecord], which: str) -> dict[str, Any]:
         failed = first_of([r.record["run_id"] for r in records if r.record["status"] != "ok"])
         held = f"runs that failed: {failed}; leave them out, or delete their folders" if records else "no record"
         raise UserError(f"The {which} side holds {held}.")
-    if any(map(is_throughput, finished)):
-        raise UserError(f"The {which} side holds speeds, which rsbench leaderboard --throughput sets side by side.")
+    if other := next(filter(is_measured, finished), None):
+        name = other["plan"]["division"]
+        raise UserError(f"The {which} side holds no scores: rsbench leaderboard --{name} sets {name} side by side.")
     found = {configuration(r["plan"]) + r["plan"]["protocol"]["fingerprint"] for r in finished}
     if len(found) > 1:
         raise UserError(f"The {which} side holds {len(found)} configurations; name the seeds of one.")

@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from rsbench.leaderboard.census import DEBUG, DUPLICATE, FAILED, FILTERED, NO_SCORE, SPEEDS, Census, LeftOut
+from rsbench.leaderboard.census import DEBUG, DUPLICATE, FAILED, FILTERED, NO_SCORE, OTHER, Census, LeftOut
 from rsbench.leaderboard.consistency import broken
 from rsbench.leaderboard.installed import check_installed
 from rsbench.records.external import EXTERNAL
+from rsbench.records.measured import is_measured
 from rsbench.records.store import LoadedRecord
-from rsbench.records.throughput import is_throughput
 
 
 class Member(NamedTuple):
@@ -89,8 +89,8 @@ def finished_run(loaded: LoadedRecord, filters: Filters) -> dict[str, Any]:
         LeftOut: it does not.
     """
     record = loaded.record
-    if is_throughput(record):
-        raise LeftOut(SPEEDS)
+    if is_measured(record):
+        raise LeftOut(OTHER.format(record["plan"]["division"]))
     if not filters.match(record["plan"]):
         raise LeftOut(FILTERED)
     if record["status"] != "ok":
@@ -140,7 +140,7 @@ def usable(
         record = loaded.record
         if record["status"] != "ok":
             raise LeftOut(FAILED)
-        if not is_throughput(record):
+        if not is_measured(record):
             check_installed(record)
         use(loaded)
         return True

@@ -9,11 +9,13 @@ from itertools import accumulate
 from typing import Any, Final
 
 from rsbench.plan import COMPARABLE, IDENTITY, fingerprint, run_id
-from rsbench.records import external, throughput
+from rsbench.records import external
 from rsbench.records.audit import AGREED, RECOMPUTED, Audit, Place, close
 from rsbench.records.curve import score_name
+from rsbench.records.measured import is_measured, runner_of
 from rsbench.records.seal import digest_of, was_unsealed
 from rsbench.records.upgrade import PREFIX
+from rsbench.specs import load_attribute
 
 UNSEALED: Final = f"sealed by nothing: written before {PREFIX}2"
 PLAN: Final = "plan"
@@ -45,8 +47,11 @@ def amendments(audit: Audit) -> None:
 def identity(audit: Audit) -> None:
     """The run id follows from the plan: names, options, recipe, data and protocol are those that were run."""
     record, plan = audit.record, audit.record["plan"]
-    if plan["division"] == throughput.DIVISION:
-        found = throughput.content_sha(plan, plan["device"], plan["threads"])
+    if is_measured(record):
+        runner = runner_of(record)
+        if runner is None or runner.run_id is None:
+            return
+        found = load_attribute(runner.run_id)(plan)
         same = record["run_id"].endswith(f"-{found}")
         parts: list[Place] = [(PLAN, k) for k in ("model", "dataset", "protocol", "recipe", "device", "threads")]
     elif plan["model"].get("kind") == external.EXTERNAL:
@@ -100,7 +105,7 @@ def protocol(audit: Audit) -> None:
 def given_run_id(record: Mapping[str, Any]) -> str | None:
     """Return the run id that the plan of a run gives; ``None`` where it is not a run's."""
     plan = record["plan"]
-    if "device" not in plan or record["env"] is None or plan["division"] == throughput.DIVISION:
+    if "device" not in plan or record["env"] is None or is_measured(record):
         return None
     common = {name: plan[name] for name in IDENTITY}
     if plan.get("family") is not None:

@@ -14,7 +14,6 @@ from rsbench.records.audit import Place, leaves
 from rsbench.records.facts import PLAN, given_run_id
 from rsbench.records.results import OLD_INTERVAL, computed
 from rsbench.records.seal import digest_of, was_unsealed
-from rsbench.records.throughput import MODES, peak_share
 from rsbench.records.verify import Evidence, audit
 from rsbench.tasks.task import Outcome
 
@@ -28,10 +27,10 @@ OTHER_PLAN: Final = (
 )
 
 
-Macs = Callable[[], int | Mapping[str, int] | None]
+Work = Callable[[], Mapping[Place, Any]]
 
 
-def renewed(record: Mapping[str, Any], evidence: Evidence, macs: Macs) -> dict[str, Any]:
+def renewed(record: Mapping[str, Any], evidence: Evidence, work: Work) -> dict[str, Any]:
     """Return a record in the current form, each change of it in ``amended``; one that needs none comes back as it is.
 
     Its digest is made as it is written.
@@ -39,8 +38,8 @@ def renewed(record: Mapping[str, Any], evidence: Evidence, macs: Macs) -> dict[s
     Args:
         record: in the current schema.
         evidence: what lies beside it.
-        macs: counts multiply-accumulates of a sample anew, of throughput those of each mode; ``None`` where the network
-            cannot be built.
+        work: counts multiply-accumulates and what follows from them anew: place in ``perf`` -> value, ``None`` where
+            the network cannot be built.
 
     Raises:
         UserError: something of the record, such as a metric's value, is not right; the message names it.
@@ -52,7 +51,7 @@ def renewed(record: Mapping[str, Any], evidence: Evidence, macs: Macs) -> dict[s
         if record["digest"] is None:
             _plan(made)
         if was_unsealed(record):
-            _work(made, macs)
+            _work(made, work)
         if evidence.outcome is not None:
             _results(made, evidence.outcome)
     verdict = audit(made | {"digest": record["digest"] and digest_of(made)}, evidence)
@@ -67,20 +66,12 @@ def _plan(made: dict[str, Any]) -> None:
         made["amended"].append({"field": PLAN, "was": None, "now": given, "why": OTHER_PLAN})
 
 
-def _work(made: dict[str, Any], macs: Macs) -> None:
-    perf = made["perf"] or {}
-    modes = [mode for mode in MODES if perf.get(mode)]
-    if not modes and perf.get("macs") is None:
-        return
-    counted = macs()
-    if counted is None and made["digest"] is not None:
-        return  # it was counted where the network could be built
-    why = NO_MACS if counted is None else MACS
-    if not modes:
-        _amend(made, ("perf", "macs"), counted, why)
-    for mode in modes:
-        _amend(made, ("perf", mode, "macs"), counted[mode] if isinstance(counted, Mapping) else None, why)
-        _amend(made, ("perf", mode, "peak_share"), peak_share(perf[mode], perf["peak"]["flops"]), why)
+def _work(made: dict[str, Any], work: Work) -> None:
+    counted = work()
+    known = any(value is not None for value in counted.values())
+    if known or made["digest"] is None:  # else it was counted where the network could be built
+        for place, value in counted.items():
+            _amend(made, ("perf", *place), value, MACS if known else NO_MACS)
 
 
 def _results(made: dict[str, Any], outcome: Outcome) -> None:

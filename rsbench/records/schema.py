@@ -166,7 +166,7 @@ class SpeedRecipe(TypedDict):
 
 @OPEN
 class SpeedPlan(TypedDict):
-    """What was measured: a plan of division ``throughput``; see :mod:`rsbench.throughput`."""
+    """What was measured: a plan of division ``throughput``; see :mod:`rsbench_throughput`."""
 
     task: str
     seed: Whole

@@ -15,12 +15,14 @@ from typing import Any, Final
 
 from rsbench.cores import Processes, usable_cores
 from rsbench.errors import UserError
-from rsbench.records import facts, throughput
+from rsbench.records import facts
 from rsbench.records.audit import AGREED, RECOMPUTED, TOLERANCE, Audit
 from rsbench.records.installed import absent, advice, is_known
+from rsbench.records.measured import is_measured, runner_of
 from rsbench.records.results import recompute
 from rsbench.records.store import LoadedRecord, load, sha256_file
 from rsbench.registry import registry
+from rsbench.specs import load_attribute
 from rsbench.tasks.task import Outcome, get_task
 
 __all__ = [
@@ -162,15 +164,24 @@ def _attempt(fact: Callable[..., None], found: Audit, *given: Any) -> None:
 def _run(found: Audit, evidence: Evidence) -> None:
     _attempt(facts.amendments, found)
     _files(found, evidence)
-    if throughput.is_throughput(found.record):
-        _attempt(facts.identity, found)
-        for same, text, places in throughput.checked(found.record):
-            found.expect(RECOMPUTED, same, text, *(("perf", *place) for place in places))
+    if is_measured(found.record):
+        _attempt(_measured, found)
     elif PREDICTIONS in found.record["artifacts"]:
         _predictions(found, evidence)
     else:
         found.notes.append("reported by others: there are no predictions to compute from")
     _attempt(facts.timing, found)
+
+
+def _measured(found: Audit) -> None:
+    runner = runner_of(found.record)
+    if runner is None:
+        what = f"what measured '{found.record['plan']['division']}'"
+        found.missing.append(advice(found.record, [what]))
+        return
+    _attempt(facts.identity, found)
+    for same, text, places in load_attribute(runner.checked)(found.record) if runner.checked else ():
+        found.expect(RECOMPUTED, same, text, *(("perf", *place) for place in places))
 
 
 def _files(found: Audit, evidence: Evidence) -> None:

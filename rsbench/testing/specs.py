@@ -27,6 +27,12 @@ _CODE: Final = (
     "samples",
     "write",
     "read",
+    "build",
+    "pool",
+    "run",
+    "run_id",
+    "checked",
+    "recounted",
 )
 
 

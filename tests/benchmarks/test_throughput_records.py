@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rsbench_throughput import render
+from rsbench_throughput.board import SpeedBoard, build
 
-from rsbench.leaderboard.render import throughput as render
-from rsbench.leaderboard.throughput import SpeedBoard, build
 from rsbench.records.store import LoadedRecord, load_all
 from rsbench.records.verify import verify
 

@@ -53,8 +53,8 @@ RUN: dict[str, list[str]] = {
 }
 MULTITASK = {
     "--weight": ["eurosat@helber-80-20=0.5"],
-    "--rounds": ["3"],
-    "--twins": [],
+    "--steps-per-epoch": ["3"],
+    "--single-task": [],
     "--recipe": ["spatialnet-short"],
     "--option": ["input_size=32"],
 } | {o: v for o, v in RUN.items() if o in {"--seeds", "--set", "--device", "--precision", "--overfit", "--threads"}}
@@ -146,8 +146,8 @@ def test_a_suite_is_kept(root: Path, ids: Ids) -> None:
 
 def test_a_measurement_of_speed_keeps_what_speed_depends_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[RunPlan] = []
-    monkeypatch.setattr("rsbench.cli.throughput._execute", lambda plans, quiet: made.extend(plans) or [])
-    monkeypatch.setattr("rsbench.cli.throughput._show", lambda *_: None)
+    monkeypatch.setattr("rsbench_throughput.command._execute", lambda plans, quiet: made.extend(plans) or [])
+    monkeypatch.setattr("rsbench_throughput.command._show", lambda *_: None)
     base = ["throughput", "timm:resnet18"]
     options: dict[str, list[str]] = {
         "--task": ["classification"],  # the default

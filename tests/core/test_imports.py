@@ -32,17 +32,16 @@ LEVELS = (
     {"observing", "scaffold", "tasks"},
     {"recipes"},
     {"plan"},
-    {"config", "evaluation", "family", "records"},
+    {"config", "evaluation", "records"},
     {"continuation"},
-    {"engine", "leaderboard", "schemas", "throughput"},
+    {"engine", "leaderboard", "schemas"},
     {"api", "inference", "testing"},
     {"cli"},
     {"__main__"},
 )
 # The same of the engine's wings, from devices that act as one to processes in which runs happen.
 WINGS = tuple(
-    {wing}
-    for wing in ["events", "memory", "parallel", "input", "tasks", "step", "training", "run", "throughput", "launch"]
+    {wing} for wing in ["events", "memory", "parallel", "input", "tasks", "step", "training", "run", "launch"]
 )
 ORDERS = {"rsbench": LEVELS, "rsbench.engine": WINGS}
 # What plugins may build on; other modules of the core may change without a word.
@@ -134,7 +133,6 @@ NAMED = {
     "testing/": "made-up inputs of these tasks, and short runs of the kit",
     "specs.py": "defaults of fields",
     "cli/score.py": "the task of files that say none",
-    "throughput.py": "the loss of a measured step",
     "leaderboard/consistency.py": "which metrics bound each other",
 }
 

@@ -99,3 +99,9 @@ def test_a_task_of_a_plugin_may_have_members_by_their_old_names() -> None:
 
     assert caught[0].filename == __file__
     assert Old.sanity_checks(None, None)[0]["name"] == "gate:mine"  # type: ignore[arg-type]
+
+
+def test_what_baselines_of_one_task_were_called_is_taken() -> None:
+    with pytest.warns(renamed.OldName):
+        given = renamed.arguments(["multitask", "spatialnet-vit", "--twins", "--rounds=3"])
+    assert given == ["multitask", "spatialnet-vit", "--single-task", "--steps-per-epoch=3"]

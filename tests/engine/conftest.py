@@ -12,17 +12,6 @@ from rsbench.specs import load_attribute
 
 
 @pytest.fixture(scope="session")
-def text_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data root with UCM-captions (four images a class) and RSVQA-LR."""
-    folder = tmp_path_factory.mktemp("text-root")
-    for name in ("ucm-captions", "rsvqa-lr"):
-        spec = registry().get("dataset", name)
-        load_attribute(spec.fake)(folder / name, spec, **({"per_class": 4} if name == "ucm-captions" else {}))
-        prepare(spec, folder / name, folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
 def tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data root with EuroSAT (nine images a class)."""
     folder = tmp_path_factory.mktemp("tiny-root")

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 import torch
 from one_run import one_run
+from rsbench_multitask import run as multitask_run
+from rsbench_multitask.plan import MultitaskRequest, expand_multitask
+from rsbench_throughput.plan import ThroughputRequest, expand
 
 from rsbench.engine.input.run_data import open_data
 from rsbench.engine.run import build as setup
-from rsbench.engine.run import multitask_run, run
-from rsbench.engine.throughput import execute as measurement
-from rsbench.family import FamilyRequest, expand_family
+from rsbench.engine.run import run
 from rsbench.plan import RunPlan
 from rsbench.tasks.context import ModelContext
-from rsbench.throughput import ThroughputRequest, expand
 
 
 def nothing(context: ModelContext, **options: Any) -> dict[str, Any]:
@@ -32,8 +32,8 @@ def broken(plan: RunPlan) -> RunPlan:
 def members(root: Path, out: Path) -> list[RunPlan]:
     settings: dict[str, Any] = {"changes": {"batch": 8}, "threads": 1, "device": "cpu"}
     tasks = (("ucm-captions", "ucm-landuse"), ("rsvqa-lr", None))
-    return expand_family(
-        FamilyRequest(model="spatialnet-vit", members=tasks, data_root=root, out=str(out), recipe=None, **settings)
+    return expand_multitask(
+        MultitaskRequest(model="spatialnet-vit", members=tasks, data_root=root, out=str(out), recipe=None, **settings)
     )
 
 
@@ -42,13 +42,13 @@ def alone(root: Path, out: Path) -> dict[str, Any]:
 
 
 def together(root: Path, out: Path) -> dict[str, Any]:
-    first, *_ = multitask_run.execute([broken(plan) for plan in members(root, out)], print)
+    first, *_ = run.execute_together([broken(plan) for plan in members(root, out)], print)
     return first
 
 
 def timed(root: Path, out: Path) -> dict[str, Any]:
     request = ThroughputRequest(models=("tiny-cnn",), size=16, threads=1, device="cpu", out=str(out), quick=True)
-    return measurement.execute(broken(expand(request)[0]), print)
+    return run.execute(broken(expand(request)[0]), print)
 
 
 @pytest.mark.parametrize("path", [alone, together, timed])

@@ -12,9 +12,9 @@ import torch
 from one_run import one_run
 from torch import nn
 
+from rsbench.engine.run.recount import count_macs_of_plan
 from rsbench.engine.run.run import execute
 from rsbench.engine.step.count_macs import count_macs
-from rsbench.engine.throughput.recount import count_macs_of_plan
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.tasks.context import ModelContext
 

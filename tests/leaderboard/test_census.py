@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rsbench_claims import compare as claims
+from rsbench_throughput import board as throughput_board
 from rsbench_time_to import board as time_to
 from rsbench_time_to import render as time_to_render
 from test_board import add, add_seeds
@@ -21,7 +22,7 @@ from typer.testing import CliRunner
 
 from rsbench.cli.app import build as app
 from rsbench.errors import UserError
-from rsbench.leaderboard import consistency, installed, throughput
+from rsbench.leaderboard import consistency, installed
 from rsbench.leaderboard.board import Board, build
 from rsbench.leaderboard.census import Census
 from rsbench.leaderboard.formats import formats
@@ -285,6 +286,6 @@ def test_no_field_of_a_record_breaks_a_board(place: tuple[Any, ...], value: Any)
     paces = time_to.build(records, [0.5])
     assert [row.system for table in paces.tables for row in table.rows].count("good") == 1
     assert all("good" in draw(paces) for draw in time_to_render.RENDER.values())
-    assert throughput.build(records).census.read == 2
+    assert throughput_board.build(records).census.read == 2
     assert claims.compare(records, []) == []
     assert usable(records, [])[-1].record is GOOD

@@ -50,10 +50,10 @@ def run(
     return record | {"run_id": made.run_id(system, f"s{seed}", device, flags)}
 
 
-def board(folder: Path, *records: dict[str, Any], targets: tuple[float, ...] = (), **filters: Any) -> PaceBoard:
+def board(folder: Path, *records: dict[str, Any], target: tuple[float, ...] = (), **filters: Any) -> PaceBoard:
     for number, record in enumerate(records):
         store.save(record, folder / f"{number:03d}")
-    return build(store.load_all([folder]), targets, **filters)
+    return build(store.load_all([folder]), target, **filters)
 
 
 # One record
@@ -170,7 +170,7 @@ def test_targets_that_records_declare_are_those_of_the_table_unless_others_are_n
     made = board(tmp_path, run(targets=[0.9, 0.5]), old)
     assert [t.targets for t in made.tables] == [(0.5, 0.9)]
     assert [[r.reached for r in row.reaches] for row in made.tables[0].rows] == [[2, 2]]
-    (table,) = board(tmp_path, targets=(0.95, 0.7)).tables
+    (table,) = board(tmp_path, target=(0.95, 0.7)).tables
     assert [(r.target, r.seconds) for r in table.rows[0].reaches] == [(0.7, 20.0), (0.95, 40.0)]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rsbench_throughput import recount
 from typer.testing import CliRunner
 
 from rsbench.cli.app import build as app
@@ -35,7 +36,7 @@ def current(name: str) -> tuple[dict[str, Any], Evidence]:
     """A committed record in the current form, and what lies beside it."""
     loaded = store.LoadedRecord(RECORDS / name / store.FILE, store.load(RECORDS / name))
     evidence = verify.gather(loaded)
-    return sealed(renewed(loaded.record, evidence, lambda: loaded.record["perf"]["macs"])), evidence
+    return sealed(renewed(loaded.record, evidence, lambda: {("macs",): loaded.record["perf"]["macs"]})), evidence
 
 
 def as_written_first(name: str) -> dict[str, Any]:
@@ -265,24 +266,26 @@ def test_work_is_counted_anew_or_null(counted: int | None, why: str, tmp_path: P
     file = tmp_path / "old" / store.FILE
     file.write_text(json.dumps(as_written_first(CAPTIONING)))
     loaded = store.LoadedRecord(file, store.load(file))
-    made = renewed(loaded.record, verify.gather(loaded), lambda: counted)
+    made = renewed(loaded.record, verify.gather(loaded), lambda: {("macs",): counted})
     (change,) = [c for c in made["amended"] if c["field"] == "perf.macs"]
     assert (change["was"], change["now"], made["perf"]["macs"]) == (loaded.record["perf"]["macs"], counted, counted)
     assert why in change["why"]
 
 
-def test_work_of_throughput_is_counted_anew() -> None:
+def test_work_of_throughput_is_counted_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that was sealed before its work was counted rightly is mended too, and once."""
     file = RECORDS.parent / "throughput" / "records" / THROUGHPUT / store.FILE
     loaded = store.LoadedRecord(file, store.load(file))
     perf = loaded.record["perf"]
     counted = {mode: 2 * perf[mode]["macs"] for mode in ("inference", "training")}
-    made = renewed(loaded.record, verify.gather(loaded), lambda: counted)
+    monkeypatch.setattr(recount, "count_macs", lambda *_: counted)
+    made = renewed(loaded.record, verify.gather(loaded), lambda: recount.recounted(loaded.record))
     for mode, macs in counted.items():
         assert made["perf"][mode]["macs"] == macs
         assert made["perf"][mode]["peak_share"] == pytest.approx(2 * perf[mode]["peak_share"])
     new = made["amended"][len(loaded.record["amended"]) :]
     assert [c["field"] for c in new] == [f"perf.{m}.{f}" for m in counted for f in ("macs", "peak_share")]
     assert verify.audit(sealed(made), verify.gather(loaded)).status == "verified"
-    assert renewed(sealed(made), verify.gather(loaded), lambda: counted) == sealed(made)
-    assert renewed(loaded.record, verify.gather(loaded), lambda: None) == loaded.record  # it cannot be built here
+    assert renewed(sealed(made), verify.gather(loaded), lambda: recount.recounted(made)) == sealed(made)
+    monkeypatch.setattr(recount, "count_macs", lambda *_: None)  # it cannot be built here
+    assert renewed(loaded.record, verify.gather(loaded), lambda: recount.recounted(loaded.record)) == loaded.record

@@ -11,8 +11,7 @@ from contextlib import AbstractContextManager
 from rsbench.containment import contained
 from rsbench.engine.launch.pool import Launch, OnEvent, Pool, drive
 from rsbench.engine.launch.run_result import Outcome
-from rsbench.family import families
-from rsbench.plan import RunPlan
+from rsbench.plan import RunPlan, groups
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
 
@@ -22,15 +21,15 @@ __all__ = ["Launch", "run_plans"]
 def run_plans(plans: Sequence[RunPlan], *, on_event: OnEvent, launch: Launch | None = None) -> list[Outcome]:
     """Run *plans* and return, in their order, an outcome for each that was started.
 
-    Plans of a family that follow each other are run together.  A plan whose finished record exists is not run again,
-    nor is a family all of whose records exist.  After an interrupt no further plan is started.
+    Plans of a group that follow each other are run together.  A plan whose finished record exists is not run again,
+    nor is a group all of whose records exist.  After an interrupt no further plan is started.
     ``on_event`` gets the workers' events; an exception in it ends everything.
 
     Raises:
         UserError: the launcher cannot be used: what it needs is missing, or nodes do not see the folders of plans.
     """
     with _pool(launch or Launch(), plans) as pool:
-        outcomes = drive(pool, families(plans), on_event)
+        outcomes = drive(pool, groups(plans), on_event)
     order = {plan.run_id: i for i, plan in enumerate(plans)}
     return sorted(outcomes, key=lambda o: order[o.run_id])
 

@@ -5,7 +5,8 @@ import contextlib
 
 import torch  # noqa: F401
 
-import rsbench.engine.run.multitask_run  # noqa: F401
+import rsbench.engine.run.run
+import rsbench.engine.run.scored_run  # noqa: F401
 from rsbench.engine.input import kernels
 from rsbench.engine.tasks import captioning, classification, vqa  # noqa: F401
 

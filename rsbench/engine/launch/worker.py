@@ -40,7 +40,7 @@ class Busy(Exception):
 def main(
     connection: Connection, plans_data: list[dict[str, Any]], environment: dict[str, str], patient: bool = False
 ) -> None:
-    """Run one plan, or those of a family together.
+    """Run one plan, or those of a group together.
 
     What the run prints goes to ``run.log`` in the first plan's folder, beside a line for each stage and epoch; events
     go through *connection*, and at the end one ``result`` with the outcome of each plan.  Another process at the same
@@ -136,16 +136,10 @@ def _held(folder: Path, stop: StopFlag, patient: bool) -> Iterator[None]:
 
 def _execute(plans: list[RunPlan], emit: Callable[[dict[str, Any]], None], stop: StopFlag) -> list[dict[str, Any]]:
     from rsbench.engine.launch.supervisor import Supervisor
-    from rsbench.engine.run import multitask_run, run
-    from rsbench.records import throughput
+    from rsbench.engine.run import run
 
-    if plans[0].division == throughput.DIVISION:
-        from rsbench.engine.throughput.execute import execute
-
-        return [execute(plans[0], emit, stop)]
-    places = world.places(plans[0].to_dict())
-    if places:
+    if places := world.places(plans[0].to_dict()):
         return [Supervisor(plans[0], places, emit, stop).run()]
     if world.follows():
         return [run.elsewhere(plan) for plan in plans]
-    return multitask_run.execute(plans, emit, stop) if plans[0].family else [run.execute(plans[0], emit, stop)]
+    return run.execute_together(plans, emit, stop)

@@ -6,6 +6,7 @@ it keeps of one batch a CUDA graph would overwrite with the next.
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -25,7 +26,6 @@ from rsbench.engine.training.phases import freeze, phases_of, set_training_mode
 from rsbench.errors import RunError
 from rsbench.execution import AUTO, NONE
 from rsbench.plan import RunPlan
-from rsbench.records.throughput import quantile
 
 METHODS: Final = ("training_loss",)  # of a network, beside its forward
 SHORT: Final = 30.0  # seconds of eager steps; compiling `tiny-cnn` takes half of that
@@ -272,7 +272,7 @@ def _steady(step: Step, device: torch.device) -> float:
     clock = clock_of(device)
     step()  # CUDA graphs are recorded in the second step; only from the third on do they run
     steps = steps_for(WINDOW, clock.window(step, 1))
-    return quantile([clock.window(step, steps) / steps for _ in range(WINDOWS)], 0.5)
+    return statistics.median(clock.window(step, steps) / steps for _ in range(WINDOWS))
 
 
 def _line(error: Exception) -> str:

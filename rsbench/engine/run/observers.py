@@ -26,15 +26,17 @@ class Observers:
 
     They are told with copies, and the random numbers they draw are not missed: a run with observers gives the numbers
     of one without.
+
+    told: false for ranks other than the first: a run is told of once.
     """
 
-    def __init__(self, emit: Emit) -> None:
-        self.emit = emit
+    def __init__(self, emit: Emit, told: bool = True) -> None:
+        self.emit, self.told = emit, told
         self.errors: list[str] = []
 
     def tell(self, hook: str, **arguments: Any) -> None:
         """Call a hook of every observer; an error that is new becomes a warning at once."""
-        if not registry().observers():
+        if not self.told or not registry().observers():
             return
         with _same_draws():
             raised = registry().notify(hook, **copy.deepcopy(arguments))

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from rsbench.containment import described, is_the_users
+from rsbench.containment import described
 from rsbench.engine.events import Emit, Interrupted
 from rsbench.engine.memory import peak_memory_bytes
 from rsbench.engine.parallel.world import Place
@@ -28,7 +28,6 @@ from rsbench.engine.training.trainer import Progress
 from rsbench.errors import RunError, UserError
 from rsbench.plan import RunPlan
 from rsbench.records import store
-from rsbench.records.blank import blank_record
 from rsbench.registry import HOME, registry
 from rsbench.specs import MetricSpec
 from rsbench.tasks.scoring import entries_of, with_statistics
@@ -133,40 +132,6 @@ def _suspects(plan: Mapping[str, Any], stage: str) -> str:
     return f" ({'; '.join(said)})" if said else ""
 
 
-@contextmanager
-def failures(fail: Callable[[dict[str, str]], object], stages: Stages, plan: RunPlan) -> Iterator[None]:
-    """Hand the ``error`` block of whatever a block raises to *fail*, also of what would end the process: networks,
-    losses and tasks are plugins' code.
-
-    Raises:
-        Interrupted: the run was stopped.
-    """
-    try:
-        yield
-    except BaseException as error:
-        if isinstance(error, Interrupted) or is_the_users(error):
-            raise
-        fail(describe_error(error, stages.current, plan.to_dict()))
-        log_traceback()
-
-
-def saved(record: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Write a record and return it; one that cannot be written, for what a plugin has put into it, as a failure.
-
-    Raises:
-        UserError: a finished record is there already.
-    """
-    try:
-        store.save(record, folder)
-    except UserError as error:
-        if store.finished(folder):
-            raise
-        failed = blank_record(record["run_id"], record["plan"])
-        record = failed | {"error": describe_error(error, "save", record["plan"]), "timing": record["timing"]}
-        store.save(record, folder)
-    return record
-
-
 def log_traceback() -> None:
     """Print the exception being handled, which the worker keeps in the run's log."""
     import traceback
@@ -234,7 +199,7 @@ class RunContext:
     """Where a run leaves its files, what it runs on, and whom it tells.
 
     Attributes:
-        folder: of its record.
+        folder: of its record; of a group, that of the first.
         stages: names and times its parts.
         emit: receives progress.
         interrupted: asked now and then; true ends the run, with a state to resume from.
@@ -248,3 +213,12 @@ class RunContext:
     interrupted: Callable[[], bool]
     observers: Observers
     place: Place | None = None
+
+    def folder_of(self, plan: RunPlan) -> Path:
+        """Return the folder of the record of *plan*, which runs in the same process."""
+        return self.folder.parent / plan.run_id
+
+    def check(self) -> None:
+        """Raise Interrupted where the run is to end."""
+        if self.interrupted():
+            raise Interrupted

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-
-from rsbench.records.throughput import quantile
 
 Step = Callable[[], object]
 
@@ -108,7 +107,7 @@ def warm_up(clock: Clock, step: Step, rules: Mapping[str, Any], check: Callable[
             break
         steps = steps_for(rules["window_s"], taken / steps)
     steady = agree(recent, rules["agree"], rules["tolerance"])
-    return WarmUp(first, seconds, windows, steady, steps_for(rules["window_s"], quantile(recent or [first], 0.5)))
+    return WarmUp(first, seconds, windows, steady, steps_for(rules["window_s"], statistics.median(recent or [first])))
 
 
 def agree(values: list[float], count: int, tolerance: float) -> bool:

@@ -1,10 +1,10 @@
-"""Boards as text.  The formats and the board below are found through the same hook as those of plugins."""
+"""Boards as text.  The formats below are found through the same hook as those of plugins."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rsbench.extensions import BoardSpec, FormatSpec
+from rsbench.extensions import FormatSpec
 from rsbench.hookspecs import hookimpl
 
 
@@ -16,16 +16,4 @@ def rsbench_formats() -> Iterator[FormatSpec]:
     yield FormatSpec(name="csv", summary="One line a row.", suffix=".csv", render=f"{__name__}.data:render_csv")
     yield FormatSpec(
         name="json", summary="Rows, and where the records went.", suffix=".json", render=f"{__name__}.data:render_json"
-    )
-
-
-@hookimpl
-def rsbench_boards() -> Iterator[BoardSpec]:
-    """``leaderboard --throughput``."""
-    yield BoardSpec(
-        name="throughput",
-        summary="Speeds that rsbench throughput measured.",
-        title="throughput",
-        build="rsbench.leaderboard.throughput:build",
-        render=f"{__name__}.throughput:RENDER",
     )

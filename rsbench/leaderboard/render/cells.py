@@ -10,7 +10,6 @@ from rsbench.errors import UserError
 from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.board import Board
 from rsbench.leaderboard.recipe_labels import system_labels
-from rsbench.leaderboard.together import compare
 from rsbench.metrics.display import factor, p_value, shown
 from rsbench.registry import registry
 from rsbench.tasks.task import get_task
@@ -104,7 +103,7 @@ def letters(row: Row) -> str:
 
 def remarks(table: Table) -> list[str]:
     """What is said below a table, a sentence or more each."""
-    return [basis(table), *together(table), *told(table)]
+    return [basis(table), *told(table)]
 
 
 def basis(table: Table) -> str:
@@ -117,23 +116,10 @@ def basis(table: Table) -> str:
     return f"{table.comparisons} comparison{'s' * (table.comparisons != 1)}; {pooled}."
 
 
-def together(table: Table) -> list[str]:
-    """One sentence for each task of a family that was also trained alone."""
-    times, found = factor(table.unit)[0], []
-    for c in compare(table):
-        said = f"{c.system}: {score(c.together, table)} together, {score(c.alone, table)} alone; difference "
-        said += f"{times * (c.together - c.alone):+.2f}"
-        if c.interval is not None and c.p is not None:
-            low, high = (times * end for end in c.interval)
-            said += f" [{low:+.2f}, {high:+.2f}], p {p_value(c.p, '= ')}"
-        found.append(f"{said}.")
-    return found
-
-
 def told(table: Table) -> list[str]:
     """What plugins say of a table; of one that fails, this."""
     found: list[str] = []
-    for origin, call in registry().callers("rsbench_remarks"):
+    for origin, call in reversed([*registry().callers("rsbench_remarks")]):  # in pluggy's order
         try:
             with contained(origin, "rsbench_remarks", limit=False):
                 found += map(str, call(table=table))

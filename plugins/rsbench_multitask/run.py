@@ -1,38 +1,35 @@
-"""Runs the plans of one family in one process and writes a record for each."""
+"""Trains the tasks of one group in one process."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from rsbench.engine.events import Emit
 from rsbench.engine.input.loader import ArrayLoader
 from rsbench.engine.input.normalization import Normalisation
 from rsbench.engine.input.run_data import open_data
-from rsbench.engine.run import build as setup
 from rsbench.engine.run import preflight, report
-from rsbench.engine.run.multitask_training import Family, FamilyTraining, RoundLoader, own_curve
-from rsbench.engine.run.observers import Observers
-from rsbench.engine.run.report import Machine, RunContext, Stages
+from rsbench.engine.run.build import build_network, make_task, normalisation
+from rsbench.engine.run.report import RunContext
 from rsbench.engine.tasks.base import TrainingTask
-from rsbench.engine.training import checkpoint, resume
+from rsbench.engine.training import checkpoint
 from rsbench.engine.training.checkpoint_selection import Selection
 from rsbench.engine.training.device import make_fabric
 from rsbench.engine.training.trainer import Trainer
 from rsbench.errors import RunError
 from rsbench.plan import RunPlan
 from rsbench.records import store
-from rsbench.records.blank import blank_record
 from rsbench.registry import registry
+from rsbench_multitask.training import JointLoader, JointTask, MultitaskNetwork, own_curve
 
 
 @dataclass
 class Member:
-    """One task of a family, with what its record needs."""
+    """One task of a group, with what its record needs."""
 
     name: str
     task: TrainingTask
@@ -50,63 +47,19 @@ class Member:
         return self.task.plan
 
 
-def execute(
-    plans: Sequence[RunPlan], emit: Emit, interrupted: Callable[[], bool] = lambda: False
-) -> list[dict[str, Any]]:
-    """Train the tasks of *plans* together, write their records (failures' too) and return them.
+def run(plans: Sequence[RunPlan], context: RunContext) -> Iterator[dict[str, Any]]:
+    """Train the tasks of *plans* together, and yield for each what its record holds beside its plan.
 
-    A finished record, of an earlier attempt in which another member failed, is returned as it is.
-
-    Raises:
-        Interrupted: the user stopped it; a state to resume from has been written to the first plan's folder.
+    Nothing is done again for a record of an earlier attempt, in which another member failed.
     """
-    stages = Stages(emit)
-    finished = [store.finished(_folder(plan)) for plan in plans]
-    records = [
-        store.load(_folder(plan)) if kept else blank_record(plan.run_id, plan.portable())
-        for plan, kept in zip(plans, finished, strict=True)
-    ]
-    observers = Observers(emit)
-    for plan in plans:
-        observers.tell("rsbench_run_start", plan=plan)
-
-    def fail(error: dict[str, str]) -> None:
-        for record in records:
-            if record["status"] != "ok":
-                record |= {"status": "failed", "error": error}
-
-    with report.failures(fail, stages, plans[0]):
-        machine = Machine.prepare(plans[0])
-        context = RunContext(_folder(plans[0]), machine, stages, emit, interrupted, observers)
-        with observers.process_of(plans[0]):
-            family = FamilyRun(plans, context)
-            family.train()
-            for member, record in enumerate(records):
-                if not finished[member]:
-                    record |= {"status": "ok"} | family.evaluate(member)
-    for plan, record, kept in zip(plans, records, finished, strict=True):
-        folder = _folder(plan)
-        if kept:
-            observers.tell("rsbench_run_end", plan=plan, record=record)
-        else:
-            record["timing"] = {"stages": stages.seconds, "total": sum(stages.seconds.values())}
-            record["checks"] = [*record["checks"], *observers.checks()]
-            record |= report.saved(record, folder)
-            record["checks"] += observers.end(plan, record, folder)
-        record["path"] = str(Path(plan.out) / plan.run_id / store.FILE)
-    if all(record["status"] == "ok" for record in records):
-        resume.clear(_folder(plans[0]))
-    return records
+    group = MultitaskRun(plans, context)
+    group.train()
+    for number, plan in enumerate(plans):
+        yield {} if store.finished(context.folder_of(plan)) else group.evaluate(number)
 
 
-def _folder(plan: RunPlan) -> Path:
-    folder = Path(plan.out).absolute() / plan.run_id
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-class FamilyRun:
-    """The stages of a family, each of which adds to what is known; *context* has the folder of the first plan."""
+class MultitaskRun:
+    """The stages of a group, each of which adds to what is known; *context* has the folder of the first plan."""
 
     def __init__(self, plans: Sequence[RunPlan], context: RunContext) -> None:
         self.plans, self.context, self.machine = plans, context, context.machine
@@ -116,7 +69,7 @@ class FamilyRun:
         """Go through the stages that the members share."""
         stage = self.context.stages.stage
         with stage("data"):
-            self.tasks = [setup.make_task(plan, open_data(plan)) for plan in self.plans]
+            self.tasks = [make_task(plan, open_data(plan)) for plan in self.plans]
         with stage("build"):
             self._build()
         with stage("preflight"):
@@ -126,13 +79,13 @@ class FamilyRun:
 
     def _build(self) -> None:
         device = self.machine.device
-        self.family = build(self.tasks, device)
-        self.members = [_member(task, k, device) for k, task in enumerate(self.tasks)]
+        self.network = build(self.tasks, device)
+        self.members = [_member(task, k, self.context) for k, task in enumerate(self.tasks)]
         self.losses = [task.build_loss().to(device) for task in self.tasks]
 
     def _check(self) -> None:
         """Try a batch of each before time is spent on training."""
-        for member, network, loss in zip(self.members, self.family.members, self.losses, strict=True):
+        for member, network, loss in zip(self.members, self.network.members, self.losses, strict=True):
             first = next(member.train.training_epoch(0), None)
             if first is None:
                 raise RunError(f"The training split of '{member.name}' is smaller than a batch.", "preflight")
@@ -150,11 +103,11 @@ class FamilyRun:
 
         val = [m.val for m in members]
         self.trainer = Trainer(
-            FamilyTraining([m.name for m in members], self.tasks, self.losses, block["weights"]),
-            self.family,
+            JointTask([m.name for m in members], self.tasks, self.losses, block["weights"]),
+            self.network,
             self.plans[0].recipe,
             None,
-            RoundLoader([m.train for m in members], block["rounds"]),
+            JointLoader([m.train for m in members], block["rounds"]),
             val if any(v is not None for v in val) else None,
             fabric=self.fabric,
             selections=[m.selection for m in members],
@@ -169,9 +122,9 @@ class FamilyRun:
     def evaluate(self, number: int) -> dict[str, Any]:
         """Return what the record of a member says beside its plan, with the weights that it selected.
 
-        ``train`` counts the member's own samples in the family's time.
+        ``train`` counts the member's own samples in the time of all.
         """
-        member, network = self.members[number], self.family.members[number]
+        member, network = self.members[number], self.network.members[number]
         plan, task, progress, stage = member.plan, member.task, self.progress, self.context.stages.stage
         assert plan.family is not None
         self.trainer.take(member.selection)
@@ -197,18 +150,18 @@ class FamilyRun:
         return parts
 
 
-def build(tasks: Sequence[TrainingTask], device: torch.device) -> Family:
+def build(tasks: Sequence[TrainingTask], device: torch.device) -> MultitaskNetwork:
     """Build each member from the same seed, so that it starts as it does alone."""
     name = tasks[0].plan.model["name"]
     shared = registry().get("model", name).shared
-    return Family([setup.build_network(task, device) for task in tasks], shared, name)
+    return MultitaskNetwork([build_network(task, device) for task in tasks], shared, name)
 
 
-def _member(task: TrainingTask, number: int, device: torch.device) -> Member:
-    plan, data = task.plan, task.data
+def _member(task: TrainingTask, number: int, context: RunContext) -> Member:
+    plan, data, device = task.plan, task.data, context.machine.device
     assert plan.family is not None
     name = plan.family["member"]
-    norm = setup.normalisation(plan, data)
+    norm = normalisation(plan, data)
     selection = Selection(
         plan.protocol["selection"],
         f"{name}/{task.score}",
@@ -218,4 +171,4 @@ def _member(task: TrainingTask, number: int, device: torch.device) -> Member:
     )
     train = task.make_loader(data.train, device, norm, training=True)
     val = task.make_loader(data.val, device, norm, training=False) if len(data.val) else None
-    return Member(name, task, _folder(plan), norm, selection, train, val, [])
+    return Member(name, task, context.folder_of(plan), norm, selection, train, val, [])

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 import torch
+from rsbench_throughput import feed
+from rsbench_throughput.nvml import Nvml
+from rsbench_throughput.plan import QUICK, ThroughputRequest, expand
+from rsbench_throughput.points import Meter
+from rsbench_throughput.record import checked, data_wait_share
+from rsbench_throughput.subject import Subject
 
 from rsbench.engine.run.report import Machine
-from rsbench.engine.throughput import feed
-from rsbench.engine.throughput.nvml import Nvml
-from rsbench.engine.throughput.points import Meter
-from rsbench.engine.throughput.subject import Subject
-from rsbench.records.throughput import checked, data_wait_share
-from rsbench.throughput import QUICK, ThroughputRequest, expand
 
 CPU = torch.device("cpu")
 

@@ -1,4 +1,4 @@
-"""Training of several tasks at once: in each round one batch of each, one sum of losses, one step.
+"""Training of several tasks at once: each step takes one batch of each and one sum of losses.
 
 The members are the model's networks for each task, with the submodules that its spec names in common.
 L = sum_t lambda_t L_t over the tasks t (SpatialNet-ViT, eq. 6).
@@ -19,7 +19,7 @@ from rsbench.engine.tasks.base import Loss, TrainingTask
 from rsbench.errors import RunError
 
 
-class Family(nn.Module):
+class MultitaskNetwork(nn.Module):
     """Networks of several tasks; a parameter that they share is there once."""
 
     def __init__(self, members: Sequence[nn.Module], shared: Sequence[str], model: str) -> None:
@@ -64,7 +64,7 @@ def _size(shapes: Mapping[str, torch.Size], odd: Sequence[str]) -> str:
 
 
 @dataclass
-class Round:
+class JointBatch:
     """One batch of each task."""
 
     batches: list[Batch]
@@ -74,31 +74,31 @@ class Round:
         return sum(map(len, self.batches))
 
 
-class RoundLoader:
+class JointLoader:
     """Streams of several loaders side by side, each beginning its next pass when one has ended.
 
-    Where a stream stands depends on the number of the round alone, so that a resumed run goes on exactly.
+    Where a stream stands depends on the number of the step alone, so that a resumed run goes on exactly.
     """
 
-    def __init__(self, loaders: Sequence[ArrayLoader], rounds: int) -> None:
-        self.loaders, self.rounds = loaders, rounds
+    def __init__(self, loaders: Sequence[ArrayLoader], steps: int) -> None:
+        self.loaders, self.steps = loaders, steps
         self.device = loaders[0].device
 
     def __len__(self) -> int:
-        """Rounds of an epoch."""
-        return self.rounds
+        """Steps of an epoch."""
+        return self.steps
 
     @property
     def batch_samples(self) -> float:
-        """Samples of a round, on average."""
+        """Samples of a step, on average."""
         return sum(loader.batch_samples for loader in self.loaders)
 
-    def training_epoch(self, epoch: int, start: int = 0) -> Iterator[Round]:
-        """Yield the rounds of *epoch* from number *start* on."""
-        first = epoch * self.rounds + start
+    def training_epoch(self, epoch: int, start: int = 0) -> Iterator[JointBatch]:
+        """Yield the batches of *epoch* from step *start* on."""
+        first = epoch * self.steps + start
         streams = [_stream(loader, first) for loader in self.loaders]
-        for _ in range(start, self.rounds):
-            yield Round([next(stream) for stream in streams])
+        for _ in range(start, self.steps):
+            yield JointBatch([next(stream) for stream in streams])
 
 
 def _stream(loader: ArrayLoader, first: int) -> Iterator[Batch]:
@@ -109,7 +109,7 @@ def _stream(loader: ArrayLoader, first: int) -> Iterator[Batch]:
         turn, step = turn + 1, 0
 
 
-class FamilyTraining:
+class JointTask:
     """The tasks of all members as one.
 
     Args:
@@ -121,9 +121,9 @@ class FamilyTraining:
     ) -> None:
         self.names, self.tasks, self.losses, self.weights = names, tasks, losses, weights
         self._sums: list[torch.Tensor] = []
-        self._rounds = 0
+        self._steps = 0
 
-    def loss(self, model: Any, batch: Round, loss: Any) -> torch.Tensor:
+    def loss(self, model: Any, batch: JointBatch, loss: Any) -> torch.Tensor:
         """Return the weighted sum of the members' losses."""
         del loss
         return model(partial(self._sum, batch.batches))
@@ -135,22 +135,22 @@ class FamilyTraining:
         ]
         noted = [value.detach().double() for value in each]
         self._sums = [a + b for a, b in zip(self._sums, noted, strict=True)] if self._sums else noted
-        self._rounds += 1
+        self._steps += 1
         return torch.stack([w * value for w, value in zip(self.weights, each, strict=True)]).sum()
 
     def logs(self) -> dict[str, float]:
         """Mean training loss of each member since the last call."""
-        means = {f"{n}/train_loss": float(s) / self._rounds for n, s in zip(self.names, self._sums, strict=False)}
-        self._sums, self._rounds = [], 0
+        means = {f"{n}/train_loss": float(s) / self._steps for n, s in zip(self.names, self._sums, strict=False)}
+        self._sums, self._steps = [], 0
         return means
 
     def state_dict(self) -> dict[str, Any]:
         """Return the losses of the epoch under way."""
-        return {"sums": self._sums, "rounds": self._rounds}
+        return {"sums": self._sums, "rounds": self._steps}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on with the losses of an epoch."""
-        self._sums, self._rounds = list(state.get("sums", [])), state.get("rounds", 0)
+        self._sums, self._steps = list(state.get("sums", [])), state.get("rounds", 0)
 
     def validate(self, model: Any, loader: Sequence[ArrayLoader | None], fabric: Any) -> dict[str, float]:
         """Return each member's losses and scores, under its name; members without a validation split have none."""
@@ -163,7 +163,7 @@ class FamilyTraining:
 
 
 def own_curve(curve: Sequence[Mapping[str, Any]], name: str, number: int) -> list[dict[str, Any]]:
-    """Return a family's learning curve as member *name*, the *number*-th, sees it; the sum is ``family_loss``."""
+    """Return a learning curve of all as member *name*, the *number*-th, sees it; the sum is ``family_loss``."""
     own = []
     for logs in curve:
         entry = {k: v for k, v in logs.items() if "/" not in k}

@@ -32,10 +32,12 @@ def multitask(
     weight: Annotated[
         list[str] | None, typer.Option(metavar="DATASET=NUMBER", help="Weight of a task's loss; default 1.")
     ] = None,
-    rounds: Annotated[
+    steps_per_epoch: Annotated[
         int | None, typer.Option(min=1, help="Batches of each task an epoch; default: a pass of the largest dataset.")
     ] = None,
-    twins: Annotated[bool, typer.Option("--twins", help="Also train each task alone, in as many rounds.")] = False,
+    single_task: Annotated[
+        bool, typer.Option("--single-task", help="Also train each task alone, in as many steps, as a baseline.")
+    ] = False,
     recipe: Annotated[
         str | None, typer.Option(help="Default: the model's own.", autocompletion=complete.names("recipe"))
     ] = None,
@@ -57,12 +59,12 @@ def multitask(
 ) -> None:
     """Train one model on several datasets and tasks at once.
 
-    In each round every task gives one batch, and one step follows the weighted sum of their losses.  Each task leaves
-    a record of its own under its own protocol; its weights are those of the epoch that its protocol selects.
+    For each step every task gives one batch; it follows the weighted sum of their losses.  Each task leaves a record of
+    its own under its own protocol; its weights are those of the epoch that its protocol selects.
 
     Examples:
 
-      rsbench multitask spatialnet-vit ucm-captions eurosat scenes-vqa --option input_size=64 --twins
+      rsbench multitask spatialnet-vit ucm-captions eurosat scenes-vqa --option input_size=64 --single-task
 
       rsbench multitask spatialnet-vit ucm-captions@ucm-landuse ucm-captions@ucm-captions-standard
 
@@ -72,7 +74,7 @@ def multitask(
     from rsbench.cli import run
     from rsbench.config import parse_pairs, parse_seeds
     from rsbench.engine.launch.launch import Launch
-    from rsbench.family import FamilyRequest, expand_family
+    from rsbench_multitask.plan import MultitaskRequest, expand_multitask
 
     launch = Launch(launcher=launcher, parallel=parallel, address=ray_address, cpus=cpus_per_run, gpus=gpus_per_run)
     observing.require(observer or ())
@@ -81,14 +83,14 @@ def multitask(
         raise UserError(f"One task alone is: rsbench run {model} {datasets[0]}; name at least two.")
     for name, _ in members:
         api.prepare_generated(name, how.data_root, *(() if quiet else (run.drawing, run.said)))
-    plans: list[RunPlan] = expand_family(
-        FamilyRequest(
+    plans: list[RunPlan] = expand_multitask(
+        MultitaskRequest(
             model=model,
             members=members,
             options=parse_pairs(option or [], "--option"),
             weights=_weights(weight or []),
-            rounds=rounds,
-            twins=twins,
+            steps_per_epoch=steps_per_epoch,
+            single_task=single_task,
             recipe=recipe,
             changes=parse_pairs(set_ or [], "--set"),
             seeds=parse_seeds(seeds),

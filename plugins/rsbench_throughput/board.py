@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
-from rsbench.leaderboard.census import FAILED, FILTERED, NO_DEVICE, OLDER, SCORES, UNREADABLE, Census, LeftOut
+from rsbench.leaderboard.census import FAILED, FILTERED, NO_DEVICE, OLDER, UNREADABLE, Census, LeftOut
 from rsbench.leaderboard.machines import machine
 from rsbench.leaderboard.members import in_time
 from rsbench.records.store import LoadedRecord
-from rsbench.records.throughput import DIVISION, MODES, chosen, is_throughput
 from rsbench.tasks.task import get_task
+from rsbench_throughput.record import DIVISION, MODES, chosen
+
+SCORES: Final = "without throughput"
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,9 @@ def _rows(loaded: LoadedRecord, task: str | None, tag: str | None) -> list[tuple
         LeftOut: it is not of throughput, does not pass the filters, has failed, or its device is not known.
     """
     record = loaded.record
-    if not is_throughput(record):
-        raise LeftOut(SCORES)
     plan = record["plan"]
+    if plan["division"] != DIVISION:
+        raise LeftOut(SCORES)
     if task not in (None, plan["task"]) or (tag is not None and tag not in plan["model"].get("tags", ())):
         raise LeftOut(FILTERED)
     if record["status"] != "ok":

@@ -1,54 +1,33 @@
-"""One measurement, from plan to record."""
+"""One measurement."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 
-from rsbench.engine.events import Emit, Interrupted
 from rsbench.engine.memory import release
-from rsbench.engine.run import report
-from rsbench.engine.run.report import Machine, Stages
+from rsbench.engine.run.report import Machine, RunContext
 from rsbench.engine.step.timing import clock_of
-from rsbench.engine.throughput.contention import Watch, flags
-from rsbench.engine.throughput.drift import SAMPLES, drift, reference_logits
-from rsbench.engine.throughput.feed import data_wait
-from rsbench.engine.throughput.latency import latency
-from rsbench.engine.throughput.nvml import Nvml
-from rsbench.engine.throughput.peak import matrix_peak
-from rsbench.engine.throughput.points import Meter, measured
-from rsbench.engine.throughput.subject import Subject
 from rsbench.plan import RunPlan
-from rsbench.records import store
-from rsbench.records.blank import blank_record
-from rsbench.records.throughput import peak_share
 from rsbench.tasks.task import get_task
+from rsbench_throughput.contention import Watch, flags
+from rsbench_throughput.drift import SAMPLES, drift, reference_logits
+from rsbench_throughput.feed import data_wait
+from rsbench_throughput.latency import latency
+from rsbench_throughput.nvml import Nvml
+from rsbench_throughput.peak import matrix_peak
+from rsbench_throughput.points import Meter, measured
+from rsbench_throughput.record import peak_share
+from rsbench_throughput.subject import Subject
 
 
-def execute(plan: RunPlan, emit: Emit, interrupted: Callable[[], bool] = lambda: False) -> dict[str, Any]:
-    """Measure *plan*, write its record (a failure's too) and return it.
-
-    Raises:
-        Interrupted: the user stopped it; nothing is kept.
-    """
-    stages = Stages(emit)
-    record = blank_record(plan.run_id, plan.portable())
-
-    def check() -> None:
-        if interrupted():
-            raise Interrupted
-
-    with report.failures(lambda error: record.update(error=error), stages, plan):
-        machine = Machine.prepare(plan)
-        record["env"] = _environment(plan, machine)
-        record["perf"] = _measure(plan, machine, stages, emit, check)
-        record["status"] = "ok"
-    record["timing"] = {"stages": stages.seconds, "total": sum(stages.seconds.values())}
-    path = store.save(record, Path(plan.out) / plan.run_id)
-    return record | {"path": str(path)}
+def run(plans: Sequence[RunPlan], context: RunContext) -> Iterator[dict[str, Any]]:
+    """Measure the one plan, and yield what its record holds beside it; of what is interrupted nothing is kept."""
+    (plan,) = plans
+    environment = _environment(plan, context.machine)
+    yield {"perf": _measure(plan, context), "env": environment}
 
 
 def _environment(plan: RunPlan, machine: Machine) -> dict[str, Any]:
@@ -59,8 +38,9 @@ def _environment(plan: RunPlan, machine: Machine) -> dict[str, Any]:
     return found
 
 
-def _measure(plan: RunPlan, machine: Machine, stages: Stages, emit: Emit, check: Callable[[], None]) -> dict[str, Any]:
+def _measure(plan: RunPlan, context: RunContext) -> dict[str, Any]:
     """The record's ``perf``."""
+    machine, stages, check = context.machine, context.stages, context.check
     rules, modes = plan.protocol, plan.protocol["modes"]
     with stages.stage("build"):
         subject = Subject.build(plan, machine)
@@ -70,7 +50,7 @@ def _measure(plan: RunPlan, machine: Machine, stages: Stages, emit: Emit, check:
         perf["drift"] = _drift(subject, plan.recipe["compile"])
     nvml, watch = Nvml(machine.device), Watch()
     clock = clock_of(machine.device, nvml.look)
-    meter = Meter(clock, rules, machine.device, nvml, emit, check, perf["unit"])
+    meter = Meter(clock, rules, machine.device, nvml, context.emit, check, perf["unit"])
     perf["latency_ms"] = None
     if "inference" in modes:
         with stages.stage("latency"):

@@ -9,7 +9,7 @@ from typing import Final
 import torch
 
 from rsbench.engine.input.loader import Batch
-from rsbench.engine.throughput.subject import Subject
+from rsbench_throughput.subject import Subject
 
 SAMPLES: Final = 16
 

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from made import run_id
 from rsbench_claims import compare as claims
+from rsbench_throughput import render
+from rsbench_throughput.board import SpeedBoard, build
+from rsbench_throughput.plan import ThroughputRequest, expand
+from rsbench_throughput.record import checked
 
 from rsbench.errors import UserError
 from rsbench.leaderboard import compare
 from rsbench.leaderboard.board import build as ranked
-from rsbench.leaderboard.render import throughput as render
-from rsbench.leaderboard.throughput import SpeedBoard, build
 from rsbench.records import store
 from rsbench.records.blank import blank_record
-from rsbench.records.throughput import checked
-from rsbench.throughput import ThroughputRequest, expand
 
 FIXTURE = json.loads((Path(__file__).parent.parent / "data" / "record-1.json").read_text())
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 from rsbench.errors import UserErrors, did_you_mean
@@ -18,20 +17,20 @@ from rsbench.registry import registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FamilyRequest(Execution):
+class MultitaskRequest(Execution):
     """What the user asked for; names are not yet resolved.
 
     members: (dataset, protocol or ``None``) pairs.  weights: member to lambda of the sum of losses, 1 where not given.
-    rounds: batches of each task in an epoch; default: training samples of the largest dataset over the batch.
-    twins: also plan each member alone, in as many rounds, which is what the family has to be compared with.
+    steps_per_epoch: each takes a batch of every task; default: training samples of the largest dataset over the batch.
+    single_task: also plan each member alone, in as many steps, as the baseline of what is trained together.
     """
 
     model: str
     members: tuple[tuple[str, str | None], ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
-    rounds: int | None = None
-    twins: bool = False
+    steps_per_epoch: int | None = None
+    single_task: bool = False
     recipe: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
@@ -39,8 +38,8 @@ class FamilyRequest(Execution):
     overfit: int | None = None
 
 
-def expand_family(request: FamilyRequest) -> list[RunPlan]:
-    """Return the plans of the family, seed by seed, and then those of the twins.
+def expand_multitask(request: MultitaskRequest) -> list[RunPlan]:
+    """Return the plans of the group, seed by seed, and then those of its members alone.
 
     Raises:
         UserErrors: every problem of the request at once.
@@ -55,13 +54,13 @@ def expand_family(request: FamilyRequest) -> list[RunPlan]:
             plans[name] = found
     if problems:
         raise UserErrors(list(dict.fromkeys(problems)))
-    rounds = request.rounds or max(_batches(p[0]) for p in plans.values())
-    groups = [names, *([name] for name in names if request.twins and len(names) > 1)]
+    steps = request.steps_per_epoch or max(_batches(p[0]) for p in plans.values())
+    groups = [names, *([name] for name in names if request.single_task and len(names) > 1)]
     return [
         plan
         for group in groups
         for k in range(len(request.seeds))
-        for plan in _together({name: plans[name][k] for name in group}, request.weights, rounds)
+        for plan in _together({name: plans[name][k] for name in group}, request.weights, steps)
     ]
 
 
@@ -71,16 +70,7 @@ def member_names(members: Sequence[tuple[str, str | None]]) -> list[str]:
     return [f"{dataset}@{protocol}" if times[dataset] > 1 else dataset for dataset, protocol in members]
 
 
-def families(plans: Sequence[RunPlan]) -> Iterator[list[RunPlan]]:
-    """Yield plans that are to run in one process: those of a family together, each other plan alone."""
-    for key, group in groupby(plans, key=lambda p: p.family["id"] if p.family else None):
-        if key is None:
-            yield from ([plan] for plan in group)
-        else:
-            yield list(group)
-
-
-def _check(request: FamilyRequest, names: list[str], problems: list[str]) -> None:
+def _check(request: MultitaskRequest, names: list[str], problems: list[str]) -> None:
     for name, count in Counter(names).items():
         if count > 1:
             problems.append(f"'{name}' is named {count} times; give each protocol once, as DATASET@PROTOCOL.")
@@ -104,13 +94,13 @@ def _check(request: FamilyRequest, names: list[str], problems: list[str]) -> Non
             problems.append(f"No task has an option '{option}'.{did_you_mean(option, known)}")
 
 
-def _request_of(request: FamilyRequest, dataset: str, protocol: str | None) -> RunRequest:
+def _request_of(request: MultitaskRequest, dataset: str, protocol: str | None) -> RunRequest:
     return RunRequest(
         models=((request.model, request.options),),
         dataset=dataset,
         protocol=protocol,
         recipe=request.recipe or ("author" if registry().get("model", request.model).recipes else None),
-        family=True,
+        tolerant=True,
         changes=request.changes,
         seeds=request.seeds,
         precision=request.precision,
@@ -123,13 +113,13 @@ def _batches(plan: RunPlan) -> int:
     return max(1, int(plan.protocol["split_sizes"]["train"]) // int(plan.recipe["batch"]))
 
 
-def _together(plans: Mapping[str, RunPlan], weights: Mapping[str, float], rounds: int) -> list[RunPlan]:
-    """Return the plans of one family and seed, which know of each other."""
+def _together(plans: Mapping[str, RunPlan], weights: Mapping[str, float], steps: int) -> list[RunPlan]:
+    """Return the plans of one group and seed, which know of each other."""
     first = next(iter(plans.values()))
     block: dict[str, Any] = {
         "members": list(plans),
         "weights": [float(weights.get(name, 1.0)) for name in plans],
-        "rounds": rounds,
+        "rounds": steps,
     }
     own = digest([block, [p.run_id for p in plans.values()]])[:8]
     block["id"] = f"{'+'.join(plans)}-{first.model['name']}-s{first.seed}-{own}"
@@ -150,4 +140,4 @@ def _member(plan: RunPlan, name: str, block: Mapping[str, Any]) -> RunPlan:
         "overfit": plan.overfit,
         "family": {**block, "member": name},
     }
-    return dataclasses.replace(plan, run_id=run_id(common, plan.seed), **common)
+    return dataclasses.replace(plan, run_id=run_id(common, plan.seed), runner="multitask", **common)

@@ -7,18 +7,19 @@ from typing import Any
 
 import pytest
 import torch
+from rsbench_multitask import run as multitask_run
+from rsbench_multitask.compare import compare
+from rsbench_multitask.plan import MultitaskRequest, expand_multitask
+from rsbench_multitask.training import JointLoader, JointTask, MultitaskNetwork
 
 from rsbench.engine.input.run_data import open_data
-from rsbench.engine.run import build as setup
-from rsbench.engine.run import multitask_run, run
-from rsbench.engine.run.multitask_training import Family, FamilyTraining, RoundLoader
+from rsbench.engine.run import run
+from rsbench.engine.run.build import make_task, normalisation
 from rsbench.engine.training import trainer
 from rsbench.engine.training.device import make_fabric
 from rsbench.errors import RunError, UserErrors
-from rsbench.family import FamilyRequest, expand_family, families
 from rsbench.leaderboard.board import build
-from rsbench.leaderboard.together import compare
-from rsbench.plan import RunPlan, RunRequest, expand
+from rsbench.plan import RunPlan, RunRequest, expand, groups
 from rsbench.records.store import load_all
 from rsbench.records.verify import verify
 
@@ -45,13 +46,13 @@ def plans_of(root: Path, out: Path, **changes: Any) -> list[RunPlan]:
         "data_root": root,
         "out": str(out),
     }
-    return expand_family(FamilyRequest(**settings | changes))
+    return expand_multitask(MultitaskRequest(**settings | changes))
 
 
-def parts_of(plans: list[RunPlan]) -> tuple[Family, list[Any], list[Any]]:
-    tasks = [setup.make_task(plan, open_data(plan)) for plan in plans]
+def parts_of(plans: list[RunPlan]) -> tuple[MultitaskNetwork, list[Any], list[Any]]:
+    tasks = [make_task(plan, open_data(plan)) for plan in plans]
     loaders = [
-        task.make_loader(task.data.train, CPU, setup.normalisation(plan, task.data), training=True)
+        task.make_loader(task.data.train, CPU, normalisation(plan, task.data), training=True)
         for task, plan in zip(tasks, plans, strict=True)
     ]
     return multitask_run.build(tasks, CPU), tasks, loaders
@@ -68,8 +69,8 @@ def test_gradient_is_that_of_the_weighted_sum(text_root: Path, tmp_path: Path) -
     for member, task, loss, batch in zip(family.members, tasks, losses, (first, second), strict=True):
         (gradient,) = torch.autograd.grad(task.loss(member, batch, loss), shared)
         separate.append(gradient)
-    work = FamilyTraining(["a", "b"], tasks, losses, [1.0, 0.25])
-    round_ = next(RoundLoader(loaders, 3).training_epoch(0))
+    work = JointTask(["a", "b"], tasks, losses, [1.0, 0.25])
+    round_ = next(JointLoader(loaders, 3).training_epoch(0))
     (together,) = torch.autograd.grad(work.loss(family, round_, None), shared)
     torch.testing.assert_close(together, separate[0] + 0.25 * separate[1])
     logs = work.logs()
@@ -82,7 +83,7 @@ def test_gradient_is_that_of_the_weighted_sum(text_root: Path, tmp_path: Path) -
 def test_streams_pass_over_their_data_in_turn_and_go_on_where_they_stood(text_root: Path, tmp_path: Path) -> None:
     _, _, loaders = parts_of(plans_of(text_root, tmp_path))
     rounds = 2 * len(loaders[0]) + 3
-    stream = RoundLoader(loaders, rounds)
+    stream = JointLoader(loaders, rounds)
     shown = [[b.index.tolist() for b in r.batches] for epoch in range(2) for r in stream.training_epoch(epoch)]
     for k, loader in enumerate(loaders):
         passes = [b.index.tolist() for turn in range(50) for b in loader.training_epoch(turn)]
@@ -91,8 +92,8 @@ def test_streams_pass_over_their_data_in_turn_and_go_on_where_they_stood(text_ro
     assert resumed == shown[rounds + 5 :]
 
 
-def test_a_family_of_one_is_the_same_run_as_the_task_alone(text_root: Path, tmp_path: Path) -> None:
-    twin = [p for p in plans_of(text_root, tmp_path, twins=True, rounds=4) if p.task == "vqa"][-1]
+def test_a_group_of_one_is_the_same_run_as_the_task_alone(text_root: Path, tmp_path: Path) -> None:
+    twin = [p for p in plans_of(text_root, tmp_path, single_task=True, steps_per_epoch=4) if p.task == "vqa"][-1]
     assert twin.family is not None
     assert twin.family["members"] == [QUESTIONS]
     alone = RunRequest(
@@ -110,11 +111,11 @@ def test_a_family_of_one_is_the_same_run_as_the_task_alone(text_root: Path, tmp_
     _, _, loaders = parts_of([plan])
     (twin,) = [
         p
-        for p in plans_of(text_root, tmp_path, twins=True, rounds=len(loaders[0]))
+        for p in plans_of(text_root, tmp_path, single_task=True, steps_per_epoch=len(loaders[0]))
         if p.task == "vqa" and p.family and len(p.family["members"]) == 1
     ]
     ours = run.execute(plan, lambda e: None)
-    (theirs,) = multitask_run.execute([twin], lambda e: None)
+    (theirs,) = run.execute_together([twin], lambda e: None)
     assert theirs["error"] is None
     assert theirs["artifacts"]["predictions"]["sha256"] == ours["artifacts"]["predictions"]["sha256"]
     for mine, yours in zip(ours["train"]["curve"], theirs["train"]["curve"], strict=True):
@@ -125,10 +126,10 @@ def test_a_family_of_one_is_the_same_run_as_the_task_alone(text_root: Path, tmp_
 
 def test_three_tasks_leave_three_verified_records_and_a_comparison(text_root: Path, tmp_path: Path) -> None:
     members = (CAPTIONS, LAND_USE, (QUESTIONS, None))
-    plans = plans_of(text_root, tmp_path, members=members, twins=True, rounds=3, seeds=(0, 1))
-    groups = list(families(plans))
-    assert [len(g) for g in groups] == [3, 3, 1, 1, 1, 1, 1, 1]
-    made = [multitask_run.execute(members_, lambda e: None) for members_ in groups]
+    plans = plans_of(text_root, tmp_path, members=members, single_task=True, steps_per_epoch=3, seeds=(0, 1))
+    together_ = list(groups(plans))
+    assert [len(g) for g in together_] == [3, 3, 1, 1, 1, 1, 1, 1]
+    made = [run.execute_together(members_, lambda e: None) for members_ in together_]
     assert [r["error"] for records in made for r in records] == [None] * 12
     together = made[0]
     assert [r["plan"]["task"] for r in together] == ["captioning", "classification", "vqa"]
@@ -151,8 +152,8 @@ def test_three_tasks_leave_three_verified_records_and_a_comparison(text_root: Pa
 
 
 def test_each_record_takes_the_epoch_that_its_own_protocol_selects(text_root: Path, tmp_path: Path) -> None:
-    plans = plans_of(text_root, tmp_path, rounds=2, changes={**CHANGES, "epochs": 6, "lr": 3e-3})
-    records = multitask_run.execute(plans, lambda e: None)
+    plans = plans_of(text_root, tmp_path, steps_per_epoch=2, changes={**CHANGES, "epochs": 6, "lr": 3e-3})
+    records = run.execute_together(plans, lambda e: None)
     for record, score in zip(records, ("val_score", "val_accuracy"), strict=True):
         values = [logs[score] for logs in record["train"]["curve"]]
         assert record["train"]["selected_epoch"] == 1 + values.index(max(values))
@@ -162,14 +163,14 @@ def test_each_record_takes_the_epoch_that_its_own_protocol_selects(text_root: Pa
 def test_an_interrupted_family_goes_on_to_the_same_predictions(
     text_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
 ) -> None:
-    whole = multitask_run.execute(plans_of(text_root, tmp_path / "whole", rounds=4), lambda e: None)
+    whole = run.execute_together(plans_of(text_root, tmp_path / "whole", steps_per_epoch=4), lambda e: None)
     monkeypatch.setattr(trainer, "PROGRESS_SECONDS", -1.0)
     calls = iter(range(10**6))
-    plans = plans_of(text_root, tmp_path / "parts", rounds=4)
+    plans = plans_of(text_root, tmp_path / "parts", steps_per_epoch=4)
     with pytest.raises(trainer.Interrupted):
-        multitask_run.execute(plans, lambda e: None, lambda: next(calls) >= stop_after)
+        run.execute_together(plans, lambda e: None, lambda: next(calls) >= stop_after)
     assert not list((tmp_path / "parts").glob("*/record.json"))
-    rest = multitask_run.execute(plans, lambda e: None)
+    rest = run.execute_together(plans, lambda e: None)
     assert not list((tmp_path / "parts").glob("*/resume.pt"))
     for one, other in zip(whole, rest, strict=True):
         assert one["artifacts"]["predictions"]["sha256"] == other["artifacts"]["predictions"]["sha256"]
@@ -180,20 +181,20 @@ def test_an_interrupted_family_goes_on_to_the_same_predictions(
 
 def test_a_finished_member_is_not_touched(text_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of an attempt in which the other member failed."""
-    plans = plans_of(text_root, tmp_path, rounds=2)
-    done = multitask_run.FamilyRun.evaluate
+    plans = plans_of(text_root, tmp_path, steps_per_epoch=2)
+    done = multitask_run.MultitaskRun.evaluate
 
-    def fails(self: multitask_run.FamilyRun, number: int) -> dict[str, Any]:
+    def fails(self: multitask_run.MultitaskRun, number: int) -> dict[str, Any]:
         if number == 1:
             raise RunError("no", "evaluate")
         return done(self, number)
 
-    monkeypatch.setattr(multitask_run.FamilyRun, "evaluate", fails)
-    assert [record["status"] for record in multitask_run.execute(plans, lambda e: None)] == ["ok", "failed"]
-    monkeypatch.setattr(multitask_run.FamilyRun, "evaluate", done)
+    monkeypatch.setattr(multitask_run.MultitaskRun, "evaluate", fails)
+    assert [record["status"] for record in run.execute_together(plans, lambda e: None)] == ["ok", "failed"]
+    monkeypatch.setattr(multitask_run.MultitaskRun, "evaluate", done)
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in (tmp_path / plans[0].run_id).iterdir()}
     assert len(before) == 3
-    records = multitask_run.execute(plans, lambda e: None)
+    records = run.execute_together(plans, lambda e: None)
     assert [record["status"] for record in records] == ["ok", "ok"]
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in before} == before
     assert all(verify(loaded) == [] for loaded in load_all([tmp_path]))
@@ -203,7 +204,7 @@ def test_encoders_of_different_sizes_are_not_shared(text_root: Path, tmp_path: P
     mixed = [plans_of(text_root, tmp_path, options={**SMALL, "input_size": size})[k] for k, size in enumerate((32, 64))]
     with pytest.raises(RunError, match=r"cannot share the encoder of 'spatialnet-vit': positions is 1x5x32 .* 1x17x32"):
         parts_of(mixed)
-    failed = multitask_run.execute(mixed, lambda e: None)
+    failed = run.execute_together(mixed, lambda e: None)
     assert [r["status"] for r in failed] == ["failed", "failed"]
     assert "input_size" in failed[1]["error"]["message"]
 
@@ -237,7 +238,7 @@ def test_a_family_has_an_id_of_its_own_for_each_seed_and_weight(text_root: Path,
         return {p.run_id for p in plans_of(text_root, tmp_path, **changes)}
 
     assert run_ids() == run_ids()
-    assert len(run_ids() | run_ids(weights={QUESTIONS: 2.0}) | run_ids(rounds=7) | run_ids(seeds=(1,))) == 8
+    assert len(run_ids() | run_ids(weights={QUESTIONS: 2.0}) | run_ids(steps_per_epoch=7) | run_ids(seeds=(1,))) == 8
 
 
 def test_mixed_precision_takes_a_round(text_root: Path, tmp_path: Path) -> None:
@@ -247,7 +248,7 @@ def test_mixed_precision_takes_a_round(text_root: Path, tmp_path: Path) -> None:
     fabric = make_fabric(CPU, "bf16")
     optimizer = torch.optim.SGD(family.parameters(), lr=0.1)
     model, _ = fabric.setup(family, optimizer)
-    round_ = next(RoundLoader(loaders, 1).training_epoch(0))
+    round_ = next(JointLoader(loaders, 1).training_epoch(0))
     with fabric.autocast():
-        loss = FamilyTraining(["a", "b"], tasks, losses, [1.0, 1.0]).loss(model, round_, None)
+        loss = JointTask(["a", "b"], tasks, losses, [1.0, 1.0]).loss(model, round_, None)
     assert torch.isfinite(loss)

@@ -1,7 +1,25 @@
-"""Records of throughput: how they are told from those of runs, and the statistics of their timed windows.
+"""Records of throughput, and the statistics of their timed windows.
 
-A throughput record is a :class:`rsbench.records.schema.Record` of division :data:`DIVISION` without metrics and
-predictions; what was measured is in ``perf`` (see :mod:`rsbench.engine.throughput`).
+Such a record is a :class:`rsbench.records.schema.Record` of division :data:`DIVISION` without metrics and predictions.
+
+``perf`` of a throughput record, times in seconds, memory in bytes, ``None`` where something is not known::
+
+    unit         images | captions | questions
+    params       parameters; buffers: other numbers of the network, weights of a frozen encoder among them
+    inference, training (those asked for)
+        batch           of the row: the knee of the sweep
+        stopped         knee | memory | time | largest | listed: why no larger batch was measured
+        points[]        batch, steps, window_s[], samples_per_s, quartiles, warmup{...}, peak_memory_bytes
+        macs            multiply-accumulates a sample; FLOPs are twice as many
+        peak_share      of the device's matrix peak
+        energy_j        a sample
+        data_wait       training alone: batch, steps, share of a window that the loader adds to it, and the windows
+                        fed by it (fed_s[]) and on a batch that is there (still_s[]), taken in turn
+    latency_ms   p50, p95, p99, calls: inference at batch 1
+    peak         flops (a second), matmul, convolution
+    drift        max_abs, reference_max_abs: of the logits against eager fp32
+    contention   load, busy_before, cpu_over_wall, switches_per_s, clock_mhz, throttle[]
+    flags[]      what speaks against the numbers
 """
 
 from __future__ import annotations
@@ -14,11 +32,6 @@ from typing import Any, Final
 DIVISION: Final = "throughput"
 MODES: Final = ("inference", "training")
 TOLERANCE: Final = 1e-9  # relative, between a stored statistic and the one that its windows give
-
-
-def is_throughput(record: Mapping[str, Any]) -> bool:
-    """Whether a record is one of throughput."""
-    return record["plan"].get("division") == DIVISION
 
 
 @dataclass(frozen=True)
@@ -90,17 +103,13 @@ def checked(record: Mapping[str, Any]) -> Iterator[tuple[bool, str, list[tuple[s
         yield chosen(measured) is not None, text, [(mode, "batch")]
 
 
-def content_sha(plan: Mapping[str, Any], device: str, threads: int) -> str:
-    """Return the end of a run id, which changes with what is measured: eight digits of a SHA-256.
-
-    Args:
-        plan: its model, dataset, protocol and recipe count.
-        device, threads: as asked for.
-    """
+def run_id(plan: Mapping[str, Any]) -> str:
+    """Return the end of a run id, which changes with what is measured: eight digits of a SHA-256 of a plan's model,
+    dataset, protocol and recipe, and of the device and threads that were asked for."""
     from rsbench.plan import digest  # listing commands does without plans
 
     parts = {name: plan[name] for name in ("model", "dataset", "protocol", "recipe")}
-    return digest([parts, device, threads])[:8]
+    return digest([parts, plan["device"], plan["threads"]])[:8]
 
 
 def peak_share(measured: Mapping[str, Any], flops: float) -> float | None:

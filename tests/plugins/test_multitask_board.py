@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rsbench_multitask.compare import compare
+
 from rsbench.leaderboard.board import build
 from rsbench.leaderboard.render import markdown
-from rsbench.leaderboard.together import compare
 from rsbench.records.store import load_all
 
 FAMILIES = Path(__file__).parents[2] / "benchmarks" / "records" / "multitask"

@@ -12,7 +12,7 @@ from torch import nn
 
 from rsbench.engine.input.loader import Batch
 from rsbench.engine.input.synthetic import synthetic_data
-from rsbench.engine.run import build as setup
+from rsbench.engine.run.build import build_network, make_task
 from rsbench.engine.run.report import Machine
 from rsbench.engine.step.compiled import Compiled
 from rsbench.engine.step.count_macs import count_macs
@@ -44,8 +44,8 @@ class Subject:
         Raises:
             RunError: its factory does not return a network.
         """
-        task = setup.make_task(plan, synthetic_data(plan))
-        model = setup.build_network(task, machine.device).eval()
+        task = make_task(plan, synthetic_data(plan))
+        model = build_network(task, machine.device).eval()
         return cls(task, model, make_fabric(machine.device, machine.precision), machine.device)
 
     def macs(self, modes: Sequence[str]) -> dict[str, int]:

@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 import torch
+from rsbench_throughput import feed
+from rsbench_throughput import measure as measurement
+from rsbench_throughput.drift import reference_logits
+from rsbench_throughput.nvml import Nvml
+from rsbench_throughput.plan import ThroughputRequest, expand
+from rsbench_throughput.subject import Subject
 
 from rsbench.engine.memory import is_out_of_memory
+from rsbench.engine.run import run
 from rsbench.engine.run.report import Machine
 from rsbench.engine.step.timing import CudaClock, HostClock, clock_of
-from rsbench.engine.throughput import execute as measurement
-from rsbench.engine.throughput import feed
-from rsbench.engine.throughput.drift import reference_logits
-from rsbench.engine.throughput.nvml import Nvml
-from rsbench.engine.throughput.subject import Subject
-from rsbench.throughput import ThroughputRequest, expand
 
 GPU = torch.device("cuda", 1)
 UUID = "7f1d2c3b-0000-1111-2222-333344445555"
@@ -218,7 +219,7 @@ def test_memory_is_given_back_before_the_peak_is_measured(tmp_path: Path, monkey
     point = {"batch": 2, "steps": 1, "window_s": [1.0], "samples_per_s": 1.0, "quartiles": [1.0, 1.0], "warmup": warmup}
     point |= {"peak_memory_bytes": 1, "energy_j": None}
     monkeypatch.setattr(measurement, "measured", lambda *_: {"batch": 2, "stopped": "listed", "points": [point]})
-    made = measurement.execute(plan, lambda event: None)
+    made = run.execute(plan, lambda event: None)
     assert made["error"] is None
     assert done == ["forget", "release", "peak"]
 

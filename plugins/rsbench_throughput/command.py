@@ -13,15 +13,15 @@ import typer
 from rsbench.cli import complete, lazy, options
 from rsbench.cli.how import takes
 from rsbench.execution import COMPILE_FIXED, Execution
-from rsbench.records import throughput as records
 from rsbench.specs import PRECISIONS
+from rsbench_throughput import record
 
 if TYPE_CHECKING:
     from rsbench.cli.progress import OnEvent
     from rsbench.engine.launch.run_result import Outcome
     from rsbench.plan import RunPlan
 
-MODES = (*records.MODES, "both")
+MODES = (*record.MODES, "both")
 
 
 def register(app: typer.Typer, chosen: str | None = None) -> None:
@@ -78,7 +78,7 @@ def throughput(
     from rsbench.config import parse_pairs
     from rsbench.engine.parallel.world import outside
     from rsbench.errors import UserError
-    from rsbench.throughput import ThroughputRequest, expand, parse_batches, parse_mode
+    from rsbench_throughput.plan import ThroughputRequest, expand, parse_batches, parse_mode
 
     if outside() is not None:
         raise UserError("Throughput is that of one device: start one process, without torchrun or srun --ntasks.")
@@ -112,9 +112,9 @@ def _execute(plans: Sequence[RunPlan], quiet: bool) -> list[Outcome]:
 def _show(outcomes: Sequence[Outcome], out: Path, as_json: bool) -> None:
     """Print the board of what was measured and exit with the right code."""
     from rsbench.cli.run import leave
-    from rsbench.leaderboard.render import throughput as render
-    from rsbench.leaderboard.throughput import build
     from rsbench.records.store import load_all
+    from rsbench_throughput import render
+    from rsbench_throughput.board import build
 
     board = build(load_all([o.record_path for o in outcomes if o.status == "ok" and o.record_path]))
     if as_json or board.tables:

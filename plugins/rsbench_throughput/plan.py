@@ -18,9 +18,9 @@ from rsbench.errors import UserError, UserErrors, did_you_mean
 from rsbench.execution import COMPILE_FIXED, NONE, Execution
 from rsbench.plan import RunPlan, digest, model_block
 from rsbench.recipes import attempt, resolve_options
-from rsbench.records.throughput import DIVISION, MODES, content_sha
 from rsbench.registry import registry
 from rsbench.specs import PRECISIONS, ModelSpec, TaskSpec, to_jsonable
+from rsbench_throughput.record import DIVISION, MODES, run_id
 
 CHANNELS: Final = 3
 
@@ -180,12 +180,13 @@ def _plan(request: ThroughputRequest, spec: ModelSpec, options: dict[str, Any], 
     }
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")  # a measurement is repeated, never taken from the last one
     name = re.sub(r"[^A-Za-z0-9._+-]+", "-", spec.name)
-    sha = content_sha(parts, request.device, request.threads)
+    sha = run_id(parts | {"device": request.device, "threads": request.threads})
     return RunPlan(
         run_id=f"throughput-{name}-{shape.task.name}-{now}-{sha}",
         task=shape.task.name,
         seed=0,
         division=DIVISION,
+        runner=DIVISION,
         **Execution.of(request, compile=None, data_root=str(data_root(request.data_root))),
         **parts,
     )

@@ -8,7 +8,7 @@ from typing import Any, Final
 from rsbench.leaderboard.recipe_labels import system_labels
 from rsbench.leaderboard.render import sheet
 from rsbench.leaderboard.render.sheet import Sheet, number
-from rsbench.leaderboard.throughput import SpeedBoard, SpeedRow, SpeedTable
+from rsbench_throughput.board import SpeedBoard, SpeedRow, SpeedTable
 
 COLUMNS: Final = (
     "system",

@@ -17,10 +17,7 @@ from rsbench.engine.input.synthetic import synthetic_data
 from rsbench.engine.run.build import build_network, make_task
 from rsbench.engine.step.count_macs import macs_of_sample
 from rsbench.engine.tasks.base import TrainingTask
-from rsbench.engine.throughput.subject import Subject
-from rsbench.engine.training.device import make_fabric
 from rsbench.plan import RunPlan
-from rsbench.records.throughput import DIVISION
 from rsbench.registry import registry
 from rsbench.tasks.task import get_task
 from rsbench.tasks.text import SPECIAL
@@ -44,37 +41,18 @@ def count_macs_of_plan(plan: Mapping[str, Any], params: int | None = None, root:
         ``None`` where that network cannot be built here: an estimator or another kind of plan, a plugin or data that
         are missing, a model that has changed.
     """
-    if plan["division"] == DIVISION or plan["model"].get("kind") != "network":
+    if plan["model"].get("kind") != "network":
         return None
     try:
-        task, network = _built(_unweighted(plan), params, data_root(root))
+        task, network = _built(unweighted(plan), params, data_root(root))
     except Exception:  # whatever a plugin's factory raises
         return None
-    same = params in (None, _parameters(network))
+    same = params in (None, parameters(network))
     return macs_of_sample(task, network) if same else None
 
 
-def count_macs_of_throughput(plan: Mapping[str, Any], params: int | None = None) -> dict[str, int] | None:
-    """Return the multiply-accumulates a sample of each mode, as a measurement of *plan* counts them today.
-
-    Args:
-        plan: the ``plan`` of its record.
-        params: as for :func:`count_macs_of_plan`.
-
-    Returns:
-        ``None`` where that network cannot be built here.
-    """
-    try:
-        run = _unweighted(plan)
-        task = make_task(run, synthetic_data(run))
-        network = build_network(task, CPU).eval()
-        same = params in (None, _parameters(network))
-        return Subject(task, network, make_fabric(CPU, "fp32"), CPU).macs(run.protocol["modes"]) if same else None
-    except Exception:  # whatever a plugin's factory raises
-        return None
-
-
-def _unweighted(plan: Mapping[str, Any]) -> RunPlan:
+def unweighted(plan: Mapping[str, Any]) -> RunPlan:
+    """Return the plan of a record with random weights."""
     known = {field.name for field in dataclasses.fields(RunPlan)}
     run = RunPlan.from_dict({key: value for key, value in plan.items() if key in known})
     options = dict(run.model["options"])
@@ -98,7 +76,7 @@ def _of_shapes(plan: RunPlan, params: int | None) -> tuple[TrainingTask, nn.Modu
     if not get_task(plan.task).shapes_in_plan:
         raise ValueError(f"A plan of {plan.task} does not say all shapes.")
     few, more = (_with_words(plan, words) for words in (FEW, MORE))
-    first, growth = _parameters(few[1]), _parameters(more[1]) - _parameters(few[1])
+    first, growth = parameters(few[1]), parameters(more[1]) - parameters(few[1])
     if growth == 0:
         return few
     if params is None:
@@ -112,5 +90,6 @@ def _with_words(plan: RunPlan, words: int) -> tuple[TrainingTask, nn.Module]:
     return task, build_network(task, CPU)
 
 
-def _parameters(network: nn.Module) -> int:
+def parameters(network: nn.Module) -> int:
+    """Return how many there are."""
     return sum(p.numel() for p in network.parameters())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rsbench.engine.step.timing import Clock, Step, warm_up
-from rsbench.records.throughput import quantile
+from rsbench_throughput.record import quantile
 
 
 def latency(clock: Clock, step: Step, rules: Mapping[str, Any], check: Callable[[], None]) -> dict[str, Any]:

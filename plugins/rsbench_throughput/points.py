@@ -11,10 +11,10 @@ import torch
 from rsbench.engine.events import Emit
 from rsbench.engine.memory import PeakMemory, release
 from rsbench.engine.step.timing import Clock, Step, measure, warm_up
-from rsbench.engine.throughput.nvml import Nvml
-from rsbench.engine.throughput.subject import Subject
-from rsbench.engine.throughput.sweep import sweep
-from rsbench.records.throughput import Spread, rates
+from rsbench_throughput.nvml import Nvml
+from rsbench_throughput.record import Spread, rates
+from rsbench_throughput.subject import Subject
+from rsbench_throughput.sweep import sweep
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def measured(subject: Subject, mode: str, meter: Meter) -> dict[str, Any]:
     """Return the record's entry of a mode, as far as it is timed."""
     step_of = subject.inference if mode == "inference" else subject.training()
     first, batches = 1, subject.task.plan.recipe["batches"]
-    if mode == "training":  # batch normalisation cannot learn from a single sample
+    if mode == "training":  # batch normalization cannot learn from a single sample
         first, batches = 2, [b for b in batches or () if b > 1] or batches
 
     def point(batch: int) -> dict[str, Any]:

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from rsbench_throughput.plan import ThroughputRequest, expand, parse_batches, parse_mode
 from typer.testing import CliRunner, Result
 
 from rsbench.cli.app import build
 from rsbench.errors import UserError, UserErrors
-from rsbench.throughput import ThroughputRequest, expand, parse_batches, parse_mode
 
 
 def rsbench(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -114,6 +114,6 @@ def test_a_plan_has_the_shapes_of_the_shipped_datasets_and_random_weights() -> N
 
 
 def test_planning_is_light() -> None:
-    code = "import sys, rsbench.throughput, rsbench.leaderboard.render; print([m for m in ('torch', 'numpy') if m in sys.modules])"
+    code = "import sys, rsbench_throughput.plan, rsbench.leaderboard.render; print([m for m in ('torch', 'numpy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from rsbench_throughput import contention, peak
+from rsbench_throughput.drift import drift, reference_logits
+from rsbench_throughput.latency import latency
+from rsbench_throughput.plan import QUICK, RULES, ThroughputRequest, expand
+from rsbench_throughput.record import Spread, quantile, run_id
+from rsbench_throughput.subject import Subject
+from rsbench_throughput.sweep import sweep
 
 from rsbench.engine.events import Interrupted
 from rsbench.engine.memory import PeakMemory, is_out_of_memory
 from rsbench.engine.run.report import Machine
+from rsbench.engine.run.run import execute
 from rsbench.engine.step.timing import agree, measure, steps_for, warm_up
-from rsbench.engine.throughput import contention, peak
-from rsbench.engine.throughput.drift import drift, reference_logits
-from rsbench.engine.throughput.execute import execute
-from rsbench.engine.throughput.latency import latency
-from rsbench.engine.throughput.subject import Subject
-from rsbench.engine.throughput.sweep import sweep
 from rsbench.records import store
-from rsbench.records.throughput import Spread, content_sha, quantile
 from rsbench.records.verify import verify
-from rsbench.throughput import QUICK, RULES, ThroughputRequest, expand
 
 TINY = {**QUICK, "window_s": 0.002, "warmup_windows": 3, "largest": 4, "latency_calls": 6, "peak_windows": 1}
 
@@ -57,7 +57,7 @@ def plan_of(tmp_path: Path, model: str, **more: Any) -> Any:
     request = {"threads": 1, "device": "cpu", "precision": "fp32", "quick": True, "batches": (2,), **more}
     (plan,) = expand(ThroughputRequest(models=(model,), out=str(tmp_path), **request))
     plan.protocol.update(TINY)  # type: ignore[attr-defined]
-    sha = content_sha(plan.portable(), plan.device, plan.threads)
+    sha = run_id(plan.portable())
     return replace(plan, run_id=f"{plan.run_id.rpartition('-')[0]}-{sha}")
 
 

@@ -1,0 +1,57 @@
+"""A run that ends with scores: a network is trained or its weights are loaded, or an estimator is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from rsbench.engine.input.run_data import open_data
+from rsbench.engine.run import build, report
+from rsbench.engine.run.checkpoint_run import run_checkpoint
+from rsbench.engine.run.report import RunContext
+from rsbench.engine.run.training_run import run_network
+from rsbench.engine.tasks.base import Evaluated, TrainingTask
+from rsbench.engine.training.trainer import Progress
+from rsbench.plan import RunPlan
+
+
+def run(plans: Sequence[RunPlan], context: RunContext) -> Iterator[dict[str, Any]]:
+    """Yield what the record of the one plan holds beside it; of ranks other than the first, nothing."""
+    (plan,) = plans
+    stages, machine, place = context.stages, context.machine, context.place
+    with stages.stage("data"):
+        task = build.make_task(plan, open_data(plan))
+    parts, result = _way(plan)(task, context)
+    if place is not None and place.rank > 0:
+        yield {}
+        return
+    with stages.stage("score"):
+        report.add_scores(parts, task, context.folder, result)
+    parts["perf"] |= machine.speed(result)
+    parts["env"] = machine.environment(parts.get("env", {}).get("flags", {}))
+    if place is not None:
+        parts["env"]["device"]["count"] = place.world
+        parts["env"]["ranks"] = place.describe(plan.strategy)
+    yield parts
+
+
+def _way(plan: RunPlan) -> Callable[[TrainingTask, RunContext], tuple[dict[str, Any], Evaluated]]:
+    """How the run comes to its test predictions."""
+    if plan.checkpoint is not None:
+        return run_checkpoint
+    return _run_estimator if plan.model["kind"] == "estimator" else run_network
+
+
+def _run_estimator(task: TrainingTask, context: RunContext) -> tuple[dict[str, Any], Evaluated]:
+    with context.stages.stage("build"):
+        model = build.build_model(task.plan, task.model_context())
+    with context.stages.stage("fit"):
+        fitted = task.fit(model)
+    samples = len(task.data.train)
+    parts: dict[str, Any] = {
+        "train": report.train_block(Progress(samples=samples, seconds=fitted.seconds), None, None),
+        "perf": {"train_samples_per_s": samples / max(fitted.seconds, 1e-9), "data_wait_fraction": None},
+        "checks": [],
+        "artifacts": {},
+    }
+    return parts, fitted.evaluated
