@@ -143,9 +143,12 @@ def damage(path: Path, rng: random.Random) -> str:
     way = rng.random()
     if way > 0.1:
         data = path.read_bytes()
-        as_json = path.suffix == ".json" and way > 0.4
-        path.write_bytes(changed_json(data.decode(), rng) if as_json else damaged(data, rng))
-        return "a value" if as_json else "bytes"
+        if path.suffix == ".json" and way > 0.4:
+            with suppress(ValueError):  # it is damaged already
+                path.write_bytes(changed_json(data.decode(), rng))
+                return "a value"
+        path.write_bytes(damaged(data, rng))
+        return "bytes"
     path.unlink()
     how = rng.choice(["gone", "folder", "pipe", "endless", "circle"])
     puts: dict[str, Callable[[], object]] = {

@@ -23,6 +23,7 @@ from typing import Any, Final
 from commands import Done, numbers, report, run, write_plugin
 
 THEIRS: Final = "rsbench-theirs"
+LONG: Final = 300.0  # seconds for what is not under test
 HANG: Final = 90.0  # seconds: a hook that hangs is ended after 20, in each of two runs
 
 # Code by place: "top" of the plugin's module, "models" in its hook, "spec" as what that yields, "commands" and "more"
@@ -424,6 +425,7 @@ def listing(name: str, code: dict[str, str], folder: Path) -> list[str]:
         write_plugin(folder / "plugin", "theirs", {}, "rsbench-theirs-too")
     path = {
         "PYTHONPATH": os.pathsep.join([str(plugin), os.environ.get("PYTHONPATH", "")]),
+        "RSBENCH_DATA": str(folder / "listing"),  # scenes are drawn once
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     faults: list[str] = []
@@ -465,7 +467,7 @@ class Runs:
         made = cls(folder, {})
         made.write("code", "", used_loss="cross-entropy")
         for words in (["data", "prepare", "theirs"], made.command("truth")):
-            done = run(words, made.environment)
+            done = run(words, made.environment, limit=LONG)
             if done.code or done.faults:
                 raise SystemExit(f"The undisturbed command failed: {done.faults} {done.err}")
         made.truth = {
@@ -610,6 +612,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         if "listing" in given.parts:
             names = chosen(LISTING)
+            drawn = {"RSBENCH_DATA": str(Path(folder) / "listing")}
+            run(["run", "tiny-cnn", "scenes", "--dry-run"], drawn, limit=LONG)
             trials = ((name, listing(name, LISTING[name], Path(folder))) for name in names)
             code |= report("plugins at import, hook and spec", trials)
         if "runs" in given.parts:
