@@ -248,7 +248,7 @@ class Training(TypedDict):
     selected_epoch: Count | None
     initial_loss: Number | None
     curve: list[Epoch]
-    time_to: dict[Target, Number]
+    time_to: Annotated[dict[Target, Number], Field(json_schema_extra={"additionalProperties": False})]
 
 
 @OPEN
