@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from from_schema import documents
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
@@ -25,6 +25,9 @@ from rsbench.schemas import schema
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 GOOD = next(BENCHMARKS.rglob("eurosat-pixel-statistics-in-domain-60-20-20-s0-*"))
 RECORD = json.loads((GOOD / store.FILE).read_text())
+PUBLISHED = {name: Draft202012Validator(schema(name)) for name in ("suite", "record")}
+DRAWN = {name: documents(schema(name)) for name in PUBLISHED}
+APP = build()
 NAMES = ["tiny-cnn", "majority-class", "bmta", "timm:resnet10t", "tiny-cnn,bmta", "no-such"]
 
 
@@ -36,13 +39,10 @@ def run(*words: object) -> tuple[int, str]:
     return done.exit_code, f"{done.output}{done.exception or ''}"
 
 
-APP = build()
-
-
 @st.composite
 def suites(draw: st.DrawFn) -> Any:
     """A suite that fits the schema; most name models and datasets that there are."""
-    suite = draw(documents(schema("suite")))
+    suite = draw(DRAWN["suite"])
     for entry in [suite.get("defaults") or {}, *suite["runs"]]:
         for name, values in {"model": NAMES, "dataset": ["eurosat", "eurosat", "scenes-vqa", "x"]}.items():
             if draw(st.integers(0, 4)):
@@ -50,7 +50,6 @@ def suites(draw: st.DrawFn) -> Any:
     return suite
 
 
-@settings(max_examples=60)
 @given(suite=suites())
 def test_a_suite_is_planned_or_refused_in_a_sentence(suite: Any, root: Path, tmp_path: Path) -> None:
     path = tmp_path / "suite.yaml"
@@ -67,7 +66,7 @@ def test_a_suite_is_planned_or_refused_in_a_sentence(suite: Any, root: Path, tmp
 @st.composite
 def records(draw: st.DrawFn) -> Any:
     """A record that fits the schema, parts of which are those of a good one."""
-    drawn, made = draw(documents(schema("record"))), copy.deepcopy(RECORD)
+    drawn, made = draw(DRAWN["record"]), copy.deepcopy(RECORD)
     for name in draw(st.lists(st.sampled_from([*drawn]), unique=True, max_size=4)):
         inner, own = drawn[name], made.get(name)
         if name == "plan" and inner["division"] != "throughput":
@@ -88,10 +87,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@settings(max_examples=60)
 @given(record=records(), seal=st.booleans(), data=st.data())
 def test_a_record_is_read_or_refused_in_a_sentence(record: Any, seal: bool, data: st.DataObject, folder: Path) -> None:
-    assert Draft202012Validator(schema("record")).is_valid(record) == (misfits(record) == [])
+    assert PUBLISHED["record"].is_valid(record) == (misfits(record) == [])
     (folder / "odd" / store.FILE).write_text(json.dumps(sealed(record) if seal else record))
     format_ = data.draw(st.sampled_from(["terminal", "html", "csv", "latex", "markdown", "json"]))
     code, said = run("leaderboard", folder, "--format", format_)
@@ -103,11 +101,10 @@ def test_a_record_is_read_or_refused_in_a_sentence(record: Any, seal: bool, data
     assert {path.name for path in folder.iterdir()} == {"good", "odd"}
 
 
-@settings(max_examples=30)
-@given(data=st.data(), name=st.sampled_from(["suite", "record"]))
+@given(data=st.data(), name=st.sampled_from([*PUBLISHED]))
 def test_what_is_drawn_fits_its_schema(data: st.DataObject, name: str) -> None:
-    drawn = data.draw(documents(schema(name)))
-    assert Draft202012Validator(schema(name)).is_valid(drawn)
+    drawn = data.draw(DRAWN[name])
+    assert PUBLISHED[name].is_valid(drawn)
     assert all(math.isfinite(value) for value in _numbers(drawn))
 
 
