@@ -23,6 +23,10 @@ WHY: Final = {
     "its numbers can be compared on the same images.",
     "focal-50-50": "The paper's table of label counts fits half of each class; the validation part is taken from the "
     "training half so that the test half chooses nothing.",
+    "folder-captioning": "As for classes; all sentences of an image go where it goes, and shares are of images.",
+    "folder-classification": "Whoever has a folder of images and no split of their own gets one that any machine finds "
+    "again from the names of the files; a split that is there is followed.",
+    "folder-vqa": "As for classes, but by image: two questions about one image are never in two parts.",
     "helber-80-20": "The ratio is that of the paper which introduced EuroSAT, and with no validation part the last "
     "epoch counts; the draw was not published, so a second decimal cannot be compared with the paper's.",
     "in-domain-60-20-20": "Its lists of files are published and torchgeo reads them, so results of others on the same "

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from rsbench.data.location import data_root
-from rsbench.data.manifest import store_path
+from rsbench.data.places import of_fingerprint
 from rsbench.engine.input.run_data import open_data
 from rsbench.engine.input.synthetic import synthetic_data
 from rsbench.engine.run.build import build_network, make_task
@@ -62,7 +62,8 @@ def unweighted(plan: Mapping[str, Any]) -> RunPlan:
 
 
 def _built(plan: RunPlan, params: int | None, root: Path) -> tuple[TrainingTask, nn.Module]:
-    store = store_path(root, registry().get("dataset", plan.dataset["name"]))
+    about = plan.dataset
+    store = of_fingerprint(root, registry().get("dataset", about["name"]), about["fingerprint"])
     here = dataclasses.replace(plan, dataset={**plan.dataset, "store": str(store)})
     try:
         task = make_task(here, open_data(here))

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from rsbench.data.location import data_root
-from rsbench.data.manifest import store_path
+from rsbench.data.places import of_fingerprint
 from rsbench.engine.input.loader import ArrayLoader
 from rsbench.engine.input.new_store import new_data
 from rsbench.engine.input.normalization import Normalization
@@ -232,7 +232,8 @@ def _plan(recorded: Mapping[str, Any], root: Path) -> tuple[RunPlan, list[str]]:
     options = {k: v for k, v in recorded["model"]["options"].items() if k in spec.options}
     options |= {name: option.file_unless[0] for name, option in spec.options.items() if option.file_unless}
     model = {**recorded["model"], "factory": spec.factory, "options": options}
-    store = store_path(root, registry().get("dataset", recorded["dataset"]["name"]))
+    about = recorded["dataset"]
+    store = of_fingerprint(root, registry().get("dataset", about["name"]), about["fingerprint"])
     plan = RunPlan.from_dict({key: value for key, value in recorded.items() if key in known})
     now = dataclasses.replace(
         plan, model=model, dataset={**plan.dataset, "store": str(store)}, data_root=str(root), checkpoint=None
