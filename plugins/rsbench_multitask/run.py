@@ -142,12 +142,9 @@ class MultitaskRun:
             | {"train_samples_per_s": train["samples"] / max(progress.seconds, 1e-9)},
             "checks": member.checks + self.trainer.gradients.checks(),
             "artifacts": {"checkpoint": saved},
+            "env": {"flags": self.trainer.gradients.flags()},
         }
-        with stage("score"):
-            report.add_scores(parts, task, member.folder, result)
-        parts["perf"] |= self.machine.speed(result)
-        parts["env"] = self.machine.environment(self.trainer.gradients.flags())
-        return parts
+        return report.finish(parts, task, self.context, result)
 
 
 def build(tasks: Sequence[TrainingTask], device: torch.device) -> MultitaskNetwork:

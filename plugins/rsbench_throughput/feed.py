@@ -18,10 +18,10 @@ from rsbench.engine.input.augmentation import Augmentation
 from rsbench.engine.input.loader import ArrayLoader, Batch
 from rsbench.engine.input.normalization import Normalisation
 from rsbench.engine.memory import is_out_of_memory, release
-from rsbench.engine.step.timing import warm_up
 from rsbench_throughput.points import Meter
 from rsbench_throughput.record import data_wait_share
 from rsbench_throughput.subject import Subject
+from rsbench_throughput.windows import warm_up
 
 STORE_BYTES: Final = 1 << 27
 FLIPS: Final = {"hflip": 0.5, "vflip": 0.5}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rsbench.engine.step.timing import Clock, Step, warm_up
+from rsbench.engine.step.timing import Clock, Step
 from rsbench_throughput.record import quantile
+from rsbench_throughput.windows import warm_up
 
 
 def latency(clock: Clock, step: Step, rules: Mapping[str, Any], check: Callable[[], None]) -> dict[str, Any]:

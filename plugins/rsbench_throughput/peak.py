@@ -8,7 +8,8 @@ from typing import Any, Final
 import torch
 from torch.nn import functional as F
 
-from rsbench.engine.step.timing import Clock, measure, warm_up
+from rsbench.engine.step.timing import Clock
+from rsbench_throughput.windows import measure, warm_up
 
 DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 # Side of the square matrices, and batch, channels and side of the 3 x 3 convolution: large enough to saturate.

@@ -9,12 +9,14 @@ from typing import Any
 import torch
 
 from rsbench.engine.events import Emit
-from rsbench.engine.memory import PeakMemory, release
-from rsbench.engine.step.timing import Clock, Step, measure, warm_up
+from rsbench.engine.memory import release
+from rsbench.engine.step.timing import Clock, Step
 from rsbench_throughput.nvml import Nvml
+from rsbench_throughput.peak_memory import PeakMemory
 from rsbench_throughput.record import Spread, rates
 from rsbench_throughput.subject import Subject
 from rsbench_throughput.sweep import sweep
+from rsbench_throughput.windows import measure, warm_up
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,18 @@ import torch
 from rsbench_throughput import contention, peak
 from rsbench_throughput.drift import drift, reference_logits
 from rsbench_throughput.latency import latency
+from rsbench_throughput.peak_memory import PeakMemory
 from rsbench_throughput.plan import QUICK, RULES, ThroughputRequest, expand
 from rsbench_throughput.record import Spread, quantile, run_id
 from rsbench_throughput.subject import Subject
 from rsbench_throughput.sweep import sweep
+from rsbench_throughput.windows import agree, measure, warm_up
 
 from rsbench.engine.events import Interrupted
-from rsbench.engine.memory import PeakMemory, is_out_of_memory
+from rsbench.engine.memory import is_out_of_memory
 from rsbench.engine.run.report import Machine
 from rsbench.engine.run.run import execute
-from rsbench.engine.step.timing import agree, measure, steps_for, warm_up
+from rsbench.engine.step.timing import steps_for
 from rsbench.records import store
 from rsbench.records.verify import verify
 

@@ -14,9 +14,8 @@ from torch import nn
 
 from rsbench.engine.input.normalization import Normalisation
 from rsbench.engine.input.run_data import RunData, open_data
-from rsbench.engine.run import build, preflight
+from rsbench.engine.run import build, preflight, report
 from rsbench.engine.run.report import RunContext
-from rsbench.engine.step.count_macs import macs_of_sample
 from rsbench.engine.tasks.base import Evaluated, TrainingTask
 from rsbench.engine.training.device import make_fabric
 from rsbench.errors import RunError, UserError
@@ -52,12 +51,7 @@ def run_checkpoint(task: TrainingTask, context: RunContext) -> tuple[dict[str, A
         result = task.evaluate(model, test, fabric)
     parts: dict[str, Any] = {
         "train": None,
-        "perf": {
-            "params": sum(p.numel() for p in model.parameters()),
-            "macs": macs_of_sample(task, model),
-            "train_samples_per_s": None,
-            "data_wait_fraction": None,
-        },
+        "perf": report.perf_block(task, model),
         "checks": checks,
         "artifacts": {},
     }

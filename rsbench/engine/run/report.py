@@ -139,7 +139,26 @@ def log_traceback() -> None:
     traceback.print_exc()
 
 
-def add_scores(parts: dict[str, Any], task: TrainingTask, folder: Path, result: Evaluated) -> None:
+def finish(parts: dict[str, Any], task: TrainingTask, context: RunContext, result: Evaluated) -> dict[str, Any]:
+    """Return what the record of a run with scores holds beside its plan.
+
+    Args:
+        parts: what is known but for what follows from the predictions; the flags of training in ``env``.
+        task: of the run.
+        context: of the run, or of its group.
+        result: what was predicted of the test split.
+
+    Raises:
+        RunError: a sample was predicted twice, or not at all.
+    """
+    with context.stages.stage("score"):
+        _add_scores(parts, task, context.folder_of(task.plan), result)
+    parts["perf"] |= context.machine.speed(result)
+    parts["env"] = context.machine.environment(parts.get("env", {}).get("flags", {}))
+    return parts
+
+
+def _add_scores(parts: dict[str, Any], task: TrainingTask, folder: Path, result: Evaluated) -> None:
     """Write predictions; add metrics, breakdown, gates and the artifact to *parts*."""
     artifact, reasons = _write_predictions(task, folder / PREDICTIONS, result)
     parts |= _score(task.plan, folder / PREDICTIONS, reasons)
@@ -184,11 +203,11 @@ def train_block(progress: Progress, selection: Selection | None, initial: float 
     }
 
 
-def perf_block(task: TrainingTask, model: nn.Module, progress: Progress) -> dict[str, Any]:
-    """The record's ``perf``, as far as training gives it."""
+def perf_block(task: TrainingTask, model: nn.Module, progress: Progress | None = None) -> dict[str, Any]:
+    """The record's ``perf``, as far as the network gives it, and the *progress* of its training."""
     return {
-        "train_samples_per_s": progress.samples / max(progress.seconds, 1e-9),
-        "data_wait_fraction": progress.data_seconds / max(progress.seconds, 1e-9),
+        "train_samples_per_s": progress and progress.samples / max(progress.seconds, 1e-9),
+        "data_wait_fraction": progress and progress.data_seconds / max(progress.seconds, 1e-9),
         "params": sum(p.numel() for p in model.parameters()),
         "macs": macs_of_sample(task, model),
     }

@@ -18,17 +18,14 @@ from rsbench.plan import RunPlan
 def run(plans: Sequence[RunPlan], context: RunContext) -> Iterator[dict[str, Any]]:
     """Yield what the record of the one plan holds beside it; of ranks other than the first, nothing."""
     (plan,) = plans
-    stages, machine, place = context.stages, context.machine, context.place
-    with stages.stage("data"):
+    place = context.place
+    with context.stages.stage("data"):
         task = build.make_task(plan, open_data(plan))
     parts, result = _way(plan)(task, context)
     if place is not None and place.rank > 0:
         yield {}
         return
-    with stages.stage("score"):
-        report.add_scores(parts, task, context.folder, result)
-    parts["perf"] |= machine.speed(result)
-    parts["env"] = machine.environment(parts.get("env", {}).get("flags", {}))
+    report.finish(parts, task, context, result)
     if place is not None:
         parts["env"]["device"]["count"] = place.world
         parts["env"]["ranks"] = place.describe(plan.strategy)
