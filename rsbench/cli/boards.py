@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,7 +26,7 @@ class Asked:
     """The boards that are asked for, and the options of boards that are given."""
 
     boards: Sequence[BoardSpec] = ()
-    numbers: Mapping[str, Sequence[float]] = ()  # type: ignore[assignment]
+    numbers: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 def with_boards(function: Command) -> Command:
