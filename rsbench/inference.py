@@ -90,6 +90,7 @@ def predict(
         array = known.checked(images)
         names = [str(k) for k in range(len(array))]
         return [*trained.predict(network, array, names, lambda image: image, **asked, on_progress=told)]
+    from rsbench.data.images import resized
     from rsbench.data.new_images import image_files, read_image
 
     files = image_files([images] if isinstance(images, str | PathLike) else images)
@@ -103,6 +104,6 @@ def predict(
             raise UserError(
                 f"{path} is {width}x{height} pixels; the run was trained on {wanted[2]}x{wanted[1]}: {HINT}."
             )
-        return trained.resized(image, known.shape[1:])
+        return resized(image, known.shape[1:])
 
     return [*trained.predict(network, files, [*map(str, files)], read, **asked, on_progress=told)]

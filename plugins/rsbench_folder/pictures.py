@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from rsbench.data.images import MOST_PIXELS, decode_rgb
+from rsbench.data.images import MOST_PIXELS, decode_rgb, resized
 from rsbench.data.source import SampleError
 from rsbench.data.tree import JPEG, TIFF, FileTree
 from rsbench.errors import UserError
@@ -173,7 +173,7 @@ def pixels(tree: FileTree, name: str, side: int, shape: tuple[int, int, int], dt
     if image.shape[0] != shape[0] or image.dtype != dtype:
         found = f"{_bands(image.shape[0])} of {image.dtype}"
         raise SampleError(f"{name} has {found}, not {_bands(shape[0])} of {dtype}")
-    return image if image.shape == shape else _resized(image, side)
+    return image if image.shape == shape else resized(image, (side, side))
 
 
 def _deep(content: bytes, name: str) -> np.ndarray:
@@ -194,19 +194,3 @@ def _deep(content: bytes, name: str) -> np.ndarray:
                 return found
     except (OSError, RasterioError) as error:
         raise SampleError(f"{name} cannot be read as an image ({' '.join(str(error).split())})") from None
-
-
-def _resized(image: np.ndarray, side: int) -> np.ndarray:
-    from PIL import Image
-
-    size, how = (side, side), Image.Resampling.BILINEAR
-    if image.dtype == np.uint8 and len(image) == RGB:
-        return np.asarray(Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))).resize(size, how)).transpose(
-            2, 0, 1
-        )
-    planes = [np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size, how)) for plane in image]
-    made = np.stack(planes)
-    if image.dtype.kind == "f":
-        return made.astype(image.dtype)
-    limits = np.iinfo(image.dtype)
-    return np.clip(np.rint(made), limits.min, limits.max).astype(image.dtype)

@@ -86,6 +86,8 @@ def leaderboard(
         typer.echo(f"rsbench: {problem}", err=True)
     if output is None:
         typer.echo(board.render(format_, samples=shown), nl=False)
+        if format_ == "terminal" and board.board.failures and not records:
+            hints.following("rsbench runs list --state failed", "rsbench runs clean")
         return
     files = board.files(format_, output, shown)
     if check:

@@ -102,3 +102,18 @@ def _opaque(image: Image.Image, name: str) -> Image.Image:
         if np.asarray(image)[..., 3].min() < 255:
             raise SampleError(f"{name} has pixels that are transparent, or a band that is none of a color")
     return image
+
+
+def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return an image [C, H, W] with another (height, width), of the same type: bilinearly, with antialiasing."""
+    from PIL import Image
+
+    pixels, how = (size[1], size[0]), Image.Resampling.BILINEAR
+    if image.dtype == np.uint8 and len(image) == 3:
+        picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))).resize(pixels, how)
+        return np.asarray(picture).transpose(2, 0, 1)
+    made = np.stack([np.asarray(Image.fromarray(plane.astype(np.float32)).resize(pixels, how)) for plane in image])
+    if image.dtype.kind == "f":
+        return made.astype(image.dtype)
+    limits = np.iinfo(image.dtype)
+    return np.clip(np.rint(made), limits.min, limits.max).astype(image.dtype)

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from rsbench.data.images import decode_rgb
+from rsbench.data.images import MOST_PIXELS, decode_rgb
 from rsbench.data.source import SampleError
 from rsbench.errors import UserError
 from rsbench.files import walk
@@ -74,6 +74,8 @@ def _read_bands(content: bytes, path: Path, channels: int, dtype: str) -> np.nda
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with MemoryFile(content) as file, file.open() as opened:
+                if opened.width * opened.height > MOST_PIXELS:
+                    raise SampleError(f"{path} is {opened.width}x{opened.height} pixels, more than can be read")
                 kinds = set(opened.dtypes)
                 if opened.count != channels or kinds != {dtype}:
                     found = f"{opened.count} bands of {', '.join(sorted(kinds))}"

@@ -146,6 +146,14 @@ def test_show_says_what_a_person_wants_to_know(runs: Callable[..., Result], fini
     assert f"rsbench runs rm {failed['run_id'][-8:]}" in said
 
 
+def test_a_board_says_what_removes_failures(runs: Callable[..., Result], folder: Path) -> None:
+    board = CliRunner().invoke(build(), ["leaderboard"])
+    assert "Failed: eurosat-tiny-cnn" in board.stdout
+    assert board.stderr.splitlines()[-1] == "Next:  rsbench runs list --state failed; rsbench runs clean"
+    assert runs("clean", "--yes").exit_code == 0
+    assert "Failed" not in CliRunner().invoke(build(), ["leaderboard"]).stdout
+
+
 def test_changes_of_the_recipe_are_shown(root: Path, tmp_path: Path) -> None:
     model = (("tiny-cnn", {}),)
     (plain,) = plans_of(root, tmp_path, models=model)

@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 import rsbench
 from rsbench.api import make_plans, make_requests
 from rsbench.cli.app import build
+from rsbench.data.images import resized
 from rsbench.data.new_images import image_files, read_image
 from rsbench.engine.input.run_data import open_data
 from rsbench.engine.run import trained
@@ -205,6 +206,10 @@ def test_images_that_do_not_fit_are_named(
     assert "large.PNG is 128x96 pixels; the run was trained on 64x64" in str(command(run.run_id, tmp_path).exception)
     same, original = (command(run.run_id, path, "--resize", "--json").stdout for path in (large, first))
     assert json.loads(same)[0]["label"] == json.loads(original)[0]["label"]
+    deep = np.arange(2 * 6 * 8, dtype=np.uint16).reshape(2, 6, 8)
+    assert (resized(deep, (6, 8)) == deep).all()
+    assert resized(deep, (3, 4)).dtype == np.uint16
+    assert abs(float(resized(deep, (3, 4)).mean()) - deep.mean()) < 1
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff no")
     assert "broken.jpg cannot be read as an image" in str(command(run.run_id, tmp_path / "broken.jpg").exception)
     assert "no image at" in str(command(run.run_id, tmp_path / "none*").exception)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -205,16 +206,6 @@ def predict(
         on_progress(start + len(part), len(images))
 
 
-def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return an image [C, H, W] with another (height, width), of the same type: bilinearly with antialiasing."""
-    floats = torch.from_numpy(image.astype(np.float32))[None]
-    made = nn.functional.interpolate(floats, size=size, mode="bilinear", antialias=True)[0].numpy()
-    if image.dtype.kind in "ui":
-        limits = np.iinfo(image.dtype)
-        made = made.round().clip(limits.min, limits.max)
-    return made.astype(image.dtype)
-
-
 def _read(images: Sequence[Any], read: Callable[[Any], np.ndarray]) -> Iterator[np.ndarray]:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -232,12 +223,12 @@ def _plan(recorded: Mapping[str, Any], root: Path) -> tuple[RunPlan, list[str]]:
     options = {k: v for k, v in recorded["model"]["options"].items() if k in spec.options}
     options |= {name: option.file_unless[0] for name, option in spec.options.items() if option.file_unless}
     model = {**recorded["model"], "factory": spec.factory, "options": options}
-    about = recorded["dataset"]
-    store = of_fingerprint(root, registry().get("dataset", about["name"]), about["fingerprint"])
+    dataset = dict(recorded["dataset"])
+    with suppress(UserError):  # its plugin or folder may be gone, and most networks need no data
+        spec_of = registry().get("dataset", dataset["name"])
+        dataset["store"] = str(of_fingerprint(root, spec_of, dataset["fingerprint"]))
     plan = RunPlan.from_dict({key: value for key, value in recorded.items() if key in known})
-    now = dataclasses.replace(
-        plan, model=model, dataset={**plan.dataset, "store": str(store)}, data_root=str(root), checkpoint=None
-    )
+    now = dataclasses.replace(plan, model=model, dataset=dataset, data_root=str(root), checkpoint=None)
     same = source_sha256(spec.factory) == recorded["model"].get("source_sha256")
     notes = [] if same else [f"The code of model '{spec.name}' has changed since the run; predictions may differ."]
     return now, notes
