@@ -166,6 +166,8 @@ def _text(event: dict[str, Any]) -> str:
         return str(event["stage"])
     if event["type"] == "point":
         return f"{event['mode']}, batch {event['batch']}: {event['samples_per_s']:,.1f} {event['unit']}/s"
+    if event["type"] == "warning":
+        return f"warning: {event['text']}"
     if event["type"] == "done":
         return f"failed: {event['error']}" if event["status"] == "failed" else str(event["status"])
     return ""

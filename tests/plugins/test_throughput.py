@@ -28,6 +28,7 @@ from rsbench.engine.run.run import execute
 from rsbench.engine.step.timing import steps_for
 from rsbench.records import store
 from rsbench.records.verify import verify
+from rsbench.registry import registry
 
 TINY = {**QUICK, "window_s": 0.002, "warmup_windows": 3, "largest": 4, "latency_calls": 6, "peak_windows": 1}
 
@@ -380,6 +381,14 @@ def test_a_failure_leaves_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert record["env"]["device"]["type"] == "cpu"
     (loaded,) = store.load_all([tmp_path])
     assert verify(loaded) == []
+
+
+def test_observers_of_runs_are_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(registry(), "observers", lambda: ["one"])
+    monkeypatch.setattr(registry(), "notify", lambda hook, **_: told.append(hook) or [])
+    record_of(plan_of(tmp_path, "tiny-cnn", size=16, batches=(1,), modes=("inference",)))
+    assert told == []
 
 
 def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ class Observers:
     They are told with copies, and the random numbers they draw are not missed: a run with observers gives the numbers
     of one without.
 
-    told: false for ranks other than the first: a run is told of once.
+    told: false for ranks other than the first, since a run is told of once, and for what is no run with scores.
     """
 
     def __init__(self, emit: Emit, told: bool = True) -> None:

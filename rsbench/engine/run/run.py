@@ -17,7 +17,7 @@ from rsbench.engine.run.report import Machine, RunContext, Stages
 from rsbench.engine.training import resume
 from rsbench.engine.training.device import local_device
 from rsbench.errors import UserError
-from rsbench.plan import RunPlan
+from rsbench.plan import DIVISIONS, RunPlan
 from rsbench.records import store
 from rsbench.records.blank import blank_record
 from rsbench.registry import registry
@@ -56,8 +56,8 @@ def execute_together(
     runs = [_Run(plan) for plan in plans]
     if all(run.finished for run in runs):
         return [run.told() for run in runs]
-    stages = Stages(emit)
-    observers = Observers(emit, told=place is None or place.rank == 0)
+    stages, first = Stages(emit), place is None or place.rank == 0
+    observers = Observers(emit, told=first and plans[0].division in DIVISIONS)
     for plan in plans:
         observers.tell("rsbench_run_start", plan=plan)
     machine: Machine | None = None
@@ -76,7 +76,7 @@ def execute_together(
         report.log_traceback()
     for run in runs:
         run.end(stages, observers, place)
-    if all(run.record["status"] == "ok" for run in runs) and observers.told:
+    if all(run.record["status"] == "ok" for run in runs) and first:
         resume.clear(runs[0].folder)
     return [run.told() for run in runs]
 
