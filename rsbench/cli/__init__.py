@@ -35,22 +35,11 @@ def main() -> NoReturn:
 
 
 def _main() -> None:
-    from rsbench import renamed
     from rsbench.errors import Stopped, UserError
 
-    heed_signals()
-
-    warnings.showwarning = _show_warning
-    sys.argv[1:] = renamed.arguments(sys.argv[1:])
-    block_plugins(sys.argv[1:])
-    from rsbench.cli import bash
-    from rsbench.cli.app import build
-    from rsbench.cli.lazy import chosen_command
-
     try:
-        if bash.completing():
-            bash.complete(build())
-        build(chosen_command(sys.argv[1:]))()
+        heed_signals()
+        _command()
     except UserError as error:
         if "--debug" in sys.argv:
             raise
@@ -65,6 +54,21 @@ def _main() -> None:
     except Stopped as stopped:
         print("rsbench: interrupted.", file=sys.stderr)
         sys.exit(128 + stopped.number)
+
+
+def _command() -> None:
+    from rsbench import renamed
+
+    warnings.showwarning = _show_warning
+    sys.argv[1:] = renamed.arguments(sys.argv[1:])
+    block_plugins(sys.argv[1:])
+    from rsbench.cli import bash
+    from rsbench.cli.app import build
+    from rsbench.cli.lazy import chosen_command
+
+    if bash.completing():
+        bash.complete(build())
+    build(chosen_command(sys.argv[1:]))()
 
 
 def _show_warning(

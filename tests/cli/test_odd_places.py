@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ import pytest
 
 from rsbench.cli import main
 from rsbench.engine.launch.local import LocalPool
-from rsbench.errors import UserError
+from rsbench.errors import ENDING, UserError
 
 LONG = "x" * 300
 ROWS = "dataset,method,metric_name,metric_value,n_test,seed,name\nm-eurosat,linear,accuracy,0.9,100,0,net\n"
@@ -78,3 +79,20 @@ def test_a_worker_is_not_started_where_it_could_not_say_anything(
     plan = SimpleNamespace(out=str(tmp_path), run_id="run")
     with pytest.raises(UserError, match="set TMPDIR to another folder"):
         LocalPool(1).start([plan])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_plugins_are_loaded_ends_the_command_in_a_sentence(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handlers = {each: signal.signal(each, signal.default_int_handler) for each in ENDING}
+    monkeypatch.setattr("rsbench.cli.block_plugins", lambda _: signal.raise_signal(number))
+    monkeypatch.setattr(sys, "argv", ["rsbench", "list", "models"])
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main()
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+    assert ended.value.code == 128 + number
+    assert capsys.readouterr().err == "rsbench: interrupted.\n"
