@@ -167,7 +167,7 @@ class Inputs:
         name = rng.choice([*facts])
         facts[name] = rng.choice([json.dumps(rng.choice(ODD)), rng.choice(ODD), "[" * 100_000, "{"])
         if rng.random() < 0.3:
-            facts["normalisation"] = changed_json(facts["normalisation"], rng).decode()
+            facts["normalization"] = changed_json(facts["normalization"], rng).decode()
         return json.dumps(header).encode()
 
     def _torch(self, rng: random.Random) -> bytes:
