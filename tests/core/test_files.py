@@ -157,9 +157,9 @@ def test_what_was_left_of_a_file_goes_when_it_is_written_again(tmp_path: Path) -
 
 
 def test_files_are_written_in_one_place() -> None:
-    """By hand only what is no result: a new plugin, a file that the kit breaks, a switch of the kernel."""
+    """By hand only what is no result: a new plugin, a file that the kit breaks."""
     by_hand = {"write_text", "write_bytes", "fsync", "mkstemp", "NamedTemporaryFile"}
-    allowed = {"files.py", "scaffold/__init__.py", "testing/datasets.py", "engine/memory.py"}
+    allowed = {"files.py", "scaffold/__init__.py", "testing/datasets.py"}
     found = {
         f"{path.relative_to(RSBENCH)}"
         for path in RSBENCH.rglob("*.py")
