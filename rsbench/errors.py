@@ -13,7 +13,7 @@ from typing import Final
 
 
 class UserError(Exception):
-    """The user's mistake: one sentence that says what is wrong and what to do."""
+    """A usage error: one sentence that says what is wrong and what to do."""
 
 
 class UserErrors(UserError):

@@ -107,7 +107,9 @@ def _change(recipe: dict[str, Any], key: str, value: Any, problems: list[str]) -
     else:
         recipe[first] = value
         if first == "epochs" and recipe["phases"]:
-            problems.append("This recipe has phases of fixed lengths: set phases=[] as well to change its epochs.")
+            problems.append(
+                "The phases of this recipe have epochs of their own: set phases=[] as well to change its epochs."
+            )
 
 
 # Field -> (types, what they are called); a whole number may stand for a float.
@@ -187,7 +189,7 @@ def _like(value: Any, default: Any) -> Any:
 
 
 def attempt(problems: list[str], action: Callable[[], Any]) -> Any:
-    """Run *action*; note a user's mistake and return ``None``."""
+    """Run *action*; note a usage error and return ``None``."""
     try:
         return action()
     except UserErrors as error:

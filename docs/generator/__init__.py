@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from docs.generator import catalogue, commands, hooks, protocols, reconstructed, renamed, reproduction, specs
+from docs.generator import catalog, commands, hooks, protocols, reconstructed, renamed, reproduction, specs
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
-    "catalogue.md": catalogue.page,
+    "catalog.md": catalog.page,
     "protocols.md": protocols.page,
     "reconstructed.md": reconstructed.page,
     "reproduction.md": reproduction.page,

@@ -16,7 +16,7 @@ from rsbench.cli.app import build
 
 INTRODUCTION: Final = """# Command line
 
-Exit codes: 0 fine, 1 a run or a check failed, 2 a mistake of the user's in one sentence,
+Exit codes: 0 fine, 1 a run or a check failed, 2 a usage error in one sentence,
 130 interrupted by Ctrl-C, 143 by SIGTERM.
 Names complete with the tab key after `rsbench --install-completion`.
 """

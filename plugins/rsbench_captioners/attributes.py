@@ -13,7 +13,7 @@ from rsbench.tasks.captioning import UNKNOWN
 from rsbench_captioners.recurrent import projection
 
 COUNT: Final = 64
-# No tagger is at hand to find nouns, so words without content are left out by name.
+# No tagger is available to find nouns, so words without content are left out by name.
 _WITHOUT_CONTENT: Final = """
 a all also an and another are around as at be been beside besides both but by each few for from has have here in into is
 it its many much near next of on one or other others over several so some that the their them there these they this

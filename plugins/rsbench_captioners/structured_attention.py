@@ -48,7 +48,7 @@ def regularizers(weights: torch.Tensor, valid: torch.Tensor, kept: torch.Tensor)
 
     The first part is the doubly stochastic one, the mean over segments of (1 - sum over words)^2 (Xu et al. 2015,
     eq. 14).  The second rewards the variance of a word's weights over segments, times their number so that it lies in
-    [0, 1); it is a reading of the paper's name for it, whose formula was not at hand.
+    [0, 1); it is a reading of the paper's name for it, whose formula was not available.
 
     Args:
         weights: [B, T, P]; ``valid``: bool [B, P], the segments that there are; ``kept``: bool [B, T], not padding.

@@ -229,7 +229,7 @@ def _print_beside(rows: Sequence[ClaimComparison]) -> None:
     typer.echo(f"{first.claims}: {first.system}")
     typer.echo(f"  beside {first.configuration} by {first.recipe} under {first.protocol}, {first.division}, {seeds}")
     _table(
-        ("metric", "place", "reported", "measured", "95 % interval", "difference"),
+        ("metric", "place", "reported", "measured", "95 % CI", "difference"),
         map(_cells, rows),
         right=(2, 3, 4, 5),
     )

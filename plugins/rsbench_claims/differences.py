@@ -94,7 +94,7 @@ def _changes(recipe: Mapping[str, Any], declared: Any) -> list[str]:
 
 
 def _declared(kind: str, name: str) -> Any:
-    """The spec of this name, or ``None`` where its plugin is not at hand."""
+    """The spec of this name, or ``None`` where its plugin is not available."""
     try:
         return registry().get(kind, name)
     except UserError:

@@ -21,7 +21,7 @@ COLUMNS: Final = (
     "place",
     "arithmetic",
     "measured here",
-    "95 % interval",
+    "95 % CI",
     "of",
     "verdict",
 )

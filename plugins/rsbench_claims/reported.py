@@ -16,7 +16,7 @@ class Reported:
 
     Attributes:
         printed: its digits and unit, as in the paper.
-        doubted: the paper's own arithmetic speaks against it.
+        doubted: the paper's own arithmetic contradicts it.
         recalled: it has been remembered, not read.
     """
 

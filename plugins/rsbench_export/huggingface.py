@@ -90,7 +90,7 @@ def body(record: dict[str, Any]) -> str:
     plan = record["plan"]
     protocol, recipe = plan["protocol"], plan["recipe"]
     rows = [_row(name, entry) for name, entry in record["metrics"].items()]
-    table = tabulate(rows, ("metric", "value", "95 % interval", "n"), tablefmt="github", disable_numparse=True)
+    table = tabulate(rows, ("metric", "value", "95 % CI", "n"), tablefmt="github", disable_numparse=True)
     train = record["train"]
     trained = (
         f"Trained for {train['epochs']} epochs with the recipe `{escape(recipe.get('name', ''))}` "

@@ -1,6 +1,6 @@
 """Rows of torchgeo-bench's CSV files as records of division ``external``.
 
-Their splits are others than ours and their predictions are not at hand, so that they stand on boards of their own,
+Their splits are others than ours and their predictions are not available, so that they stand on boards of their own,
 unranked, with their scores as reported.
 """
 

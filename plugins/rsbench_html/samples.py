@@ -60,7 +60,7 @@ class _Answers:
 def collect(table: Table, root: Path, count: int) -> list[Sample]:
     """Return *count* images of the test split, drawn by the hash of their names, with what each row predicted of them.
 
-    A row speaks through its first seed; one whose predictions are not at hand is silent.
+    A row speaks through its first seed; one whose predictions are not available is silent.
 
     Raises:
         NotPrepared: the dataset is not prepared below *root*.

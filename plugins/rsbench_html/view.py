@@ -219,7 +219,7 @@ def _cells(one: Series, table: Table, machines: Mapping[str, str]) -> list[Cell]
     others = beside(table)
     return [
         Cell(f"{words(table.primary)} {factor(table.unit)[1]}".strip(), score(row.mean, table) + deviation, row.mean),
-        Cell("95 % interval", interval, row.interval[0] if row.interval else None),
+        Cell("95 % CI", interval, row.interval[0] if row.interval else None),
         Cell("Ranks", standing, row.rank_interval[0] if row.rank_interval else None),
         *(_other(row, name, table, others[k + 1 :]) for k, name in enumerate(others)),
         Cell("Params", rounded(row.params) if row.params else "", row.params),

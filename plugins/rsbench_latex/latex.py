@@ -95,7 +95,7 @@ class _Sheet:
         primary = escape(self.table.primary) + (f" ({sign})" if sign else "")
         others = [escape(name.removeprefix("accuracy_")) for name in beside(self.table)]
         extra = [name.capitalize() for name in self.varying]
-        return ["", "System", *extra, "Seeds", primary, r"95\,\% interval", "Ranks", *others, "Params (M)"]
+        return ["", "System", *extra, "Seeds", primary, r"95\,\% CI", "Ranks", *others, "Params (M)"]
 
     def lines(self, columns: Sequence[str]) -> list[str]:
         """Headings, systems, and baselines below a rule."""

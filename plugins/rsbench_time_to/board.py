@@ -1,7 +1,7 @@
 """The board of time to accuracy: what training took until the validation score first reached a target.
 
 One table for each protocol fingerprint, device, precision and compile mode; never mixed.  Seconds are those of training
-steps and of waiting for their batches; validation is left out, and set-up, in which the network is compiled, is in a
+steps and of waiting for their batches; validation is left out, and setup, in which the network is compiled, is in a
 column of its own.  What is compiled anew within training, for images of another size, counts as training.
 Targets are scores of the validation split, since test data may not steer anything.
 """

@@ -15,13 +15,13 @@ from rsbench_time_to.board import PaceBoard, PaceRow, PaceTable, Reach
 TO: Final = " to "
 LEFT: Final = ("system", "recipe", "division", "flags")
 SECONDS: Final = "s"
-SETUP: Final = "s with set-up"
+SETUP: Final = "s with setup"
 SAMPLES: Final = "samples"
 DROPPED: Final = ("division", "recipe", "data wait", SAMPLES, SETUP)  # one after another, where the terminal is narrow
 NOTE: Final = (
     "Seconds of training until the validation score first reached the target, to the epoch: means over the seeds that "
     "did, whose number is given where it is not all. Validation is not counted, and neither is what precedes the first "
-    "step (opening the data, building and compiling the network, preflight, encoding): with set-up it is. Samples: "
+    "step (opening the data, building and compiling the network, preflight, encoding): with setup it is. Samples: "
     "seen in training until then. Data wait: share of the seconds spent waiting for batches. Rows are comparable "
     "within a table alone."
 )

@@ -40,7 +40,7 @@ def setup_seconds(record: Mapping[str, Any]) -> float | None:
     """Return the seconds before the first step of training: opening the data, building and compiling the network,
     preflight, encoding with a frozen backbone.
 
-    ``None`` where the stages are not known, or where the run was taken up again: they are those of its last process.
+    ``None`` where the stages are not known, or where the run was resumed: they are those of its last process.
     """
     stages, train = record["timing"].get("stages") or {}, record["train"]
     if not train or stages.get("train", 0.0) < train["seconds"]:

@@ -18,7 +18,7 @@ LIMITS: Final = {errno.EMFILE: "-n", errno.EFBIG: "-f"}
 
 
 def main() -> NoReturn:
-    """Entry point of the console script: 0 fine, 1 a run failed, 2 the user's mistake, 130 and 143 interrupted."""
+    """Entry point of the console script: 0 fine, 1 a run failed, 2 a usage error, 130 and 143 interrupted."""
     code = 1
     try:
         _main()

@@ -83,7 +83,7 @@ def _print(found: Comparison) -> None:
         if rows:
             table = Table(title=title, title_justify="left")
             table.add_column("", overflow="fold")
-            for heading in ("A", "B", "A - B", "95 % interval", "p", *(["n"] if rows is found.groups else [])):
+            for heading in ("A", "B", "A - B", "95 % CI", "p", *(["n"] if rows is found.groups else [])):
                 table.add_column(heading, justify="right", no_wrap=True)
             for row in rows:
                 cells = _cells(row) + ([str(row.n)] if rows is found.groups else [])
@@ -91,11 +91,11 @@ def _print(found: Comparison) -> None:
             console.print(table)
     if found.mcnemar is not None:
         m = found.mcnemar
-        console.print(f"McNemar: {m.only_a} only A has right, {m.only_b} only B; p = {m.p:.4g}.")
+        console.print(f"McNemar: {m.only_a} only A correct, {m.only_b} only B correct; p = {m.p:.4g}.")
     first = found.metrics[0]
     console.print(_basis(found))
     least = f"{shown(found.detectable, first.unit)} {factor(first.unit)[1]} in {first.name}"
-    console.print(Text(printable(f"A difference of {least} would be found in four cases of five.")))
+    console.print(Text(printable(f"Minimum detectable difference at 80 % power: {least}.")))
 
 
 def _cells(row: Difference) -> list[str]:

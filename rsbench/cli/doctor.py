@@ -39,7 +39,7 @@ def doctor(
     data_root: Annotated[Path | None, typer.Option(help="Data root to look at.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what this machine has: Python, torch, devices, cores, disk, datasets, plugins.
+    """Check the environment: Python, torch, devices, cores, disk, datasets, plugins.
 
     Exits with 1 where something needed is missing.
     """

@@ -76,7 +76,7 @@ def import_(
     """Keep another benchmark's results as records of division external.
 
     torchgeo-bench's scores (accuracy, and micro mAP where images have several labels) stand on boards of their own,
-    unranked: its splits are others, and its predictions are not at hand.  Other rows are refused by name, and those
+    unranked: its splits are others, and its predictions are not available.  Other rows are refused by name, and those
     whose values are wrong, by their lines; these alone make the exit code 2.
 
     Example: rsbench import all_results.csv --out imported

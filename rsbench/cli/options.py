@@ -31,7 +31,8 @@ Backbone = Annotated[
 ]
 Precision = Annotated[str | None, typer.Option(help=" | ".join(PRECISIONS), autocompletion=complete.among(PRECISIONS))]
 Overfit = Annotated[
-    int | None, typer.Option(min=1, help="Train and test on this many training images, to see that a model learns.")
+    int | None,
+    typer.Option(min=1, help="Train and test on this many training images: a sanity check that a model can learn."),
 ]
 Parallel = Annotated[
     int | None,

@@ -79,7 +79,7 @@ def run(
     """Train and evaluate models on a dataset; without arguments, the demo.
 
     Each run leaves a record with its predictions in OUT/<run id>; a finished run is not run again, and an interrupted
-    one is taken up where it stopped.
+    one resumes where it stopped.
 
     Examples:
 

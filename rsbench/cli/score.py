@@ -136,7 +136,7 @@ def _print(result: dict[str, Any], as_json: bool) -> None:
     from rich.table import Table
 
     table = Table(title=_title(result), title_justify="left")
-    for heading in ("metric", "value", "95 % interval", "unit", "better"):
+    for heading in ("metric", "value", "95 % CI", "unit", "better"):
         table.add_column(heading, justify="right" if heading == "value" else "left", no_wrap=True)
     for name, entry in result["metrics"].items():
         value = "undefined" if entry["value"] is None else f"{entry['value']:.4f}"

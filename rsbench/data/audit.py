@@ -83,7 +83,7 @@ def sentences_of(report: dict[str, Any]) -> list[str]:
     sizes = report["sizes"]
     lines = [f"{sizes['train']} training, {sizes['val']} validation and {sizes['test']} test samples"]
     if "identical_images" in report:
-        lines.append(f"{report['identical_images']} test images have a twin in training, equal in every pixel")
+        lines.append(f"{report['identical_images']} test images have a duplicate in training, equal in every pixel")
     if (s := report.get("sentences")) is not None:
         lines.append(
             f"{s['test_in_train']} of {s['test']} test sentences ({s['test_in_train'] / max(s['test'], 1):.1%}) also "

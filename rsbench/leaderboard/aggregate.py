@@ -17,7 +17,7 @@ from rsbench.leaderboard.installed import metric_spec
 from rsbench.leaderboard.members import Member, Seeds, by_seed
 from rsbench.leaderboard.reading import PredictionReaders
 from rsbench.leaderboard.recipe_labels import recipe_labels
-from rsbench.leaderboard.rows import NOT_AT_HAND, Measured
+from rsbench.leaderboard.rows import NO_PREDICTIONS, Measured
 from rsbench.leaderboard.summary import Read
 from rsbench.metrics.two_level import Pool
 from rsbench.plan import is_baseline
@@ -75,9 +75,9 @@ class Row:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing speaks against its score; a score whose predictions are not at hand may be good all the
+        """Whether no flag contradicts its score; a score whose predictions are not available may be good all the
         same."""
-        return not self.baseline and set(self.flags) <= {NOT_AT_HAND}
+        return not self.baseline and set(self.flags) <= {NO_PREDICTIONS}
 
     @property
     def tags(self) -> tuple[str, ...]:

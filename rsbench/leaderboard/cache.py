@@ -93,7 +93,7 @@ class Cache:
         for file in files:
             try:
                 self._states[file] = found = state_of(file)
-            except OSError:  # what speaks against it is found by loading it
+            except OSError:  # what is wrong with it is found by loading it
                 found = None
             state = tuple(found or ())
             fields = before.get(state)
@@ -105,7 +105,7 @@ class Cache:
         return known, new
 
     def note(self, members: Iterable[Member]) -> None:
-        """Note what was found in records; nothing of those that something speaks against."""
+        """Note what was found in records; nothing of those in which something is wrong."""
         for one in members:
             state = self._states.get(one.loaded.file)
             if state and not one.issues:
@@ -185,7 +185,7 @@ def _write(folder: Path, code: str, content: _Content) -> Path:
 
 
 def _entry(one: Read) -> list[Any]:
-    """A row in JSON: what its records say, what speaks against them, what of its predictions is no array."""
+    """A row in JSON: what its records say, what is wrong with them, what of its predictions is no array."""
     said = [vars(one.summary), [*one.issues]]
     if one.measured is None:
         return [*said, None]

@@ -66,7 +66,7 @@ class Comparison:
         metrics: the primary metric first, then the others that have a value.
         groups: accuracy per class or question type; their p-values are corrected by Holm over the groups.
         mcnemar: of the systems' accuracies, where each has one seed.
-        detectable: smallest difference of the primary metric that would be found in four cases of five at the 5 %
+        detectable: smallest difference of the primary metric that would be found with 80 % power at the 5 %
             level, with as many samples and seeds.
         pool: how much seeds do to the primary metric, from all systems that were found.
     """
@@ -89,7 +89,7 @@ def compare(a: Sequence[LoadedRecord], b: Sequence[LoadedRecord], beside: Sequen
         beside: other records; those under the same protocol tell how much seeds do, as on a board of all of them.
 
     Raises:
-        UserError: a side is empty or of several configurations, the protocols differ, or predictions are not at hand.
+        UserError: a side is empty or of several configurations, the protocols differ, or predictions are not available.
     """
     plan_a, plan_b = _plan(a, "first"), _plan(b, "second")
     protocol = plan_a["protocol"]

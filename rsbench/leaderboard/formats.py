@@ -95,7 +95,7 @@ def collect(spec: FormatSpec, table: Table, root: Path, count: int) -> Sequence[
         count: how many images of the test split.
 
     Raises:
-        UserError: the data are not at hand, or the format shows no samples; the message names those that do.
+        UserError: the data are not available, or the format shows no samples; the message names those that do.
         PluginError: the code of a plugin failed.
     """
     if not spec.samples:

@@ -40,7 +40,7 @@ def points(record: Mapping[str, Any]) -> list[Point]:
     """Return the validated epochs of a record in order.
 
     Validation is not part of the seconds.  Every epoch of a run has the same number of samples, but for a batch where
-    phases differ in batch size.  The curve of a run that was taken up again within an epoch lacks the seconds before;
+    phases differ in batch size.  The curve of a run that was resumed within an epoch lacks the seconds before;
     its seconds are not known then.
     """
     name, train = score_name(record), record["train"]

@@ -1,4 +1,4 @@
-"""What a speed was measured on: speeds of different machines, precisions or compile modes are never compared."""
+"""Hardware and settings of a measured speed; those of different ones (precision, compile mode) are never compared."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class Measures:
         """Return the mean over seeds of a configuration.
 
         Raises:
-            UserError: it has no predictions at hand.
+            UserError: it has no predictions available.
         """
         return self._known(i, name, part).system.mean
 
@@ -96,7 +96,7 @@ class Measures:
             part: of it, such as a class; empty for the whole.
 
         Raises:
-            UserError: one has no predictions at hand, or they were tested on different samples.
+            UserError: one has no predictions available, or they were tested on different samples.
         """
         a, b = (self._known(k, name, part) for k in (i, j))
         if a.samples != b.samples:
@@ -108,7 +108,7 @@ class Measures:
         found = self.of(i, name, part)
         if found is None:
             raise UserError(
-                f"The predictions of {self.groups[i][0].record['run_id']} are not at hand, or give no {name}."
+                f"The predictions of {self.groups[i][0].record['run_id']} are not available, or give no {name}."
             )
         return found
 

@@ -10,7 +10,7 @@ from rsbench.cores import Processes, usable_cores
 from rsbench.leaderboard.cache import Cache
 from rsbench.leaderboard.census import described
 from rsbench.leaderboard.members import Member
-from rsbench.leaderboard.rows import NOT_AT_HAND, Measured, measure
+from rsbench.leaderboard.rows import NO_PREDICTIONS, Measured, measure
 from rsbench.leaderboard.summary import Read, summarize
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
@@ -42,7 +42,7 @@ class PredictionReaders(Processes):
         new = iter([*self._read(missing, name)])
         found = [one or next(new) for one in known]
         for key, one in zip(keys, found, strict=True):
-            if self.cache and key and set(one.issues) <= {NOT_AT_HAND}:
+            if self.cache and key and set(one.issues) <= {NO_PREDICTIONS}:
                 self.cache.add(key, one)
         return found
 
@@ -62,9 +62,9 @@ def _prepare() -> None:
 
 
 def _measured(group: Sequence[LoadedRecord], name: str) -> tuple[Measured | None, list[str]]:
-    """What cannot be read, or what a plugin cannot make rows of, speaks against these records and no others."""
+    """What cannot be read, or what a plugin cannot make rows of, is an issue of these records and no others."""
     if all("predictions" not in loaded.record["artifacts"] for loaded in group):
-        return None, [NOT_AT_HAND]
+        return None, [NO_PREDICTIONS]
     issues: list[str] = []
     try:
         return measure(group, [name], issues).get(name), issues

@@ -76,8 +76,8 @@ class Leaderboard:
         generated: bool = False,
         problems: list[str] | None = None,
     ) -> dict[str, Sequence[Any]]:
-        """Return protocol fingerprint -> sample predictions on *count* test images, where the data are at hand, in the
-        form that a format shows.
+        """Return protocol fingerprint -> sample predictions on *count* test images, where the data are available, in
+        the form that a format shows.
 
         Of the others, *problems* gets a line that says why there are none.  With *generated*, only of generated data.
 

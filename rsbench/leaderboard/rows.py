@@ -20,7 +20,7 @@ from rsbench.registry import registry
 from rsbench.tasks.tables import Columns
 from rsbench.tasks.task import Statistics, get_task, metric_context
 
-NOT_AT_HAND: Final = "no predictions at hand"
+NO_PREDICTIONS: Final = "no predictions available"
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def summed(metric: Metric, runs: Sequence[Rows]) -> Measured | None:
 
 def rows_of(group: Sequence[LoadedRecord], names: Sequence[str], issues: list[str]) -> list[dict[str, Rows]]:
     """Return the rows of each run by metric, without those that cannot be made; none at all where predictions are not
-    at hand or are not those that a record was made from."""
+    available or are not those that a record was made from."""
     found = [_read(loaded, names, issues) for loaded in group]
     return [run for run in found if run is not None] if all(run is not None for run in found) else []
 
@@ -95,7 +95,7 @@ def _read(loaded: LoadedRecord, names: Sequence[str], issues: list[str]) -> dict
     record = loaded.record
     path = loaded.artifact("predictions")
     if path is None:
-        issues.append(NOT_AT_HAND)
+        issues.append(NO_PREDICTIONS)
         return None
     content = path.read_bytes()
     wrong = check_content(path.name, content, record["artifacts"]["predictions"])

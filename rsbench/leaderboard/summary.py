@@ -43,7 +43,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Read:
-    """What a configuration's records say, what their predictions do, and what speaks against them."""
+    """What a configuration's records say, what their predictions do, and what contradicts them."""
 
     summary: Summary
     measured: Measured | None = None

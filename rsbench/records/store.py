@@ -70,7 +70,7 @@ def save(record: dict[str, Any], directory: Path) -> Path:
     """Validate *record* and write it, in the current schema and with its digest, to ``record.json`` in *directory*.
 
     Raises:
-        UserError: a finished record is there already; it would be lost.
+        UserError: a finished record exists already; it would be lost.
     """
     target = directory / FILE
     if finished(directory):

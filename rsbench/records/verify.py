@@ -47,7 +47,7 @@ class Evidence:
     """What lies beside a record.
 
     Attributes:
-        files: artifact -> (name, SHA-256, size in bytes), of those that are at hand.
+        files: artifact -> (name, SHA-256, size in bytes), of those that are available.
         outcome: the predictions; ``None`` where there are none or they are not those of the record.
         error: why they cannot be read.
     """
@@ -191,7 +191,7 @@ def _files(found: Audit, evidence: Evidence) -> None:
             text = f"{entry['path']} is not the file that the record was made from"
             found.expect(RECOMPUTED, same, text, ("artifacts", name))
         elif name != PREDICTIONS:
-            found.notes.append(f"{entry['path']} is not at hand")
+            found.notes.append(f"{entry['path']} is not available")
 
 
 def _predictions(found: Audit, evidence: Evidence) -> None:
@@ -203,7 +203,7 @@ def _predictions(found: Audit, evidence: Evidence) -> None:
     for fact in (facts.identity, facts.protocol, facts.training):
         _attempt(fact, found)
     if PREDICTIONS not in evidence.files:
-        found.missing.append("its predictions are not at hand")
+        found.missing.append("its predictions are not available")
     elif evidence.outcome is None:
         found.wrong.append(f"its predictions cannot be read: {evidence.error}")
     else:

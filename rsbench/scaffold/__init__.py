@@ -36,7 +36,7 @@ def write(name: str, kind: str, out: Path | None = None) -> Path:
     check_name(name)
     folder = out if out is not None else Path(f"rsbench-{name}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"'{folder}' is there already; choose another folder with --out.")
+        raise UserError(f"'{folder}' exists already; choose another folder with --out.")
     package = package_of(name)
     for template, path in {**_common(), **_of_kind(kind, package)}.items():
         target = folder / path

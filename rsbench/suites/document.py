@@ -26,7 +26,7 @@ def parse(text: str, where: str) -> tuple[Any, Lines]:
     """Return the value of a YAML document, and the lines of its parts.
 
     Raises:
-        UserErrors: all that is wrong with it: another syntax, a key that is no text or there twice, an object of a
+        UserErrors: all that is wrong with it: another syntax, a key that is no text or occurs twice, an object of a
             program, a value that refers to itself, more than :data:`MOST_VALUES` values.
     """
     try:
@@ -90,7 +90,7 @@ class _Reader:
             elif not isinstance(key, yaml.ScalarNode) or key.tag not in (_TEXT, _DATE):
                 self._problem(key, f"the key {key.value!r:.40} is no text: write it in quotes")
             elif key.value in found:
-                self._problem(key, f"the key '{key.value}' is there twice")
+                self._problem(key, f"the key '{key.value}' occurs twice")
             else:
                 found[key.value] = self.value(inner, (*place, key.value))
         return {**merged, **found}

@@ -1,4 +1,4 @@
-"""What the core has to know of a task, without torch: how predictions are kept, read, scored and shown."""
+"""A task without torch: how predictions are kept, read, scored and shown."""
 
 from __future__ import annotations
 

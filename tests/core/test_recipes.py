@@ -48,7 +48,7 @@ def test_what_cannot_be_is_refused(change: dict[str, Any], sentence: str) -> Non
 
 def test_lengths_of_phases_are_fixed() -> None:
     assert resolved({"epochs": 9}, "finetune")[2] == [
-        "This recipe has phases of fixed lengths: set phases=[] as well to change its epochs."
+        "The phases of this recipe have epochs of their own: set phases=[] as well to change its epochs."
     ]
     assert resolved({"phases": [], "epochs": 9}, "finetune")[2] == []
 

@@ -61,7 +61,7 @@ ODD = {
     "a: [": "not valid YAML",
     "runs: " + "[" * 3000 + "]" * 3000: "nested too deeply",
     "runs: [{model: a, 3: 4, ~: 5, true: 6}]": "line 1: the key '3' is no text",
-    "runs:\n- model: a\n  model: b": "line 3: the key 'model' is there twice",
+    "runs:\n- model: a\n  model: b": "line 3: the key 'model' occurs twice",
     "runs: &a [*a]": "line 1: a value refers to itself",
     "runs: [{set: &a {lr: *a}}]": "line 1: a value refers to itself",
     "runs: [{model: !!python/object/apply:os.system [true]}]": "apply:os.system' is no plain value",

@@ -207,7 +207,7 @@ def test_missing_predictions_are_said(tmp_path: Path) -> None:
     add(tmp_path, "a", 0.9).with_name("predictions.parquet").unlink()
     add_seeds(tmp_path, "b", 0.5)
     found = rows(tmp_path)
-    assert found["a"].flags == ["no predictions at hand"]
+    assert found["a"].flags == ["no predictions available"]
     assert (found["a"].rank, found["b"].rank) == (None, 1)
 
 

@@ -84,7 +84,7 @@ def test_records_that_contradict_each_other_are_both_shown_in_any_order(order: t
         assert said in rows["a",].flags
         assert said in rows["c",].flags
         assert (rows["a",].rank, rows["c",].rank) == (None, None)
-        assert rows["b",].flags == ["no predictions at hand"]
+        assert rows["b",].flags == ["no predictions available"]
         assert board.census.to_dict() == {"read": 4, "shown": 4, "rows": 4, "left_out": {}}
     for format_ in formats():
         texts = [Leaderboard(board).render(format_) for board in boards]

@@ -159,6 +159,6 @@ def test_command() -> None:
     assert done.exit_code == 0, done.output
     assert "macro_f1 (%)" in done.output
     assert "Pasture (%)" in done.output
-    assert "would be found in four cases of five" in " ".join(done.output.split())
+    assert "Minimum detectable difference at 80 % power:" in " ".join(done.output.split())
     as_json = CliRunner().invoke(build(), ["compare", *patterns, "--json"])
     assert json.loads(as_json.output)["metrics"][0]["name"] == "overall_accuracy"

@@ -40,7 +40,7 @@ def test_processes_read_what_one_reads(tmp_path: Path, monkeypatch: pytest.Monke
     assert rows(together) == rows(alone)
     flags = {row.system: row.flags for row in together.tables[0].rows}
     assert flags["net-1"] == ["predictions.parquet is not the file that the record was made from (net-1-s0-closed)"]
-    assert flags["net-2"] == ["no predictions at hand"]
+    assert flags["net-2"] == ["no predictions available"]
     for a, b in zip(together.tables[0].rows, alone.tables[0].rows, strict=True):
         assert (a.measured is None) == (b.measured is None)
         if a.measured is not None and b.measured is not None:

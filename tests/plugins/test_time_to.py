@@ -39,7 +39,7 @@ def run(
     name: str = "val_accuracy",
     flags: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return a record of one epoch a score, each of *each* seconds and 100 samples; 3 seconds of set-up."""
+    """Return a record of one epoch a score, each of *each* seconds and 100 samples; 3 seconds of setup."""
     record = made.record(system, 0.9, seed=seed, device=device)
     curve = [{"epoch": k, "train_loss": 1.0, "seconds": each, name: s} for k, s in enumerate(scores, start=1)]
     n = len(scores)
@@ -136,7 +136,7 @@ def test_rows_are_sorted_by_the_hardest_target_reached_fastest(tmp_path: Path) -
     names = ["fast", "slow", "lucky", "never", "never, slower", "nothing"]
     assert [row.system for row in table.rows] == names
     last = render.cells(table.rows[-1])
-    assert {last[f"{kind} to {t}"] for t in (50, 80, 90) for kind in ("s", "s with set-up", "samples")} == {""}
+    assert {last[f"{kind} to {t}"] for t in (50, 80, 90) for kind in ("s", "s with setup", "samples")} == {""}
 
 
 DIFFERENCES: list[dict[str, Any]] = [
@@ -235,7 +235,7 @@ def test_narrow_terminals_lose_columns_but_no_seconds(tmp_path: Path, width: int
     shown = render.terminal(board(tmp_path, run(), run(seed=1, scores=(0.1, 0.6))), width)
     assert max(map(len, shown.splitlines())) <= width
     assert "40 (1 of 2)" in shown
-    assert ("s with set-up to 90" in shown) == (width == 200)
+    assert ("s with setup to 90" in shown) == (width == 200)
     assert "…" not in shown
 
 

@@ -161,7 +161,7 @@ def test_verify_reads_no_file_outside_the_folder_of_a_run(folder: Path, target: 
         path.symlink_to(other if target == "other" else target)
     verdict = examine(store.LoadedRecord(folder / "good" / store.FILE, store.load(folder / "good")))
     assert verdict.status == "unverified"
-    assert "its predictions are not at hand" in verdict.problems
+    assert "its predictions are not available" in verdict.problems
     path.unlink()
     beside = path.with_name("kept")
     beside.write_bytes(other.read_bytes())

@@ -158,7 +158,7 @@ def test_a_record_without_its_digest_is_refused_and_an_old_one_says_that_nothing
         store.accepted(record | {"digest": None}, "record.json")
     old = verify.audit(store.load(RECORDS.parents[1] / "tests" / "data" / "record-1.json"), Evidence())
     assert "sealed by nothing: written before rsbench.record/2" in old.notes
-    assert verify.audit(record, evidence).notes == ("model.safetensors is not at hand",)
+    assert verify.audit(record, evidence).notes == ("model.safetensors is not available",)
 
 
 @pytest.fixture

@@ -191,8 +191,8 @@ class ArrayLoader:
         yield from self._produce([Group(c, [len(c)], c) for c in chunks], None, None)
 
     def padding_batches(self) -> Iterator[Batch]:
-        """Yield the first sample as often as other ranks have more batches in :meth:`in_order`: for ranks that have to
-        call a network equally often.  What comes of it does not count."""
+        """Yield padding batches so that every rank calls a sharded model equally often: the first sample, as often as
+        other ranks have more batches in :meth:`in_order`.  What comes of it does not count."""
         if self.ranks.sharded:
             batches = [-(-size // self.batch) for size in self.ranks.sizes(len(self.samples))]
             first = np.zeros(1, dtype=np.int64)

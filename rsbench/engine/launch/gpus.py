@@ -21,7 +21,7 @@ LIST_SECONDS: Final = 30.0
 
 
 def environment(plan: RunPlan, slot: int) -> dict[str, str]:
-    """Return the variables that show the run at place *slot* of those at once GPUs of its own, in turn.
+    """Return the environment variables that give the run in *slot* its own share of the GPUs, in turn.
 
     They are none where the plan names its device, where torchrun or SLURM shares the GPUs out, and where there are no
     more GPUs than one run takes.

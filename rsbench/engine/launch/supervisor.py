@@ -1,4 +1,4 @@
-"""Looks after the ranks of one run, and says which was lost.
+"""Supervises the rank processes of one run; reports which failed.
 
 The process that does it never touches a device, so that no collective that waits for a lost rank can hold it.
 """

@@ -1,4 +1,4 @@
-"""What the engine asks of Lightning Fabric, done by torch itself for one process that scales no gradients.
+"""Single-process stand-in for Lightning Fabric: what the engine asks of it, where no gradients are scaled.
 
 Fabric wraps the network, its optimizer and each backward pass; on a network of a millisecond a step that is a tenth of
 the time.  And importing it makes torch ask the driver for a GPU at each step of each optimizer.

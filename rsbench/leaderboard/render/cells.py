@@ -23,11 +23,11 @@ COLUMNS: Final = (
     "division",
     "seeds",
     "score",
-    "95 % interval",
+    "95 % CI",
     "p above",
     "scores of seeds",
     "params",
-    "train s",
+    "training time (s)",
     "note",
 )
 
@@ -152,6 +152,6 @@ NOTE: Final = (
     "number of systems that are significantly better by t tests of all pairs over samples and seeds, with a moderated "
     "variance over seeds (Smyth 2004) and Holm's correction at 5 %, and no better than that of a row above; beside it "
     "the ranks that are not excluded, and letters, of which two systems share one where they are not told apart "
-    "(Piepho 2004). Baselines are lines to beat and have no rank; with a single seed, their interval is over test "
+    "(Piepho 2004). Baselines are there to be beaten and have no rank; with a single seed, their interval is over test "
     "samples alone."
 )

@@ -14,7 +14,7 @@ from rsbench.leaderboard.render.sheet import Sheet
 
 LEFT: Final = ("rank", "system", "recipe", "division", "note")
 # One after another, until the others fit into the terminal; the other formats have them.
-DROPPED: Final = ("scores of seeds", "train s", "p above", "params", "division", "recipe", "letters", "ranks")
+DROPPED: Final = ("scores of seeds", "training time (s)", "p above", "params", "division", "recipe", "letters", "ranks")
 
 
 def render(board: Board, width: int | None = None) -> str:
