@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rsbench.errors import UserError, UserErrors
-from rsbench.execution import SAID, Execution
+from rsbench.execution import OPTION_FIELDS, Execution
 from rsbench.leaderboard.result import Leaderboard, leaderboard
 from rsbench.records.sources import Source, load_records
 from rsbench.registry import registry
@@ -143,7 +143,7 @@ def _shown() -> inspect.Signature:
     """What a notebook shows of :func:`run`: all that it takes."""
     own = inspect.signature(run)
     every = {**own.parameters, **inspect.signature(make_requests).parameters}
-    how = {f.name: inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default) for f in SAID}
+    how = {f.name: inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default) for f in OPTION_FIELDS}
     kept = [p for p in (every | how).values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
     return own.replace(parameters=kept)
 

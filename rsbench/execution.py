@@ -76,11 +76,16 @@ class Execution:
         return {f.name: getattr(other, f.name) for f in fields(cls)} | changes
 
 
-SAID: Final = tuple(f for f in fields(Execution) if f.metadata)
-FIELDS: Final = tuple(f.name for f in SAID if not f.metadata["kept"])
-SWITCHES: Final = (*(f"--{f.name.replace('_', '-')}" for f in SAID if f.type == "bool"), "--json", "--quiet", "-q")
+OPTION_FIELDS: Final = tuple(f for f in fields(Execution) if f.metadata)
+FIELDS: Final = tuple(f.name for f in OPTION_FIELDS if not f.metadata["kept"])
+SWITCHES: Final = (
+    *(f"--{f.name.replace('_', '-')}" for f in OPTION_FIELDS if f.type == "bool"),
+    "--json",
+    "--quiet",
+    "-q",
+)
 OPTIONS: Final = (
-    *(f"--{f.name.replace('_', '-')}" for f in SAID if not f.metadata["identity"]),
+    *(f"--{f.name.replace('_', '-')}" for f in OPTION_FIELDS if not f.metadata["identity"]),
     "--observer",
     "--launcher",
     "--parallel",

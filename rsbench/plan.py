@@ -64,7 +64,7 @@ class RunPlan(execution.Execution):
         del plan["runner"]  # the division of a record, and what its plan holds, say as much
         runner = registry().specs("runner").get(self.runner)
         plan["command"] = execution.portable_command(self.command, runner.keeps if runner else ())
-        for how in execution.SAID:
+        for how in execution.OPTION_FIELDS:
             if how.metadata["place"]:
                 plan[how.name] = ""
             elif how.name in execution.FIELDS:

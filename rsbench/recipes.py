@@ -49,7 +49,7 @@ def resolve_recipe(
         if protocol.task not in loss.tasks:
             problems.append(f"Loss '{loss.name}' is for {', '.join(loss.tasks)}, not for {protocol.task}.")
     _check_task_options(recipe, protocol.task, problems, tolerant)
-    recipe = {key: value for key, value in recipe.items() if key not in LATER or value != LATER[key]}
+    recipe = {key: value for key, value in recipe.items() if key not in ADDED_FIELDS or value != ADDED_FIELDS[key]}
     return recipe, name == protocol.recipe and not changes
 
 
@@ -68,7 +68,7 @@ def _check_task_options(recipe: dict[str, Any], task: str, problems: list[str], 
 
 
 # Fields younger than the first records: at these defaults a plan leaves them out, so that run ids stay what they were.
-LATER: Final[dict[str, Any]] = {"validate_from": 1, "drop_last": True}
+ADDED_FIELDS: Final[dict[str, Any]] = {"validate_from": 1, "drop_last": True}
 
 
 def changes_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def changes_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
     defaults = {name: option.default for name, option in loss.options.items()} if loss else {}
     declared["loss_options"] = defaults | declared["loss_options"]
     found: dict[str, Any] = {}
-    for name, value in {**LATER, **recipe}.items():
+    for name, value in {**ADDED_FIELDS, **recipe}.items():
         was = declared.get(name)
         if name in RECIPE_DESCRIPTION or name not in declared or value == was:
             continue

@@ -7,7 +7,7 @@ from typing import Any
 
 from rsbench.errors import UserError
 from rsbench.leaderboard.aggregate import Row
-from rsbench.recipes import LATER
+from rsbench.recipes import ADDED_FIELDS
 from rsbench.records.external import EXTERNAL
 from rsbench.registry import registry
 from rsbench.specs import RECIPE_DESCRIPTION, Claim, ClaimSet, to_jsonable
@@ -87,9 +87,9 @@ def _changes(recipe: Mapping[str, Any], declared: Any) -> list[str]:
     # A task keeps those options that are its own.
     plain["task_options"] = {k: v for k, v in plain["task_options"].items() if k in recipe["task_options"]}
     return [
-        f"{field} {recipe.get(field, LATER.get(field))} in place of {value}"
+        f"{field} {recipe.get(field, ADDED_FIELDS.get(field))} in place of {value}"
         for field, value in plain.items()
-        if field not in RECIPE_DESCRIPTION and recipe.get(field, LATER.get(field, value)) != value
+        if field not in RECIPE_DESCRIPTION and recipe.get(field, ADDED_FIELDS.get(field, value)) != value
     ]
 
 

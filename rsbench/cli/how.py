@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, get_type_hints
 import typer
 
 from rsbench.cli import complete
-from rsbench.execution import SAID, Execution
+from rsbench.execution import OPTION_FIELDS, Execution
 
 HOW: Final = "how"  # parameter of a command in whose place the options come
 Command = Callable[..., Any]
@@ -25,7 +25,7 @@ def takes(*names: str) -> Callable[[Command], Command]:
     without names, of all."""
 
     def mark(function: Command) -> Command:
-        function.how = tuple(f for f in SAID if not names or f.name in names)  # type: ignore[attr-defined]
+        function.how = tuple(f for f in OPTION_FIELDS if not names or f.name in names)  # type: ignore[attr-defined]
         return function
 
     return mark

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rsbench.recipes import LATER
+from rsbench.recipes import ADDED_FIELDS
 from rsbench.records.store import LoadedRecord
 from rsbench.specs import RECIPE_DESCRIPTION
 
@@ -36,7 +36,7 @@ def _changes(first: Mapping[str, Any], plan: Mapping[str, Any]) -> Iterator[str]
         return
     for a, b, aside in (
         (first["model"].get("options", {}), plan["model"].get("options", {}), ()),
-        (LATER | first["recipe"], LATER | plan["recipe"], RECIPE_DESCRIPTION),
+        (ADDED_FIELDS | first["recipe"], ADDED_FIELDS | plan["recipe"], RECIPE_DESCRIPTION),
     ):
         for name in sorted({*a, *b}):
             if a.get(name) != b.get(name) and name not in aside:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from rsbench.plan import digest
-from rsbench.recipes import LATER
+from rsbench.recipes import ADDED_FIELDS
 from rsbench.specs import RECIPE_DESCRIPTION
 
 SHOWN: Final = 2
@@ -23,7 +23,7 @@ def recipe_labels(plans: Sequence[Mapping[str, Any]]) -> list[str]:
     for place, plan in enumerate(plans):
         alike.setdefault((plan["model"]["label"], labels[place]), []).append(place)
     for places in (found for found in alike.values() if len(found) > 1):
-        options = [dict(_options(LATER | plans[place]["recipe"])) for place in places]
+        options = [dict(_options(ADDED_FIELDS | plans[place]["recipe"])) for place in places]
         names = sorted({name for each in options for name in each})
         differing = [name for name in names if any(each.get(name) != options[0].get(name) for each in options)]
         differing.sort(key=lambda name: any(isinstance(each.get(name), list) for each in options))

@@ -133,11 +133,11 @@ def test_mypy_checks_a_user_s_script(tmp_path: Path) -> None:
 def test_how_a_run_is_executed_is_said_in_one_place() -> None:
     """A field of Execution is an option of the command, an argument of ``rsbench.run`` and a field of plans."""
     from docs.generator.commands import commands
-    from rsbench.execution import OPTIONS, SAID
+    from rsbench.execution import OPTION_FIELDS, OPTIONS
     from rsbench.plan import RunPlan, RunRequest
 
     options, shown = commands()["run",].options, inspect.signature(rsbench.run).parameters
-    for field in SAID:
+    for field in OPTION_FIELDS:
         option = f"--{field.name.replace('_', '-')}"
         assert option in options
         assert shown[field.name].default == field.default

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from rsbench.engine.input.augmentation import (
+    ADDED_COLUMNS,
     COLUMNS,
-    LATER,
     Augmentation,
     apply_turn,
     blur,
@@ -33,7 +33,7 @@ def test_draws_depend_on_seed_epoch_and_sample_alone() -> None:
 def test_draws_of_earlier_versions_stay_what_they_were() -> None:
     """Bytes as the first records' version drew them, on any processor."""
     assert [zlib.crc32(draw(7, epoch, 100)[:, :16].tobytes()) for epoch in (0, 5)] == [3204490382, 2669309546]
-    assert (len(COLUMNS), draw(7, 0, 100).shape) == (16, (100, 16 + len(LATER)))
+    assert (len(COLUMNS), draw(7, 0, 100).shape) == (16, (100, 16 + len(ADDED_COLUMNS)))
 
 
 @pytest.mark.parametrize("quarter", [0, 1, 2, 3])

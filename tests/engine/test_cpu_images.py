@@ -43,7 +43,7 @@ def by_steps(images: np.ndarray, bands: list[int], counts: list[int], normalized
 
 def by_one_pass(images: np.ndarray, bands: list[int], counts: list[int], normalized: bool) -> torch.Tensor:
     norm = Normalization(tuple(MEAN[b] for b in bands), tuple(STD[b] for b in bands))
-    (batch,) = CpuImages(images, bands, norm, batch=len(ROWS)).floats(ROWS, [counts], normalized)
+    (batch,) = CpuImages(images, bands, norm, batch=len(ROWS)).iter_batches(ROWS, [counts], normalized)
     return batch
 
 
@@ -76,7 +76,7 @@ def test_the_operations_of_a_device_give_the_same(dtype: str) -> None:
     host = CpuImages(images, bands, norm, batch=len(ROWS))
     device = GpuImages(images, bands, norm, len(ROWS), torch.device("cpu"), resident=True)
     for normalized in (False, True):
-        (ours,), (theirs,) = (each.floats(ROWS, [counts], normalized) for each in (host, device))
+        (ours,), (theirs,) = (each.iter_batches(ROWS, [counts], normalized) for each in (host, device))
         torch.testing.assert_close(ours, theirs, rtol=1e-6 * normalized, atol=1e-5 * normalized)
     raw = ours.clone()
     host.normalize(ours)
@@ -86,7 +86,7 @@ def test_the_operations_of_a_device_give_the_same(dtype: str) -> None:
 
 def test_batches_share_one_buffer_of_the_asked_size() -> None:
     images = CpuImages(stored("uint8"), [0], Normalization((0.0,), (1.0,)), batch=2).in_batches_of(6)
-    sizes, places = zip(*((len(b), b.data_ptr()) for b in images.floats(ROWS, [[6], [5]], True)), strict=True)
+    sizes, places = zip(*((len(b), b.data_ptr()) for b in images.iter_batches(ROWS, [[6], [5]], True)), strict=True)
     assert sizes == (6, 5)
     assert places[0] == places[1]
 
@@ -107,7 +107,7 @@ def test_the_stored_images_stay_writable_for_their_owner() -> None:
 def test_a_number_that_no_image_has(row: int) -> None:
     images = CpuImages(stored("uint8"), [0], Normalization((0.0,), (1.0,)), batch=2)
     with pytest.raises(IndexError, match="of 12"):
-        next(images.floats(np.array([3, row]), [[2]], True))
+        next(images.iter_batches(np.array([3, row]), [[2]], True))
 
 
 def test_it_compiles_where_nothing_may_be_written(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ COLUMNS: Final = (
     "erase_y",
     "erase_size",
 )
-LATER: Final = ("color_jitter_order",)
+ADDED_COLUMNS: Final = ("color_jitter_order",)
 NAMES: Final = (
     "hflip",
     "vflip",
@@ -54,13 +54,13 @@ NAMES: Final = (
 # How something is done that others ask for; the first is what is done by default.
 CHOICES: Final = {"interpolation": ("bilinear", "nearest"), "color_jitter_order": ("fixed", "random")}
 _ON_INTEGERS: Final = ("hflip", "vflip", "quarter_turns")
-_COLUMN: Final = {name: i for i, name in enumerate((*COLUMNS, *LATER))}
+_COLUMN: Final = {name: i for i, name in enumerate((*COLUMNS, *ADDED_COLUMNS))}
 _JITTER_ORDERS: Final = np.array(list(itertools.permutations(range(4))))
 
 
 def draw(seed: int, epoch: int, samples: int) -> np.ndarray:
-    """Return uniform draws float32 [samples, len(COLUMNS) + len(LATER)] in [0, 1) for one epoch."""
-    streams = ((epoch, COLUMNS), (epoch + 2**33, LATER))  # the loader's order is drawn from epoch + 2**32
+    """Return uniform draws float32 [samples, len(COLUMNS) + len(ADDED_COLUMNS)] in [0, 1) for one epoch."""
+    streams = ((epoch, COLUMNS), (epoch + 2**33, ADDED_COLUMNS))  # the loader's order is drawn from epoch + 2**32
     keys = ((np.random.Philox(key=[seed & (2**64 - 1), word]), len(columns)) for word, columns in streams)
     drawn = [np.random.Generator(key).random((samples, columns), dtype=np.float32) for key, columns in keys]
     return np.concatenate(drawn, axis=1)
@@ -93,7 +93,7 @@ class Augmentation:
         self.chosen = {name: self._choice(name) for name in CHOICES}
         self.top = top
         self.sizes = checked_sizes(self.settings.get("sizes", []))
-        self.turns = bool(self.settings.keys() & _ON_INTEGERS)
+        self.has_dihedral = bool(self.settings.keys() & _ON_INTEGERS)
         self.geometric = bool({"rotation", "scale"} & self.settings.keys())
 
     def _choice(self, name: str) -> str:

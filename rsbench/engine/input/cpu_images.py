@@ -41,7 +41,9 @@ class CpuImages:
         made._allocate(batch)
         return made
 
-    def floats(self, rows: np.ndarray, counts: Sequence[Sequence[int]], normalized: bool) -> Iterator[torch.Tensor]:
+    def iter_batches(
+        self, rows: np.ndarray, counts: Sequence[Sequence[int]], normalized: bool
+    ) -> Iterator[torch.Tensor]:
         """Yield one batch after another, float32 [b, C, H, W], in a buffer that the next one overwrites.
 
         Args:

@@ -82,8 +82,10 @@ class GpuImages:
         made._allocate(batch)
         return made
 
-    def floats(self, rows: np.ndarray, counts: Sequence[Sequence[int]], normalized: bool) -> Iterator[torch.Tensor]:
-        """Yield one batch after another, as :meth:`CpuImages.floats` does; all numbers are sent in one piece."""
+    def iter_batches(
+        self, rows: np.ndarray, counts: Sequence[Sequence[int]], normalized: bool
+    ) -> Iterator[torch.Tensor]:
+        """Yield one batch after another, as :meth:`CpuImages.iter_batches` does; all numbers are sent in one piece."""
         numbers = torch.from_numpy(rows).to(self.stored.device, non_blocking=True).split([sum(each) for each in counts])
         gathered = (
             (self._gather(each, self._raw[0]) for each in numbers)

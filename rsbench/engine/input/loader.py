@@ -204,7 +204,7 @@ class ArrayLoader:
         free."""
         own = self.ranks.share(batches.shape[1])
         share = own if self.ranks.world > 1 else None
-        if draws is None or self.augmentation is None or not self.augmentation.turns:
+        if draws is None or self.augmentation is None or not self.augmentation.has_dihedral:
             return [Group(batch[own], [len(batch[own])], batch, share) for batch in batches]
         codes = self.augmentation.dihedral_codes(draws)[batches]
         order = np.argsort(codes, axis=1, kind="stable")
@@ -218,7 +218,7 @@ class ArrayLoader:
         side = self._side(epoch)
         stronger = self.augmentation if self.augmentation is not None and self.augmentation.acts_on_floats else None
         at_once = side is None and (stronger is None or draws is None)
-        made = self.source.floats(self._rows(groups), [group.counts for group in groups], normalized=at_once)
+        made = self.source.iter_batches(self._rows(groups), [group.counts for group in groups], normalized=at_once)
         for group, images in zip(groups, made, strict=True):
             if side is not None:
                 images = F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from rsbench import __version__
 from rsbench.engine.launch.run_result import Outcome, folder_of
 from rsbench.engine.parallel import world
-from rsbench.execution import SAID
+from rsbench.execution import OPTION_FIELDS
 from rsbench.foreign import printable
 from rsbench.metrics.display import with_interval
 from rsbench.plan import RunPlan
@@ -66,7 +66,7 @@ def settings(plan: RunPlan) -> Iterator[str]:
     counts = ", ".join(f"{count} {name}" for name, count in sizes.items())
     yield f"data: {plan.dataset['name']}, protocol {protocol['name']}" + (f": {counts}" if counts else "")
     yield f"recipe: {plan.recipe.get('name') or 'none'}: {_pairs(plan.recipe, RECIPE_DESCRIPTION)}"
-    yield f"execution: {_pairs({f.name: getattr(plan, f.name) for f in SAID}, ())}"
+    yield f"execution: {_pairs({f.name: getattr(plan, f.name) for f in OPTION_FIELDS}, ())}"
 
 
 def _pairs(values: Mapping[str, Any], without: Sequence[str]) -> str:
