@@ -24,7 +24,7 @@ def predictions(trial: ModelTrial) -> None:
     """There is one prediction a sample; probabilities sum to 1, answers are numbers of the list."""
     images = _images(trial)
     found = _fitted(trial)(images)
-    trial.made_up.well_formed(found, len(images))
+    trial.synthetic.well_formed(found, len(images))
 
 
 @CHECKS(
@@ -74,7 +74,7 @@ def _images(trial: ModelTrial) -> np.ndarray:
 
 def _fitted(trial: ModelTrial, images: np.ndarray | None = None) -> Callable[[np.ndarray], Any]:
     """Fit an estimator and return how it predicts."""
-    return trial.made_up.fitted(trial.make(), _images(trial) if images is None else images)
+    return trial.synthetic.fitted(trial.make(), _images(trial) if images is None else images)
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -38,18 +38,18 @@ class MetricTrial:
     task: str
 
     @cached_property
-    def made_up(self) -> TaskTrial:
+    def synthetic(self) -> TaskTrial:
         """Outcomes of the task."""
         return trial_of(self.task)
 
     @cached_property
     def metric(self) -> Metric:
         """The metric."""
-        return build(self.spec, self.made_up.metric_context())
+        return build(self.spec, self.synthetic.metric_context())
 
     def outcome(self, seed: int = 0, *, right: bool = False) -> Outcome:
         """Return made-up predictions and references."""
-        return self.made_up.outcome(SAMPLES, seed, right=right)
+        return self.synthetic.outcome(SAMPLES, seed, right=right)
 
     def rows(self, outcome: Outcome) -> np.ndarray:
         """Return the statistics of an outcome.
@@ -159,7 +159,7 @@ def proportion(trial: MetricTrial) -> None:
 def order(trial: MetricTrial) -> None:
     """Samples in another order give the same score."""
     outcome = trial.outcome()
-    turned = trial.made_up.take(outcome, np.random.default_rng(1).permutation(SAMPLES))
+    turned = trial.synthetic.take(outcome, np.random.default_rng(1).permutation(SAMPLES))
     _same(trial.value(outcome), trial.value(turned), "of the same samples in another order it is")
 
 
@@ -173,7 +173,7 @@ def two_stage(trial: MetricTrial) -> None:
     outcome = trial.outcome()
     rows = trial.rows(outcome)
     for index in _draws():
-        direct = trial.value(trial.made_up.take(outcome, index))
+        direct = trial.value(trial.synthetic.take(outcome, index))
         _same(trial.metric.reduce(rows[index]), direct, "of drawn rows it is not that of the drawn samples, but")
 
 

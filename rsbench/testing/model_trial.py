@@ -26,7 +26,7 @@ class ModelTrial:
     task: str
 
     @cached_property
-    def made_up(self) -> TaskTrial:
+    def synthetic(self) -> TaskTrial:
         """Inputs of the task."""
         return trial_of(self.task)
 
@@ -44,7 +44,7 @@ class ModelTrial:
         """Call the factory as a run does, with torch's and NumPy's generators seeded."""
         torch.manual_seed(seed)
         np.random.seed(seed)
-        context = self.made_up.context(channels or self.channels, size or self.size, seed)
+        context = self.synthetic.context(channels or self.channels, size or self.size, seed)
         options = {name: option.default for name, option in self.spec.options.items()} | dict(self.spec.test_options)
         return load_attribute(self.spec.factory)(context, **options)
 
@@ -73,12 +73,12 @@ class ModelTrial:
 
     def arguments(self, count: int = BATCH, *, channels: int | None = None, size: int | None = None) -> tuple[Any, ...]:
         """Arguments of ``forward`` for a batch of *count* images."""
-        return self.made_up.arguments(self.images(count, channels=channels, size=size))
+        return self.synthetic.arguments(self.images(count, channels=channels, size=size))
 
     def outputs(self, model: nn.Module, arguments: tuple[Any, ...]) -> torch.Tensor:
         """Call ``forward``, and require a finite float tensor of the declared shape."""
-        found = self.made_up.outputs(model, arguments)
-        expected = self.made_up.shape(arguments)
+        found = self.synthetic.outputs(model, arguments)
+        expected = self.synthetic.shape(arguments)
         shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
         require(shape == expected, f"forward returned {_text(shape)} where {_text(expected)} is declared")
         require(found.is_floating_point(), f"forward returned {found.dtype}, not floats")

@@ -36,7 +36,7 @@ def deterministic(trial: ModelTrial) -> None:
         weights = {k: v.clone() for k, v in model.state_dict().items()}
         torch.manual_seed(1)
         with torch.no_grad():
-            found.append((weights, trial.made_up.outputs(model, trial.arguments())))
+            found.append((weights, trial.synthetic.outputs(model, trial.arguments())))
     (first, a), (second, b) = found
     differing = [name for name in first if not torch.equal(first[name], second[name])]
     require(not differing, f"the initial value of {', '.join(differing[:3])} is another one under the same seed")
@@ -56,7 +56,7 @@ def evaluation_mode(trial: ModelTrial) -> None:
     with torch.no_grad():
         for seed in (1, 2):
             torch.manual_seed(seed)
-            outputs.append(trial.made_up.outputs(model, trial.arguments()))
+            outputs.append(trial.synthetic.outputs(model, trial.arguments()))
     require(close(outputs[0], outputs[1], tolerance=1e-6), "outputs in evaluation mode are random")
     changed = [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
     require(not changed, f"evaluating changed {', '.join(changed[:3])}")
@@ -73,12 +73,12 @@ def training_mode(trial: ModelTrial) -> None:
     model = trial.network().train()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     with torch.no_grad():
-        found = trial.made_up.outputs(model, trial.arguments())
+        found = trial.synthetic.outputs(model, trial.arguments())
         changed = [name for name, p in model.named_parameters() if not torch.equal(p, before[name])]
         require(not changed, f"forward changed the parameters {', '.join(changed[:3])}")
         if not any(_has_modes(module) for module in model.modules()):
             require(
-                close(found, trial.made_up.outputs(model.eval(), trial.arguments())),
+                close(found, trial.synthetic.outputs(model.eval(), trial.arguments())),
                 "outputs differ between the modes, although no module of it has modes",
             )
 

@@ -39,7 +39,7 @@ def batch_of_one(trial: ModelTrial) -> None:
     """One image goes forward and backward; in evaluation mode, since BatchNorm cannot train on one value."""
     model = trial.network().eval()
     trial.outputs(model, trial.arguments(1))
-    _finite_gradients(model, trial.made_up.loss(model, trial.arguments(1)))
+    _finite_gradients(model, trial.synthetic.loss(model, trial.arguments(1)))
 
 
 @CHECKS(
@@ -56,7 +56,7 @@ def sizes(trial: ModelTrial) -> None:
             model = trial.network(size=size).eval()
             arguments = trial.arguments(size=size)
             trial.outputs(model, arguments)
-            _finite_gradients(model, trial.made_up.loss(model, arguments))
+            _finite_gradients(model, trial.synthetic.loss(model, arguments))
         except Exception as error:
             raise CheckFailure(f"images of {size} pixels: {type(error).__name__}: {_line(error)}") from error
 
@@ -87,7 +87,7 @@ def channels(trial: ModelTrial) -> None:
 def finite_gradients(trial: ModelTrial) -> None:
     """Loss and gradients of a training batch are finite."""
     model = trial.network().train()
-    _finite_gradients(model, trial.made_up.loss(model, trial.arguments()))
+    _finite_gradients(model, trial.synthetic.loss(model, trial.arguments()))
 
 
 @CHECKS(
@@ -105,7 +105,7 @@ def gradients(trial: ModelTrial) -> None:
         if optimizer is None or len(reached) == len(free):
             break
         optimizer.zero_grad(set_to_none=True)
-        trial.made_up.loss(model, trial.arguments(BATCH + 1)).backward()
+        trial.synthetic.loss(model, trial.arguments(BATCH + 1)).backward()
         reached |= {name for name, p in free.items() if p.grad is not None and p.grad.any()}
         optimizer.step()
     dead = [name for name in free if name not in reached]
@@ -124,7 +124,7 @@ def input_unchanged(trial: ModelTrial) -> None:
         arguments = trial.arguments(BATCH)
         before = [t.clone() for t in tensors(arguments)]
         with torch.no_grad():
-            trial.made_up.outputs(model, arguments)
+            trial.synthetic.outputs(model, arguments)
         same = all(torch.equal(a, b) for a, b in zip(before, tensors(arguments), strict=True))
         require(same, f"forward in {'training' if mode else 'evaluation'} mode changed its input")
 
@@ -143,14 +143,14 @@ def state_dict(trial: ModelTrial) -> None:
     model = trial.network()
     model.train()
     with torch.no_grad():
-        trial.made_up.outputs(model, trial.arguments())  # BatchNorm and the like now differ from a new network's
-        expected = trial.made_up.outputs(model.eval(), trial.arguments())
+        trial.synthetic.outputs(model, trial.arguments())  # BatchNorm and the like now differ from a new network's
+        expected = trial.synthetic.outputs(model.eval(), trial.arguments())
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.safetensors"
             save_weights(model, path, {"format": "pt"})
             other = trial.network(seed=1).eval()
             other.load_state_dict(load_file(path))
-        found = trial.made_up.outputs(other, trial.arguments())
+        found = trial.synthetic.outputs(other, trial.arguments())
     require(close(found, expected), f"outputs differ by up to {_gap(found, expected):.3g} after loading")
 
 
@@ -165,7 +165,7 @@ def bf16(trial: ModelTrial) -> None:
     size = trial.spec.accepts.size or max(EMULATED_SIZE, trial.spec.accepts.min_size)
     model = trial.network(size=size).train()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = trial.made_up.loss(model, trial.arguments(2, size=size))
+        loss = trial.synthetic.loss(model, trial.arguments(2, size=size))
     _finite_gradients(model, loss)
 
 
@@ -179,10 +179,10 @@ def channels_last(trial: ModelTrial) -> None:
     model = trial.network().eval()
     images = trial.images()
     with torch.no_grad():
-        expected = trial.outputs(model, trial.made_up.arguments(images))
+        expected = trial.outputs(model, trial.synthetic.arguments(images))
         model = model.to(memory_format=torch.channels_last)
         laid_out = images.contiguous(memory_format=torch.channels_last)
-        found = trial.outputs(model, trial.made_up.arguments(laid_out))
+        found = trial.outputs(model, trial.synthetic.arguments(laid_out))
     require(close(found, expected), f"outputs differ by up to {_gap(found, expected):.3g}")
 
 
