@@ -11,7 +11,7 @@ from rsbench.registry import registry
 INTRODUCTION: Final = """# Catalogue
 
 What comes with rsbench, each by the plugin that gives it. `rsbench list` shows the same with what other packages add,
-and `rsbench show NAME` everything about one: options, licence, citation, and which part of a published system is the
+and `rsbench show NAME` everything about one: options, license, citation, and which part of a published system is the
 paper's, the code's or ours.
 """
 SHOWN: Final = (

@@ -76,6 +76,33 @@ def test_many_parameters_are_explained_one_by_one() -> None:
     assert lost == {}
 
 
+BRITISH = re.compile(
+    r"colour|\bgrey|behaviour|neighbour|centre|learnt|labell(?!edby)|licence|catalogue|cancelled|signall|modell(?!ed)"
+    r"|(normal|initial|optim|standard|regular|minim|maxim|synchron|serial|token|summar|recogn|organ|capital|visual)is(e|ing|ation)",
+    re.IGNORECASE,
+)
+# What records, files of others and generated sentences hold stays as it is.
+KEPT_AS_IS = ("renamed.py", "sentences.py", "normalization.py")
+RECORDED = re.compile(
+    r"""accepts.*normalisation|normalisation: str|"title": "Normalisation|"normalisation": (\{$|"dataset")"""
+)
+
+
+def test_spelling_is_american() -> None:
+    """In what users and authors of plugins read."""
+    files = [*(ROOT / "rsbench").rglob("*"), *(ROOT / "plugins").rglob("*"), *(ROOT / "docs").rglob("*")]
+    files += [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in files
+        if path.suffix in (".py", ".md", ".j2", ".html", ".json") and path.name not in KEPT_AS_IS
+        if not THEIRS.search(str(path.relative_to(ROOT)))
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if BRITISH.search(line) and not RECORDED.search(line)
+    ]
+    assert found == []
+
+
 def test_nothing_depends_on_the_order_of_hashes() -> None:
     """Python's hash of a text is another in each process; zlib.crc32 and hashlib are not."""
     found = [
