@@ -8,7 +8,7 @@ from docs.generator.text import DISTRIBUTION, code, table
 from rsbench.cli.listing import COLUMNS, PLURALS
 from rsbench.registry import registry
 
-INTRODUCTION: Final = """# Catalogue
+INTRODUCTION: Final = """# Catalog
 
 What comes with rsbench, each by the plugin that gives it. `rsbench list` shows the same with what other packages add,
 and `rsbench show NAME` everything about one: options, license, citation, and which part of a published system is the
