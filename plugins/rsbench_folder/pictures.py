@@ -1,4 +1,4 @@
-"""What images are, by their first bytes, and their pixels: 8 bits of grey or RGB, or bands of any kind, resized."""
+"""What images are, by their first bytes, and their pixels: 8 bits of gray or RGB, or bands of any kind, resized."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PNG_BANDS: Final = {0: 1, 2: 3, 4: 2, 6: 4}  # by type of color
 
 @dataclass(frozen=True)
 class Facts:
-    """Width, height, bands and type of an image; *plain*: it is of 8 bits, in grey or RGB, and becomes RGB."""
+    """Width, height, bands and type of an image; *plain*: it is of 8 bits, in gray or RGB, and becomes RGB."""
 
     width: int
     height: int
