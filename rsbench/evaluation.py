@@ -27,7 +27,7 @@ KINDS: Final[dict[str, Any]] = {
     "normalization": dict,
 }  # of metadata that are JSON
 LARGEST: Final = sys.float_info.max  # a whole number of JSON may be larger
-KEPT: Final = "checkpoint"  # the normalization that the file itself holds
+FROM_CHECKPOINT: Final = "checkpoint"  # the normalization that the file itself holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ def expand_evaluation(request: EvaluationRequest) -> RunPlan:
 
 def _untrained(plan: RunPlan, request: EvaluationRequest, facts: Mapping[str, str]) -> RunPlan:
     """Return *plan* with the checkpoint in place of training, and an id that goes with it."""
-    normalization = request.normalization or (KEPT if "normalization" in facts else None)
+    normalization = request.normalization or (FROM_CHECKPOINT if "normalization" in facts else None)
     accepts = plan.model["accepts"] | renamed.recorded(
         renamed.ACCEPTS, {"normalization": normalization} if normalization else {}
     )

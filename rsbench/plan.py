@@ -58,7 +58,7 @@ class RunPlan(execution.Execution):
         everything = dataclasses.asdict(self)
         return {k: v for k, v in everything.items() if k not in how} | {k: everything[k] for k in sorted(how)}
 
-    def portable(self) -> dict[str, Any]:
+    def public_dict(self) -> dict[str, Any]:
         """Return the plan for a record: without the folders of this machine, files by their names alone."""
         plan = self.to_dict()
         del plan["runner"]  # the division of a record, and what its plan holds, say as much

@@ -12,7 +12,7 @@ from torch import nn
 from rsbench.engine.input.loader import ArrayLoader
 from rsbench.engine.input.normalization import normalization_for
 from rsbench.engine.step.compiled import Compiled
-from rsbench.engine.step.oom_recovery import Gradients
+from rsbench.engine.step.oom_recovery import StepRunner
 from rsbench.engine.tasks.classification import ClassificationTraining
 from rsbench.engine.training.checkpoint_selection import Selection
 from rsbench.engine.training.device import make_fabric
@@ -55,7 +55,7 @@ class Loops:
     def engine(self) -> Progress:
         """Train for an epoch as ``rsbench run`` does."""
         task, loss = TrainingTask(), nn.CrossEntropyLoss()
-        gradients = Gradients(task, loss, self.fabric, self.model, self.device)
+        gradients = StepRunner(task, loss, self.fabric, self.model, self.device)
         gradients.compiled = self.compiled
         recipe = RecipeSpec(name="bench", summary="one constant epoch", schedule="constant", epochs=1)
         trainer = Trainer(

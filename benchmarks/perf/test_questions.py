@@ -18,7 +18,7 @@ from rsbench.engine.input.cpu_images import CpuImages
 from rsbench.engine.input.loader import ArrayLoader, Group
 from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.input.run_data import open_data
-from rsbench.engine.run.build import build_model, make_task, normalisation
+from rsbench.engine.run.build import build_model, make_task, normalization
 from rsbench.engine.tasks.vqa import VQATraining
 from rsbench.plan import RunRequest, expand
 from rsbench.registry import registry
@@ -49,7 +49,7 @@ class Store:
     def __init__(self, task: VQATraining, side: int) -> None:
         times = side // 64
         self.images = np.ascontiguousarray(task.data.store.images.repeat(times, 2).repeat(times, 3))
-        self.norm = normalisation(task.plan, task.data)
+        self.norm = normalization(task.plan, task.data)
 
 
 class Counting(ArrayLoader):

@@ -44,7 +44,7 @@ from rsbench.plan import RunRequest, expand
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
 
-Trial = tuple[str, list[str]]
+CompileBenchmark = tuple[str, list[str]]
 SAMPLES: Final = 30
 ODD_YAML: Final = (
     "null", "[]", "{}", "-1", "1.5", ".nan", "1e400", "9" * 400, "x", "''", "[1, [2]]", "{a: {b: 1}}", "2020-13-45",
@@ -109,7 +109,7 @@ class Inputs:
         self.header, self.tensors = self.weights_file[8 : 8 + length], self.weights_file[8 + length :]
         build()
 
-    def weights(self, rng: random.Random) -> Trial:
+    def weights(self, rng: random.Random) -> CompileBenchmark:
         """A file of weights."""
         ways: dict[str, Callable[[], bytes]] = {
             "bytes": lambda: damaged(self.weights_file, rng),
@@ -226,7 +226,7 @@ class Inputs:
                 archive.writestr(f"{name}.npy", header.getvalue() + b"\0" * rng.choice([4, 10**7]))
         return damaged(stream.getvalue(), rng) if rng.random() < 0.3 else stream.getvalue()
 
-    def scores(self, rng: random.Random) -> Trial:
+    def scores(self, rng: random.Random) -> CompileBenchmark:
         """Predictions or references of a task."""
         task = rng.choice(["classification", "captioning", "vqa"])
         texts = ["a b c d", "two planes .", "many green trees", "é ü", "a"]
@@ -256,7 +256,7 @@ class Inputs:
             return how, command("score", "--task", task, *words, "--references", str(paths[1]), "--json")[0]
         return how, command("score", "eurosat", *words, "--data-root", str(self.root), "--json")[0]
 
-    def suites(self, rng: random.Random) -> Trial:
+    def suites(self, rng: random.Random) -> CompileBenchmark:
         """A suite."""
         lines = SUITE.splitlines()
         for _ in range(rng.randrange(1, 4)):
@@ -272,7 +272,7 @@ class Inputs:
         words = ["--data-root", str(self.root), "--out", str(self.out), "--dry-run"]
         return how, command("run", "--suite", str(path), *words)[0]
 
-    def images(self, rng: random.Random) -> Trial:
+    def images(self, rng: random.Random) -> CompileBenchmark:
         """A file among those of a dataset, in a folder or an archive."""
         name = rng.choice(["eurosat", "eurosat", "ucm-captions", "rsvqa-lr"])
         source = self.place / name
@@ -296,7 +296,7 @@ class Inputs:
         shutil.rmtree(self.folder / "prepared", ignore_errors=True)
         return how, faults
 
-    def tables(self, rng: random.Random) -> Trial:
+    def tables(self, rng: random.Random) -> CompileBenchmark:
         """A table of results to import."""
         head = [
             "dataset",
@@ -321,7 +321,7 @@ class Inputs:
         how = damage(path, rng) if rng.random() < 0.1 else "a cell or bytes"
         return how, command("import", str(path), "--out", str(self.out))[0]
 
-    def trial(self, kind: str, seed: int) -> Trial:
+    def trial(self, kind: str, seed: int) -> CompileBenchmark:
         """Try one input of a kind, and clean up."""
         self.place.mkdir()
         name, faults = getattr(self, kind)(random.Random(seed))

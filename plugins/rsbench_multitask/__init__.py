@@ -1,4 +1,4 @@
-"""Several datasets and tasks, learnt by one network at once, beside the same tasks learnt alone."""
+"""Several datasets and tasks, learned by one network at once, beside the same tasks learned alone."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Comparison:
     Attributes:
         together, alone: means of the primary metric over seeds.
         interval: 95 % of the difference, together less alone, over test samples and seeds; ``None``, as p, where a
-            side has no predictions at hand, or a single seed and nothing to tell how much seeds do.
+            side has no predictions available, or a single seed and nothing to tell how much seeds do.
     """
 
     system: str

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from rsbench.engine.input.loader import ArrayLoader
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.input.run_data import open_data
 from rsbench.engine.run import preflight, report
-from rsbench.engine.run.build import build_network, make_task, normalisation
+from rsbench.engine.run.build import build_network, make_task, normalization
 from rsbench.engine.run.report import RunContext
 from rsbench.engine.tasks.base import TrainingTask
 from rsbench.engine.training import checkpoint
@@ -34,7 +34,7 @@ class Member:
     name: str
     task: TrainingTask
     folder: Path
-    norm: Normalisation
+    norm: Normalization
     selection: Selection
     train: ArrayLoader
     val: ArrayLoader | None
@@ -158,7 +158,7 @@ def _member(task: TrainingTask, number: int, context: RunContext) -> Member:
     plan, data, device = task.plan, task.data, context.machine.device
     assert plan.family is not None
     name = plan.family["member"]
-    norm = normalisation(plan, data)
+    norm = normalization(plan, data)
     selection = Selection(
         plan.protocol["selection"],
         f"{name}/{task.score}",

@@ -19,7 +19,7 @@ from rsbench.cores import ALLOTTED
 from rsbench.engine.launch.local import LocalPool, Worker, death_message
 from rsbench.engine.launch.pool import Launch, OnEvent, drive
 from rsbench.engine.launch.run_result import Outcome, all_of, cached, record_death
-from rsbench.engine.parallel.world import SIGNS
+from rsbench.engine.parallel.world import ENV_MARKERS
 from rsbench.errors import UserError, UserErrors
 from rsbench.plan import RunPlan
 from rsbench_ray import cluster as ray_cluster
@@ -226,7 +226,7 @@ def run_group(plans_data: list[dict[str, Any]], environment: dict[str, str], mai
     Raises:
         WorkerLost: the process was ended from outside.
     """
-    for sign in SIGNS:  # a cluster that srun has started is no group of ranks
+    for sign in ENV_MARKERS:  # a cluster that srun has started is no group of ranks
         os.environ.pop(sign, None)
     plans = [RunPlan.from_dict(data) for data in plans_data]
 

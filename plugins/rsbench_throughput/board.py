@@ -28,7 +28,7 @@ class SpeedRow:
         drift: largest difference of the logits from eager fp32.
         data_wait: share of a training step that feeding it by the loader adds; inference has none.
         measurements: how many records there are of it.
-        flags: what speaks against the numbers.
+        flags: what casts doubt on the numbers.
     """
 
     system: str
@@ -97,6 +97,8 @@ def build(
     """Return the board of the throughput records among *records*; *tag* is one of the model's.
 
     Args:
+        records: that were read.
+        task, tag: filters; ``None`` is anything.
         unreadable: how many records could not be read.
     """
     census = Census(len(records), unreadable)

@@ -76,11 +76,11 @@ def throughput(
       rsbench throughput spatialnet-vit --task vqa --classes 9 --json
     """
     from rsbench.config import parse_pairs
-    from rsbench.engine.parallel.world import outside
+    from rsbench.engine.parallel.world import detect_launcher
     from rsbench.errors import UserError
     from rsbench_throughput.plan import ThroughputRequest, expand, parse_batches, parse_mode
 
-    if outside() is not None:
+    if detect_launcher() is not None:
         raise UserError("Throughput is that of one device: start one process, without torchrun or srun --ntasks.")
     plans = expand(
         ThroughputRequest(

@@ -17,7 +17,7 @@ IDLE: Final = 0.95  # of one core, below which a single busy thread was kept wai
 NOISY: Final = 0.05  # interquartile range over median
 
 
-class Watch:
+class ContentionMonitor:
     """Looks at the machine before a measurement and at the process during it."""
 
     def __init__(self) -> None:
@@ -41,7 +41,14 @@ def _switches() -> int:
 
 
 def flags(perf: Mapping[str, Any], device: str, threads: int, quick: bool) -> list[str]:
-    """Return what speaks against the numbers of a record's ``perf``, one short phrase each."""
+    """Return what casts doubt on the numbers of a record's ``perf``, one short phrase each.
+
+    Args:
+        perf: of the record.
+        device: its type, such as ``cpu``.
+        threads: that torch used.
+        quick: whether the measurement was a short one.
+    """
     seen, found = perf["contention"], []
     if seen["busy_before"] > BUSY:
         found.append(f"others kept {seen['busy_before']:.0%} of the cores busy")

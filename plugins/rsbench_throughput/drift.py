@@ -9,13 +9,13 @@ from typing import Final
 import torch
 
 from rsbench.engine.input.loader import Batch
-from rsbench_throughput.subject import Subject
+from rsbench_throughput.subject import Workload
 
 SAMPLES: Final = 16
 
 
 @torch.inference_mode()
-def reference_logits(subject: Subject, batch: Batch) -> torch.Tensor:
+def reference_logits(subject: Workload, batch: Batch) -> torch.Tensor:
     """Return logits in float32, on a GPU without TF32; to be called before the network is compiled."""
     with _full_precision():
         return subject.task.forward(subject.model, batch).clone()

@@ -1,7 +1,7 @@
 """How long training waits for data: windows fed by the engine's loader beside windows on a batch that is there.
 
 The images are random integers in memory, more of them than caches hold; the loader shuffles, gathers, flips, casts and
-normalises them as it does those of a dataset, and keeps them on the device where they fit.
+normalizes them as it does those of a dataset, and keeps them on the device where they fit.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ import torch
 
 from rsbench.engine.input.augmentation import Augmentation
 from rsbench.engine.input.loader import ArrayLoader, Batch
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.memory import is_out_of_memory, release
-from rsbench_throughput.points import Meter
+from rsbench_throughput.points import Timer
 from rsbench_throughput.record import data_wait_share
-from rsbench_throughput.subject import Subject
+from rsbench_throughput.subject import Workload
 from rsbench_throughput.windows import warm_up
 
 STORE_BYTES: Final = 1 << 27
 FLIPS: Final = {"hflip": 0.5, "vflip": 0.5}
 
 
-def data_wait(subject: Subject, samples: int, meter: Meter) -> dict[str, Any] | None:
+def data_wait(subject: Workload, samples: int, meter: Timer) -> dict[str, Any] | None:
     """Return the record's entry for training on batches of so many samples; ``None`` where memory ran out."""
-    subject.forget()  # CUDA graphs of the sweep's largest batch hold memory
+    subject.reset_compiled()  # CUDA graphs of the sweep's largest batch hold memory
     release(meter.device)
     try:
         return _measured(subject, samples, meter)
@@ -40,7 +40,7 @@ def data_wait(subject: Subject, samples: int, meter: Meter) -> dict[str, Any] | 
     return None
 
 
-def _measured(subject: Subject, samples: int, meter: Meter) -> dict[str, Any]:
+def _measured(subject: Workload, samples: int, meter: Timer) -> dict[str, Any]:
     """Time both kinds of window in turn, so that what else the machine does meets both."""
     learn, known = subject.learning(), subject.batch(samples)
     stream = endless(loader_of(known.images.shape, meter.device))
@@ -71,7 +71,7 @@ def loader_of(shape: tuple[int, ...], device: torch.device) -> ArrayLoader:
         np.arange(images),
         batch=batch,
         device=device,
-        normalization=Normalisation((127.5,) * channels, (74.0,) * channels),
+        normalization=Normalization((127.5,) * channels, (74.0,) * channels),
         bands=list(range(channels)),
         augmentation=Augmentation(FLIPS),
     )

@@ -14,6 +14,12 @@ def latency(clock: Clock, step: Step, rules: Mapping[str, Any], check: Callable[
     """Return p50, p95 and p99 in milliseconds of single calls, each waited for, and how many there were.
 
     There are ``latency_calls`` calls, or as many (at least five) as fit in ``latency_s``.
+
+    Args:
+        clock: of the device.
+        step: does one step; it is not waited for.
+        rules: of the measurement; see :mod:`rsbench_throughput.plan`.
+        check: called between windows; raises to stop.
     """
     warm_up(clock, step, rules, check)
     taken: list[float] = []

@@ -12,15 +12,15 @@ from rsbench.engine.run.report import Machine, RunContext
 from rsbench.engine.step.timing import clock_of
 from rsbench.plan import RunPlan
 from rsbench.tasks.task import get_task
-from rsbench_throughput.contention import Watch, flags
+from rsbench_throughput.contention import ContentionMonitor, flags
 from rsbench_throughput.drift import SAMPLES, drift, reference_logits
 from rsbench_throughput.feed import data_wait
 from rsbench_throughput.latency import latency
 from rsbench_throughput.nvml import Nvml
 from rsbench_throughput.peak import matrix_peak
-from rsbench_throughput.points import Meter, measured
+from rsbench_throughput.points import Timer, measured
 from rsbench_throughput.record import peak_share
-from rsbench_throughput.subject import Subject
+from rsbench_throughput.subject import Workload
 
 
 def run(plans: Sequence[RunPlan], context: RunContext) -> Iterator[dict[str, Any]]:
@@ -43,14 +43,14 @@ def _measure(plan: RunPlan, context: RunContext) -> dict[str, Any]:
     machine, stages, check = context.machine, context.stages, context.check
     rules, modes = plan.protocol, plan.protocol["modes"]
     with stages.stage("build"):
-        subject = Subject.build(plan, machine)
+        subject = Workload.build(plan, machine)
     with stages.stage("count"):
         perf = _size(subject, modes)
     with stages.stage("drift"):
         perf["drift"] = _drift(subject, plan.recipe["compile"])
-    nvml, watch = Nvml(machine.device), Watch()
+    nvml, watch = Nvml(machine.device), ContentionMonitor()
     clock = clock_of(machine.device, nvml.look)
-    meter = Meter(clock, rules, machine.device, nvml, context.emit, check, perf["unit"])
+    meter = Timer(clock, rules, machine.device, nvml, context.emit, check, perf["unit"])
     perf["latency_ms"] = None
     if "inference" in modes:
         with stages.stage("latency"):
@@ -62,7 +62,7 @@ def _measure(plan: RunPlan, context: RunContext) -> dict[str, Any]:
         with stages.stage("data wait"):
             perf["training"]["data_wait"] = data_wait(subject, perf["training"]["batch"], meter)
     with stages.stage("peak"):
-        subject.forget()  # CUDA graphs hold memory
+        subject.reset_compiled()  # CUDA graphs hold memory
         release(machine.device)
         perf["peak"] = matrix_peak(machine.device, machine.precision, clock_of(machine.device), rules, check)
     for mode in modes:
@@ -72,7 +72,7 @@ def _measure(plan: RunPlan, context: RunContext) -> dict[str, Any]:
     return perf
 
 
-def _size(subject: Subject, modes: list[str]) -> dict[str, Any]:
+def _size(subject: Workload, modes: list[str]) -> dict[str, Any]:
     """Unit, parameters, and multiply-accumulates a sample of each mode."""
     return {
         "unit": get_task(subject.task.plan.task).unit,
@@ -81,7 +81,7 @@ def _size(subject: Subject, modes: list[str]) -> dict[str, Any]:
     } | {f"{mode}_macs": macs for mode, macs in subject.macs(modes).items()}
 
 
-def _drift(subject: Subject, mode: str | None) -> dict[str, float]:
+def _drift(subject: Workload, mode: str | None) -> dict[str, float]:
     """Compare with eager float32, and leave the network compiled where *mode* says so."""
     batch = subject.batch(SAMPLES)
     reference = reference_logits(subject, batch)

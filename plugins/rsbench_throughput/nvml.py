@@ -1,4 +1,4 @@
-"""Energy, clock and throttling of an NVIDIA GPU, where NVML is at hand (``pip install rsbench[energy]``)."""
+"""Energy, clock and throttling of an NVIDIA GPU, where NVML is available (``pip install rsbench[energy]``)."""
 
 from __future__ import annotations
 

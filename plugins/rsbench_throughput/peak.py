@@ -26,6 +26,13 @@ def matrix_peak(
     """Return FLOP a second of a matrix product and of a convolution in their fastest windows, and the larger.
 
     On a CPU it is often the convolution.
+
+    Args:
+        device: to measure.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        clock: of the device.
+        rules: of the measurement; see :mod:`rsbench_throughput.plan`.
+        check: called between windows; raises to stop.
     """
     side, shape = SIZES["cuda" if device.type == "cuda" else "cpu"]
     dtype = DTYPES[precision]

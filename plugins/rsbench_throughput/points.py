@@ -14,13 +14,13 @@ from rsbench.engine.step.timing import Clock, Step
 from rsbench_throughput.nvml import Nvml
 from rsbench_throughput.peak_memory import PeakMemory
 from rsbench_throughput.record import Spread, rates
-from rsbench_throughput.subject import Subject
+from rsbench_throughput.subject import Workload
 from rsbench_throughput.sweep import sweep
 from rsbench_throughput.windows import measure, warm_up
 
 
 @dataclass(frozen=True)
-class Meter:
+class Timer:
     """What a batch size is measured with.
 
     check: called between windows; raises to stop.
@@ -61,7 +61,7 @@ class Meter:
         return None if before is None or after is None else (after - before) / samples
 
 
-def measured(subject: Subject, mode: str, meter: Meter) -> dict[str, Any]:
+def measured(subject: Workload, mode: str, meter: Timer) -> dict[str, Any]:
     """Return the record's entry of a mode, as far as it is timed."""
     step_of = subject.inference if mode == "inference" else subject.training()
     first, batches = 1, subject.task.plan.recipe["batches"]
@@ -69,7 +69,7 @@ def measured(subject: Subject, mode: str, meter: Meter) -> dict[str, Any]:
         first, batches = 2, [b for b in batches or () if b > 1] or batches
 
     def point(batch: int) -> dict[str, Any]:
-        subject.forget()
+        subject.reset_compiled()
         return meter.point(mode, batch, step_of)
 
     found = sweep(

@@ -19,7 +19,7 @@ Such a record is a :class:`rsbench.records.schema.Record` of division :data:`DIV
     peak         flops (a second), matmul, convolution
     drift        max_abs, reference_max_abs: of the logits against eager fp32
     contention   load, busy_before, cpu_over_wall, switches_per_s, clock_mhz, throttle[]
-    flags[]      what speaks against the numbers
+    flags[]      what casts doubt on the numbers
 """
 
 from __future__ import annotations

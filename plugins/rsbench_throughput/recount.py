@@ -10,7 +10,7 @@ from rsbench.engine.run.build import build_network, make_task
 from rsbench.engine.run.recount import CPU, parameters, unweighted
 from rsbench.engine.training.device import make_fabric
 from rsbench_throughput.record import MODES, peak_share
-from rsbench_throughput.subject import Subject
+from rsbench_throughput.subject import Workload
 
 
 def recounted(record: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
@@ -41,6 +41,6 @@ def count_macs(plan: Mapping[str, Any], params: int | None = None) -> dict[str, 
         task = make_task(run, synthetic_data(run))
         network = build_network(task, CPU).eval()
         same = params in (None, parameters(network))
-        return {**Subject(task, network, make_fabric(CPU, "fp32"), CPU).macs(run.protocol["modes"])} if same else None
+        return {**Workload(task, network, make_fabric(CPU, "fp32"), CPU).macs(run.protocol["modes"])} if same else None
     except Exception:  # whatever a plugin's factory raises
         return None

@@ -59,7 +59,7 @@ def cells(row: SpeedRow, name: str) -> list[str]:
 
 
 def flags(row: SpeedRow) -> str:
-    """Return what speaks against a row, and how many measurements it stands for."""
+    """Return what casts doubt on a row, and how many measurements it stands for."""
     return "; ".join([*row.flags, *([f"newest of {row.measurements}"] if row.measurements > 1 else [])])
 
 

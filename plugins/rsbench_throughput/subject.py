@@ -28,7 +28,7 @@ METHODS: Final = ("start", "step", "training_loss")  # of a network, beside its 
 
 
 @dataclass
-class Subject:
+class Workload:
     """A network, its task, and what it is run with."""
 
     task: TrainingTask
@@ -38,7 +38,7 @@ class Subject:
     compiled: bool = False
 
     @classmethod
-    def build(cls, plan: RunPlan, machine: Machine) -> Subject:
+    def build(cls, plan: RunPlan, machine: Machine) -> Workload:
         """Build the plan's network with the weights of seed 0.
 
         Raises:
@@ -54,7 +54,7 @@ class Subject:
         works = {"inference": (counted.inference, samples), "training": (counted.gradients, max(samples, 2))}
         return {mode: round(count_macs(work(n)) / n) for mode in modes for work, n in [works[mode]]}
 
-    def in_full(self) -> Subject:
+    def in_full(self) -> Workload:
         """Return the same network run in float32, without autocast."""
         return replace(self, fabric=make_fabric(self.device, "fp32"))
 
@@ -88,7 +88,7 @@ class Subject:
         if self.compiled:
             torch.compiler.cudagraph_mark_step_begin()
 
-    def forget(self) -> None:
+    def reset_compiled(self) -> None:
         """Drop what was compiled: each batch size is compiled for itself, and after too many torch would stay eager."""
         if self.compiled:
             torch.compiler.reset()
@@ -122,7 +122,7 @@ class Subject:
         return step_of
 
     def gradients(self, samples: int) -> Step:
-        """Return forward and backward alone, to count their work; nothing is learnt."""
+        """Return forward and backward alone, to count their work; nothing is learned."""
         batch, loss = self.batch(samples), nn.CrossEntropyLoss()
 
         def step() -> None:

@@ -10,7 +10,9 @@ from rsbench.engine.memory import is_out_of_memory
 
 Measure = Callable[[int], dict[str, Any]]
 
-FRUITLESS: Final = 2  # doublings in a row that end a sweep: from one to two samples many networks gain nothing
+MAX_STALE_DOUBLINGS: Final = (
+    2  # doublings in a row that end a sweep: from one to two samples many networks gain nothing
+)
 
 
 @dataclass
@@ -29,12 +31,14 @@ def sweep(
     release: Callable[[], None],
     first: int = 1,
 ) -> Sweep:
-    """Measure each of *batches*, or powers of two until :data:`FRUITLESS` of them in a row do not pay: they do not
-    bring ``gain`` more samples a second than the last that did.
+    """Measure each of *batches*, or powers of two until :data:`MAX_STALE_DOUBLINGS` of them in a row do not pay: they
+    do not bring ``gain`` more samples a second than the last that did.
 
     The batch that is reported is the last that paid; of given batches, or where memory or time end, the fastest.
 
     Args:
+        batches: to measure; ``None``: powers of two.
+        rules: ``largest``, ``gain`` and those of time.
         measure: returns a point, with ``batch``, ``samples_per_s``, ``steps`` and ``window_s``.
         release: frees memory after it ran out.
         first: where doubling begins.
@@ -53,7 +57,7 @@ def sweep(
             found.stopped = "memory"
             break
         found.points.append(point)
-        if not batches and len(found.points) - _knee(found.points, rules["gain"]) > FRUITLESS:
+        if not batches and len(found.points) - _knee(found.points, rules["gain"]) > MAX_STALE_DOUBLINGS:
             found.stopped = "knee"
             break
     found.batch = _reported(found, rules["gain"])

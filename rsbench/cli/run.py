@@ -159,9 +159,9 @@ def execute(
     """
     from rsbench import api
     from rsbench.cli.progress import reporter
-    from rsbench.engine.parallel.world import follows
+    from rsbench.engine.parallel.world import is_nonzero_rank
 
-    with reporter(plans, quiet or follows()) as on_event:
+    with reporter(plans, quiet or is_nonzero_rank()) as on_event:
         return api.execute(plans, observers=observers, launch=launch, on_event=on_event)
 
 
@@ -187,9 +187,9 @@ def finish(
         observers: names of those that were switched on.
     """
     from rsbench import observing
-    from rsbench.engine.parallel.world import follows
+    from rsbench.engine.parallel.world import is_nonzero_rank
 
-    if follows():
+    if is_nonzero_rank():
         leave(outcomes, out, quiet=True)
     if as_json:
         typer.echo(json.dumps([asdict(o) for o in outcomes], indent=1, default=str))

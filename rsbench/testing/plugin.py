@@ -95,7 +95,7 @@ def hooks(trial: PluginTrial) -> None:
     with tempfile.TemporaryDirectory() as folder:
         plan = _plan(folder)
         told = {"plan": plan, "epoch": 1, "logs": {"epoch": 1, "train_loss": 1.0, "seconds": 1.0, "lr": 0.1}}
-        told |= {"record": blank_record(plan.run_id, plan.portable()) | {"status": "ok"}, "chosen": None}
+        told |= {"record": blank_record(plan.run_id, plan.public_dict()) | {"status": "ok"}, "chosen": None}
         faults = [fault for hook in HOOKS for fault in _faults(trial.name, hook, told | {"app": typer.Typer()})]
     require(not faults, "; ".join(faults))
 

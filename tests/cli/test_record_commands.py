@@ -97,7 +97,7 @@ def ids(root: Path, monkeypatch: pytest.MonkeyPatch) -> Ids:
         done = CliRunner().invoke(build(), [*words, "--dry-run", "--json"])
         assert done.exit_code == 0, done.output
         found = [RunPlan.from_dict(plan) for plan in json.loads(done.stdout)]
-        (command,) = {plan.portable()["command"] for plan in found}
+        (command,) = {plan.public_dict()["command"] for plan in found}
         assert command.startswith("rsbench ")
         return {plan.run_id for plan in found}, command.removeprefix("rsbench ")
 
@@ -167,7 +167,7 @@ def test_a_measurement_of_speed_keeps_what_speed_depends_on(root: Path, monkeypa
         monkeypatch.setattr(sys, "argv", ["rsbench", *words])
         done = CliRunner().invoke(build(), words)
         assert done.exit_code == 0, done.output
-        return made[-1].run_id.rpartition("-")[2], made[-1].portable()["command"].removeprefix("rsbench ")
+        return made[-1].run_id.rpartition("-")[2], made[-1].public_dict()["command"].removeprefix("rsbench ")
 
     plain, without = measured(base)
     for option, values in options.items():

@@ -48,7 +48,7 @@ def folder(finished: RunPlan, root: Path, tmp_path: Path) -> Iterator[Path]:
     out = tmp_path / "rsbench-results"
     shutil.copytree(finished.out, out)
     failed, interrupted, running, damaged = plans_of(root, out, models=(("tiny-cnn", {}),), seeds=(1, 2, 3, 4))
-    record = blank_record(failed.run_id, failed.portable())
+    record = blank_record(failed.run_id, failed.public_dict())
     record |= {
         "error": {"stage": "train", "type": "RunError", "message": "The loss became nan."},
         "timing": {"total": 7.0},

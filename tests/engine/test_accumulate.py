@@ -15,7 +15,7 @@ from torch import nn
 from rsbench.engine.input.loader import Batch
 from rsbench.engine.step.activation_checkpointing import checkpoint_activations
 from rsbench.engine.step.micro_batches import can_split, slice_batch, split_batch
-from rsbench.engine.step.oom_recovery import Gradients
+from rsbench.engine.step.oom_recovery import StepRunner
 from rsbench.engine.tasks.vqa import VqaTargets
 from rsbench.engine.training.single_device import SingleDeviceFabric
 from rsbench.tasks.captioning import CaptionTargets, token_loss
@@ -80,7 +80,7 @@ def said() -> Batch:
 
 
 def gradients_of(task: Any, batch: Batch, loss: Any, parts: int, model: nn.Module) -> tuple[float, list[torch.Tensor]]:
-    taken = Gradients(task, loss, SingleDeviceFabric(CPU, "fp32"), model, CPU)
+    taken = StepRunner(task, loss, SingleDeviceFabric(CPU, "fp32"), model, CPU)
     taken.parts = parts
     value = float(taken(model, batch))
     return value, [p.grad for p in model.parameters() if p.grad is not None]

@@ -14,7 +14,7 @@ from torch import nn
 from rsbench.engine.input.loader import Batch
 from rsbench.engine.run.run import execute
 from rsbench.engine.step.compiled import Compiled
-from rsbench.engine.step.oom_recovery import CHECK, WATCHED, Gradients
+from rsbench.engine.step.oom_recovery import CHECK, WATCHED, StepRunner
 from rsbench.engine.training import trainer
 from rsbench.engine.training.single_device import SingleDeviceFabric
 from rsbench.plan import RunPlan
@@ -77,8 +77,8 @@ def batch() -> Batch:
     return Batch(torch.randn(BATCH, 3, 64, 64, generator=generator), torch.arange(BATCH), np.arange(BATCH))
 
 
-def gradients_of(model: nn.Module, epoch: int | None = 1) -> Gradients:
-    made = Gradients(Labeling(), nn.CrossEntropyLoss(), SingleDeviceFabric(CPU, "fp32"), model.train(), CPU)
+def gradients_of(model: nn.Module, epoch: int | None = 1) -> StepRunner:
+    made = StepRunner(Labeling(), nn.CrossEntropyLoss(), SingleDeviceFabric(CPU, "fp32"), model.train(), CPU)
     if epoch is not None:
         made.epoch_begins(epoch)
     return made
@@ -185,7 +185,7 @@ def test_evaluation_takes_fewer_images_at_once(
 def test_what_is_compiled_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """CUDA graphs of a whole batch hold the memory that is to be had by cutting it."""
     forgotten: list[int] = []
-    monkeypatch.setattr("rsbench.engine.step.oom_recovery.forget", lambda device: forgotten.append(taken.parts))
+    monkeypatch.setattr("rsbench.engine.step.oom_recovery.reset_compiled", lambda device: forgotten.append(taken.parts))
     monkeypatch.setattr(Short, "room", 4)
     taken = gradients_of(Plain())
     taken.compiled = Compiled.__new__(Compiled)
@@ -215,7 +215,7 @@ def test_other_errors_are_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ranks_do_not_retry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Short, "room", 4)
     model = Plain()
-    taken = Gradients(Labeling(), nn.CrossEntropyLoss(), SingleDeviceFabric(CPU, "fp32"), model, CPU, retries=False)
+    taken = StepRunner(Labeling(), nn.CrossEntropyLoss(), SingleDeviceFabric(CPU, "fp32"), model, CPU, retries=False)
     taken.epoch_begins(1)
     with pytest.raises(torch.OutOfMemoryError):
         taken(model, batch())
@@ -224,7 +224,7 @@ def test_ranks_do_not_retry(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ranks_do_not_cut_what_one_device_had_to() -> None:
     alone = gradients_of(Short())
     alone.parts = 4
-    ranked = Gradients(Labeling(), nn.CrossEntropyLoss(), SingleDeviceFabric(CPU, "fp32"), Short(), CPU, retries=False)
+    ranked = StepRunner(Labeling(), nn.CrossEntropyLoss(), SingleDeviceFabric(CPU, "fp32"), Short(), CPU, retries=False)
     ranked.load_state_dict(alone.state_dict())
     resumed = gradients_of(Short())
     resumed.load_state_dict(alone.state_dict())

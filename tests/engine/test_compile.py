@@ -15,7 +15,7 @@ from torch import nn
 
 from rsbench.engine.input.loader import Batch
 from rsbench.engine.run import compile_selection
-from rsbench.engine.run.compile_selection import Choice, Trial, candidates, choose, fastest
+from rsbench.engine.run.compile_selection import CompileBenchmark, CompileDecision, candidates, choose, fastest
 from rsbench.engine.run.run import execute
 from rsbench.engine.step.compiled import Compiled
 from rsbench.engine.training import trainer
@@ -39,10 +39,10 @@ def network() -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(16, 10))
 
 
-def trial_of(model: nn.Module, steps: int = 10**6, **changes: Any) -> Trial:
+def trial_of(model: nn.Module, steps: int = 10**6, **changes: Any) -> CompileBenchmark:
     images = torch.randn(8, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     batch = Batch(images, torch.arange(8), np.arange(8))
-    return Trial(
+    return CompileBenchmark(
         Labeling(), model, nn.CrossEntropyLoss(), SingleDeviceFabric(CPU, "fp32"), batch, CPU, steps, **changes
     )
 
@@ -64,7 +64,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float], modes: t
     """Let steps take *seconds* by mode, and their compilation ten."""
     mode = ["none"]
 
-    def compiled(trial: Trial, name: str) -> Fake:
+    def compiled(trial: CompileBenchmark, name: str) -> Fake:
         mode[0] = name
         return Fake(trial.model, name)
 
@@ -76,7 +76,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float], modes: t
         step()
         return seconds[mode[0]]
 
-    monkeypatch.setattr(Trial, "compile", compiled)
+    monkeypatch.setattr(CompileBenchmark, "compile", compiled)
     monkeypatch.setattr(compile_selection, "_seconds", once)
     monkeypatch.setattr(compile_selection, "_steady", steady)
     monkeypatch.setattr(compile_selection, "candidates", lambda device, dynamic: modes)
@@ -146,12 +146,12 @@ def test_a_mode_that_fails_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_estimate() -> None:
-    choice = Choice("auto", step_s={"none": 1.0, "default": 0.5}, compile_s={"default": 40.0, "other": 5.0})
+    choice = CompileDecision("auto", step_s={"none": 1.0, "default": 0.5}, compile_s={"default": 40.0, "other": 5.0})
     assert fastest(choice, 100) is None  # 45 + 50 s against 95
     assert fastest(choice, 101) == "default"
     assert fastest(choice, 188, shapes=2) is None  # 85 + 94 s against 178.6
     assert fastest(choice, 189, shapes=2) == "default"
-    assert fastest(Choice("auto", step_s={"none": 1.0}), 10**9) is None
+    assert fastest(CompileDecision("auto", step_s={"none": 1.0}), 10**9) is None
 
 
 def test_cuda_graphs_are_for_batches_of_one_shape() -> None:
@@ -165,7 +165,7 @@ def test_what_is_tried_in_vain_is_dropped(monkeypatch: pytest.MonkeyPatch, secon
     """CUDA graphs would hold the memory of a whole step to the end of the run."""
     pretend(monkeypatch, seconds)
     forgotten: list[torch.device] = []
-    monkeypatch.setattr(compile_selection, "forget", forgotten.append)
+    monkeypatch.setattr(compile_selection, "reset_compiled", forgotten.append)
     choice, _ = choose(trial_of(network()), "auto")
     assert choice.mode is None
     assert forgotten == [CPU]

@@ -15,7 +15,7 @@ from lightning_fabric.plugins import MixedPrecision
 from one_run import one_run
 
 from rsbench.engine.input.run_data import open_data
-from rsbench.engine.parallel.world import Place
+from rsbench.engine.parallel.world import RankInfo
 from rsbench.engine.run import build, report, training_run
 from rsbench.engine.run.run import execute
 from rsbench.engine.step import snapshot
@@ -100,7 +100,7 @@ def test_a_factory_does_not_seed_the_gpu(tiny_root: Path, tmp_path: Path, monkey
 
 def test_a_rank_that_sees_its_own_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """SLURM may show each of four ranks one GPU, which all of them call the first."""
-    place = Place(rank=1, world=8, local=1, devices=4, address="localhost", port=1)
+    place = RankInfo(rank=1, world=8, local=1, devices=4, address="localhost", port=1)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(Fabric, "launch", lambda self: None)

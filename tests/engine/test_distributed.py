@@ -19,8 +19,8 @@ from torch import nn
 from rsbench.data.prepare import prepare
 from rsbench.engine.input.loader import ArrayLoader
 from rsbench.engine.input.normalization import Normalization
-from rsbench.engine.parallel.ranks import ALONE, Ranks
-from rsbench.engine.parallel.world import LOCALHOST, Place, _free_port
+from rsbench.engine.parallel.ranks import SINGLE_PROCESS, Ranks
+from rsbench.engine.parallel.world import LOCALHOST, RankInfo, _free_port
 from rsbench.engine.run import run
 from rsbench.engine.tasks.evaluate import evaluate
 from rsbench.engine.training.device import make_fabric
@@ -66,7 +66,7 @@ def plan_of(root: Path, out: Path, **changes: Any) -> RunPlan:
     return one_run(root, out, recipe | changes)
 
 
-def everything(root: Path, out: Path, place: Place | None) -> dict[str, Any]:
+def everything(root: Path, out: Path, place: RankInfo | None) -> dict[str, Any]:
     """Do all that is compared, as one rank of a world or alone."""
     import rsbench_scenes.network
 
@@ -77,7 +77,7 @@ def everything(root: Path, out: Path, place: Place | None) -> dict[str, Any]:
         rsbench_scenes.network.tiny_cnn = with_norm if name.startswith("batch-norm") else without_norm  # type: ignore[assignment]
         found[name] = run.execute(plan_of(root, out / name, **changes), lambda event: None, place=place)
     rsbench_scenes.network.tiny_cnn = original
-    ranks = ALONE if place is None else Ranks(place.rank, place.world)
+    ranks = SINGLE_PROCESS if place is None else Ranks(place.rank, place.world)
     found["evaluated"] = {size: evaluated(size, ranks) for size in SIZES}
     return found
 
@@ -102,7 +102,7 @@ def evaluated(size: int, ranks: Ranks) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return result.logits, result.targets, result.index
 
 
-def rank_main(connection: Connection, work: Callable[..., Any], place: Place) -> None:
+def rank_main(connection: Connection, work: Callable[..., Any], place: RankInfo) -> None:
     os.environ.update(place.environment())
     connection.send(work(place=place))
 
@@ -114,7 +114,7 @@ def in_ranks(work: Callable[..., Any], world: int) -> list[Any]:
     port = _free_port()
     started = []
     for n in range(world):
-        place = Place(rank=n, world=world, local=n, devices=world, address=LOCALHOST, port=port)
+        place = RankInfo(rank=n, world=world, local=n, devices=world, address=LOCALHOST, port=port)
         ours, theirs = context.Pipe(duplex=False)
         process = context.Process(target=rank_main, args=(theirs, work, place))
         process.start()

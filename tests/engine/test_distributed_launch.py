@@ -24,7 +24,7 @@ from rsbench.engine.launch import rank_process, supervisor
 from rsbench.engine.launch.launch import run_plans
 from rsbench.engine.launch.supervisor import Board, Supervisor
 from rsbench.engine.parallel import world
-from rsbench.engine.parallel.world import LaunchEnvironment, Place
+from rsbench.engine.parallel.world import LaunchEnvironment, RankInfo
 from rsbench.errors import UserError
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.records.store import load_all
@@ -71,9 +71,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in (*TORCHRUN, *SLURM, "SLURM_RESTART_COUNT", "SLURM_CPUS_PER_TASK", "TORCHELASTIC_USE_AGENT_STORE"):
         monkeypatch.delenv(name, raising=False)
-    world.outside.cache_clear()
+    world.detect_launcher.cache_clear()
     yield
-    world.outside.cache_clear()
+    world.detect_launcher.cache_clear()
 
 
 def request_of(root: Path, out: Path, model: str = "tiny-cnn", **given: Any) -> RunRequest:
@@ -117,7 +117,7 @@ def is_running(pid: int) -> bool:
 def test_number_of_devices_is_no_part_of_a_run(root: Path, tmp_path: Path) -> None:
     one, two = (plan_of(root, tmp_path, devices=n) for n in (1, 2))
     assert one.run_id == two.run_id
-    assert one.portable() == two.portable()
+    assert one.public_dict() == two.public_dict()
     assert (one.devices, two.devices) == (1, 2)
     assert plan_of(root, tmp_path, model="majority-class").devices == 1
 
@@ -174,8 +174,8 @@ def test_launchers_are_recognized(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert world.outside() == expected
-    assert world.follows() == (expected is not None)
+    assert world.detect_launcher() == expected
+    assert world.is_nonzero_rank() == (expected is not None)
     if expected is None:
         assert world.scale(3, 1) == (3, 1)
         with pytest.raises(UserError, match="--nodes 2 needs a process on each"):
@@ -195,7 +195,7 @@ def test_ranks_that_go_round_the_nodes_are_refused(monkeypatch: pytest.MonkeyPat
     for name, value in (SLURM | {"SLURM_LOCALID": "4"}).items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match="number the ranks one node after another"):
-        world.outside()
+        world.detect_launcher()
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_cores_of_a_rank(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    place = Place(rank=9, world=16, local=1, devices=8, address="node0", port=1)
+    place = RankInfo(rank=9, world=16, local=1, devices=8, address="node0", port=1)
     assert world.cores_of(place, usable) == expected
 
 
@@ -241,7 +241,7 @@ def test_every_rank_hears_of_one_that_failed(tmp_path: Path, monkeypatch: pytest
     four = {"SLURM_NTASKS": "4", "SLURM_NTASKS_PER_NODE": "4", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
     for name, value in (SLURM | four).items():
         monkeypatch.setenv(name, value)
-    place = Place(rank=0, world=4, local=0, devices=4, address="node0", port=1)
+    place = RankInfo(rank=0, world=4, local=0, devices=4, address="node0", port=1)
     plan: Any = SimpleNamespace(out=str(tmp_path), run_id="run")
     (tmp_path / "run").mkdir()
     ranks = [
@@ -256,7 +256,7 @@ def test_every_rank_hears_of_one_that_failed(tmp_path: Path, monkeypatch: pytest
     assert {rank._cause()["message"] for rank in ranks} == {"Rank 2 of 4 was ended by SIGKILL."}
 
 
-def _hangs(connection: Connection, plan: RunPlan, place: Place, environment: dict[str, str]) -> None:
+def _hangs(connection: Connection, plan: RunPlan, place: RankInfo, environment: dict[str, str]) -> None:
     """A rank that is stopped where it waits for nothing, or one that waits for it; neither heeds SIGTERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     connection.send({"type": "alive", "at": "reducer.py:7 (wait)"})
@@ -279,7 +279,7 @@ def test_ranks_that_hang_are_named_and_do_not_outlive_an_interrupt(
         monkeypatch.setattr(module, name, value)
     plan: Any = SimpleNamespace(out=str(tmp_path), run_id="run")
     events: list[dict[str, Any]] = []
-    places = [Place(rank=n, world=2, local=n, devices=2, address="127.0.0.1", port=1) for n in range(2)]
+    places = [RankInfo(rank=n, world=2, local=n, devices=2, address="127.0.0.1", port=1) for n in range(2)]
     ranks = Supervisor(plan, places, events.append, lambda: len(events) >= 4)
     with pytest.raises(Interrupted):
         ranks.run()
@@ -299,7 +299,7 @@ def test_ranks_that_do_not_come_are_named(tmp_path: Path, monkeypatch: pytest.Mo
     plan: Any = SimpleNamespace(out=str(tmp_path), run_id="run")
     (tmp_path / "run").mkdir()
     events: list[dict[str, Any]] = []
-    place = Place(rank=0, world=4, local=0, devices=4, address="node0", port=1)
+    place = RankInfo(rank=0, world=4, local=0, devices=4, address="node0", port=1)
     leader, other = (
         Supervisor(plan, [dataclasses.replace(place, rank=n, local=n)], events.append, lambda: True) for n in (0, 2)
     )

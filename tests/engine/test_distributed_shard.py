@@ -18,8 +18,8 @@ from rsbench.engine.events import Interrupted
 from rsbench.engine.input.loader import ArrayLoader
 from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.parallel.fsdp import blocks
-from rsbench.engine.parallel.ranks import ALONE, Ranks
-from rsbench.engine.parallel.world import Place
+from rsbench.engine.parallel.ranks import SINGLE_PROCESS, Ranks
+from rsbench.engine.parallel.world import RankInfo
 from rsbench.engine.run import run
 from rsbench.engine.tasks.evaluate import evaluate
 from rsbench.engine.training import checkpoint
@@ -69,7 +69,7 @@ def ignore(event: dict[str, Any]) -> None:
     """Listen to nothing."""
 
 
-def everything(root: Path, out: Path, place: Place | None) -> dict[str, Any]:
+def everything(root: Path, out: Path, place: RankInfo | None) -> dict[str, Any]:
     """Do all that is compared, as one rank of a world or alone."""
     import rsbench_scenes.network
 
@@ -87,7 +87,7 @@ def everything(root: Path, out: Path, place: Place | None) -> dict[str, Any]:
     return found | {"held": held(place)}
 
 
-def held(place: Place | None) -> dict[str, tuple[int, ...]]:
+def held(place: RankInfo | None) -> dict[str, tuple[int, ...]]:
     """Return the shapes of what this rank holds of each parameter."""
     model: nn.Module = Blocky(ModelContext(task="classification", channels=3, size=64, classes=("a", "b", "c")))
     if place is not None:
@@ -95,7 +95,7 @@ def held(place: Place | None) -> dict[str, tuple[int, ...]]:
     return {name: tuple(getattr(p, "_local_tensor", p).shape) for name, p in model.named_parameters()}
 
 
-def evaluated(size: int, place: Place | None) -> tuple[np.ndarray, np.ndarray]:
+def evaluated(size: int, place: RankInfo | None) -> tuple[np.ndarray, np.ndarray]:
     """Return logits and sample numbers of *size* samples."""
     images = np.random.default_rng(0).integers(0, 256, (size, 3, 8, 8), dtype=np.uint8)
     loader = ArrayLoader(
@@ -113,7 +113,7 @@ def evaluated(size: int, place: Place | None) -> tuple[np.ndarray, np.ndarray]:
     fabric = make_fabric(CPU, "fp32", place, "fsdp")
     if place is not None:
         model = fabric.setup_module(model).module
-    ranks = ALONE if place is None else Ranks(place.rank, place.world, sharded=True)
+    ranks = SINGLE_PROCESS if place is None else Ranks(place.rank, place.world, sharded=True)
     result = evaluate(model, loader.among(ranks), fabric)
     return result.logits, result.index
 

@@ -11,7 +11,7 @@ import torch
 from test_distributed import assert_record_of, in_ranks
 from torch import nn
 
-from rsbench.engine.parallel.world import Place
+from rsbench.engine.parallel.world import RankInfo
 from rsbench.engine.run import run
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.tasks.captioning import CaptionTargets, token_loss
@@ -91,7 +91,7 @@ def plan_of(root: Path, out: Path, case: str) -> RunPlan:
     return expand(request)[0]
 
 
-def everything(root: Path, out: Path, place: Place | None) -> dict[str, Any]:
+def everything(root: Path, out: Path, place: RankInfo | None) -> dict[str, Any]:
     """Do all that is compared, as one rank of a world or alone."""
     import rsbench_captioners.rasg
     import rsbench_captioners.show_and_tell

@@ -21,7 +21,7 @@ from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.parallel.ranks import Ranks
 from rsbench.engine.run.compile_selection import shapes_of
 from rsbench.engine.run.run import execute
-from rsbench.engine.step.oom_recovery import Gradients
+from rsbench.engine.step.oom_recovery import StepRunner
 from rsbench.engine.training import trainer
 from rsbench.engine.training.single_device import SingleDeviceFabric
 from rsbench.errors import UserError, UserErrors
@@ -143,7 +143,7 @@ def test_more_micro_batches_than_images_in_the_last_batch() -> None:
     found = []
     for parts in (1, 8):
         model = network().eval()
-        gradients = Gradients(task, nn.CrossEntropyLoss(), SingleDeviceFabric(CPU, "fp32"), model, CPU)
+        gradients = StepRunner(task, nn.CrossEntropyLoss(), SingleDeviceFabric(CPU, "fp32"), model, CPU)
         gradients.parts = parts
         loss = gradients(model, Batch(images, targets, np.arange(3)))
         found.append([loss, *(p.grad for p in model.parameters())])

@@ -89,7 +89,7 @@ def test_without_a_driver_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_ranks_of_a_launcher_keep_what_it_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    monkeypatch.setattr(world, "outside", lambda: object())
+    monkeypatch.setattr(world, "detect_launcher", lambda: object())
     assert seen(plan(), 1) is None
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from rsbench.engine.input.run_data import open_data
-from rsbench.engine.run.build import make_task, normalisation
+from rsbench.engine.run.build import make_task, normalization
 from rsbench.engine.run.run import execute
 from rsbench.engine.tasks.captioning import SentenceTargets
 from rsbench.engine.tasks.vqa import QuestionTargets
@@ -116,7 +116,7 @@ def test_statistics_count_an_image_once_however_many_questions_it_has(root: Path
     )
     data = open_data(plan)
     data = dataclasses.replace(data, train=np.concatenate([data.train, np.repeat(data.train[:1], 50)]))
-    norm = normalisation(plan, data)
+    norm = normalization(plan, data)
     images = data.store.images[np.unique(data.store.image_index[data.train])].astype(np.float64)
     np.testing.assert_allclose(norm.mean, images.mean((0, 2, 3)), rtol=1e-12)
     np.testing.assert_allclose(norm.std, images.std((0, 2, 3)), rtol=1e-9)

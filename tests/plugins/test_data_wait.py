@@ -12,9 +12,9 @@ import torch
 from rsbench_throughput import feed
 from rsbench_throughput.nvml import Nvml
 from rsbench_throughput.plan import QUICK, ThroughputRequest, expand
-from rsbench_throughput.points import Meter
+from rsbench_throughput.points import Timer
 from rsbench_throughput.record import checked, data_wait_share
-from rsbench_throughput.subject import Subject
+from rsbench_throughput.subject import Workload
 
 from rsbench.engine.run.report import Machine
 
@@ -33,17 +33,17 @@ class Turns:
 
 
 @pytest.fixture
-def subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Subject:
+def subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workload:
     monkeypatch.setattr(feed, "STORE_BYTES", 1 << 14)
     (plan,) = expand(
         ThroughputRequest(models=("tiny-cnn",), size=16, threads=1, device="cpu", precision="fp32", out=str(tmp_path))
     )
-    return Subject.build(plan, Machine.prepare(plan))
+    return Workload.build(plan, Machine.prepare(plan))
 
 
-def meter(clock: Any, check: Callable[[], None] = lambda: None) -> Meter:
+def meter(clock: Any, check: Callable[[], None] = lambda: None) -> Timer:
     rules = {**QUICK, "windows": 3, "window_s": 1e-9, "agree": 1}
-    return Meter(clock, rules, CPU, Nvml(CPU), lambda event: None, check, "images")
+    return Timer(clock, rules, CPU, Nvml(CPU), lambda event: None, check, "images")
 
 
 def test_the_share_is_what_the_median_window_loses() -> None:
@@ -51,7 +51,7 @@ def test_the_share_is_what_the_median_window_loses() -> None:
     assert data_wait_share([2.0], [2.5]) == -0.25
 
 
-def test_windows_are_taken_in_turn(subject: Subject) -> None:
+def test_windows_are_taken_in_turn(subject: Workload) -> None:
     """First call, warm-up, and a step on the batch that is there; then fed and still windows alternate."""
     found = feed.data_wait(subject, 4, meter(Turns(1.0, 1.0, 1.0, 5.0, 4.0, 6.0, 3.0, 5.5, 3.5)))
     assert found is not None
@@ -59,7 +59,7 @@ def test_windows_are_taken_in_turn(subject: Subject) -> None:
     assert (found["batch"], found["share"]) == (4, pytest.approx(2 / 5.5))
 
 
-def test_weights_move_and_every_batch_is_another(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_move_and_every_batch_is_another(subject: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[torch.Tensor] = []
     loss = subject.task.loss
 
@@ -87,7 +87,7 @@ def test_the_loader_gives_normalized_images_without_end(monkeypatch: pytest.Monk
     assert len(loader) * 4 * 3 * 16 * 16 <= feed.STORE_BYTES
 
 
-def test_no_memory_is_null_and_other_errors_pass(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_memory_is_null_and_other_errors_pass(subject: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(error: Exception) -> None:
         def made(*_: Any) -> Any:
             raise error

@@ -91,8 +91,8 @@ def test_settings_stand_after_the_path_and_paths_that_are_there_win(tmp_path: Pa
     for wrong in (",size=0", ",size=x", ",task=regression", ",seed=-1", ",size=4,size=5"):
         with pytest.raises(UserError, match=wrong.split("=")[0].strip(",")):
             resolve(f"{tmp_path}{wrong}")
-    with pytest.raises(UserError, match="'colour' is no setting"):
-        resolve("./fields,colour=red")
+    with pytest.raises(UserError, match="'color' is no setting"):
+        resolve("./fields,color=red")
     with pytest.raises(UserError, match="no folder or file"):
         resolve("./nowhere")
 
@@ -321,10 +321,10 @@ def test_sizes_and_kinds_of_images(tmp_path: Path) -> None:
     assert source.shape == (3, 16, 16)  # that of most
     assert "are resized to 16x16 pixels; size=N after the path takes another side" in source.notes[1]
     assert read(tmp_path / "a", ",size=24").shape == (3, 24, 24)
-    Image.new("L", (16, 16), 77).save(tmp_path / "a" / "lake" / "grey.PNG")
+    Image.new("L", (16, 16), 77).save(tmp_path / "a" / "lake" / "gray.PNG")
     out = np.empty((1, 3, 16, 16), np.uint8)
     source = read(tmp_path / "a")
-    number = source.image_ids.index("lake/grey.PNG")
+    number = source.image_ids.index("lake/gray.PNG")
     source.read(number, number + 1, out)
     assert (out == 77).all()
     for i in range(6):

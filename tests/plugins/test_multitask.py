@@ -14,7 +14,7 @@ from rsbench_multitask.training import JointLoader, JointTask, MultitaskNetwork
 
 from rsbench.engine.input.run_data import open_data
 from rsbench.engine.run import run
-from rsbench.engine.run.build import make_task, normalisation
+from rsbench.engine.run.build import make_task, normalization
 from rsbench.engine.training import trainer
 from rsbench.engine.training.device import make_fabric
 from rsbench.errors import RunError, UserErrors
@@ -52,7 +52,7 @@ def plans_of(root: Path, out: Path, **changes: Any) -> list[RunPlan]:
 def parts_of(plans: list[RunPlan]) -> tuple[MultitaskNetwork, list[Any], list[Any]]:
     tasks = [make_task(plan, open_data(plan)) for plan in plans]
     loaders = [
-        task.make_loader(task.data.train, CPU, normalisation(plan, task.data), training=True)
+        task.make_loader(task.data.train, CPU, normalization(plan, task.data), training=True)
         for task, plan in zip(tasks, plans, strict=True)
     ]
     return multitask_run.build(tasks, CPU), tasks, loaders

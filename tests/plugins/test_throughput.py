@@ -17,7 +17,7 @@ from rsbench_throughput.latency import latency
 from rsbench_throughput.peak_memory import PeakMemory
 from rsbench_throughput.plan import QUICK, RULES, ThroughputRequest, expand
 from rsbench_throughput.record import Spread, quantile, run_id
-from rsbench_throughput.subject import Subject
+from rsbench_throughput.subject import Workload
 from rsbench_throughput.sweep import sweep
 from rsbench_throughput.windows import agree, measure, warm_up
 
@@ -60,7 +60,7 @@ def plan_of(tmp_path: Path, model: str, **more: Any) -> Any:
     request = {"threads": 1, "device": "cpu", "precision": "fp32", "quick": True, "batches": (2,), **more}
     (plan,) = expand(ThroughputRequest(models=(model,), out=str(tmp_path), **request))
     plan.protocol.update(TINY)  # type: ignore[attr-defined]
-    sha = run_id(plan.portable())
+    sha = run_id(plan.public_dict())
     return replace(plan, run_id=f"{plan.run_id.rpartition('-')[0]}-{sha}")
 
 
@@ -235,15 +235,15 @@ def test_training_begins_with_two_samples() -> None:
 
 
 @pytest.fixture
-def subject(tmp_path: Path) -> Callable[..., Subject]:
-    def build(model: str, **more: Any) -> Subject:
+def subject(tmp_path: Path) -> Callable[..., Workload]:
+    def build(model: str, **more: Any) -> Workload:
         plan = plan_of(tmp_path, model, **more)
-        return Subject.build(plan, Machine.prepare(plan))
+        return Workload.build(plan, Machine.prepare(plan))
 
     return build
 
 
-def test_drift_of_eager_fp32_is_zero_and_that_of_bf16_is_not(subject: Callable[..., Subject]) -> None:
+def test_drift_of_eager_fp32_is_zero_and_that_of_bf16_is_not(subject: Callable[..., Workload]) -> None:
     exact, rounded = subject("tiny-cnn"), subject("tiny-cnn", precision="bf16")
     batch = exact.batch(8)
     reference = reference_logits(exact, batch)
@@ -253,7 +253,7 @@ def test_drift_of_eager_fp32_is_zero_and_that_of_bf16_is_not(subject: Callable[.
     assert made["max_abs"] == float((rounded.logits(batch) - reference).abs().max())
 
 
-def test_batches_are_the_same_each_time_and_of_the_declared_shape(subject: Callable[..., Subject]) -> None:
+def test_batches_are_the_same_each_time_and_of_the_declared_shape(subject: Callable[..., Workload]) -> None:
     asked = subject("spatialnet-vit", task="vqa", size=32, classes=9, options={"depth": 1, "dim": 32, "mlp": 32})
     one, two = (asked.batch(40) for _ in range(2))
     assert torch.equal(one.images, two.images)
@@ -374,7 +374,7 @@ def test_a_failure_leaves_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def fail(*_: Any) -> None:
         raise ValueError("no")
 
-    monkeypatch.setattr(Subject, "inference", fail)
+    monkeypatch.setattr(Workload, "inference", fail)
     record = execute(plan_of(tmp_path, "tiny-cnn"), lambda event: None)
     assert (record["status"], record["perf"]) == ("failed", None)
     assert record["error"] == {"stage": "count", "type": "ValueError", "message": "ValueError: no"}

@@ -56,7 +56,7 @@ def record(
     """Return a record whose inference reports batch 8 of 4 and 8, and training batch 4."""
     (plan,) = expand(ThroughputRequest(models=(system,), **more))
     name = run_id(plan.run_id, created, precision, compile_, threads, device)
-    made = blank_record(name, plan.portable())
+    made = blank_record(name, plan.public_dict())
     made["plan"]["recipe"] |= {"compile": compile_, "precision": precision}
     made["plan"]["model"] |= {"label": label or system}
     mode = {"stopped": "knee", "macs": 10**9, "peak_share": 0.5}

@@ -15,7 +15,7 @@ from rsbench_throughput import measure as measurement
 from rsbench_throughput.drift import reference_logits
 from rsbench_throughput.nvml import Nvml
 from rsbench_throughput.plan import ThroughputRequest, expand
-from rsbench_throughput.subject import Subject
+from rsbench_throughput.subject import Workload
 
 from rsbench.engine.memory import is_out_of_memory
 from rsbench.engine.run import run
@@ -186,18 +186,18 @@ def test_every_way_in_which_cuda_says_that_memory_ran_out(error: Exception, expe
 
 
 @pytest.fixture
-def subject(tmp_path: Path) -> Subject:
+def subject(tmp_path: Path) -> Workload:
     (plan,) = expand(
         ThroughputRequest(models=("tiny-cnn",), size=16, threads=1, device="cpu", precision="fp32", out=str(tmp_path))
     )
-    return Subject.build(plan, Machine.prepare(plan))
+    return Workload.build(plan, Machine.prepare(plan))
 
 
 def test_cuda_graphs_of_the_sweep_are_dropped_before_the_loader_is_measured(
-    subject: Subject, monkeypatch: pytest.MonkeyPatch
+    subject: Workload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
-    monkeypatch.setattr(subject, "forget", lambda: done.append("forget"))
+    monkeypatch.setattr(subject, "reset_compiled", lambda: done.append("forget"))
     monkeypatch.setattr(feed, "release", lambda device: done.append("release"))
     monkeypatch.setattr(feed, "_measured", lambda *_: done.append("measure"))
     feed.data_wait(subject, 4, SimpleNamespace(device=torch.device("cpu")))  # type: ignore[arg-type]
@@ -210,7 +210,7 @@ def test_memory_is_given_back_before_the_peak_is_measured(tmp_path: Path, monkey
     )
     (plan,) = expand(request)
     done: list[str] = []
-    monkeypatch.setattr(Subject, "forget", lambda self: done.append("forget"))
+    monkeypatch.setattr(Workload, "reset_compiled", lambda self: done.append("forget"))
     monkeypatch.setattr(measurement, "release", lambda device: done.append("release"))
     monkeypatch.setattr(measurement, "latency", lambda *_: None)
     monkeypatch.setattr(measurement, "data_wait", lambda *_: None)
@@ -227,7 +227,7 @@ def test_memory_is_given_back_before_the_peak_is_measured(tmp_path: Path, monkey
 # Drift
 
 
-def test_the_reference_is_taken_without_tf32(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reference_is_taken_without_tf32(subject: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[bool, str]] = []
 
     def now() -> tuple[bool, str]:

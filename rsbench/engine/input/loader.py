@@ -15,7 +15,7 @@ from rsbench.engine.input.augmentation import Augmentation, draw
 from rsbench.engine.input.cpu_images import CpuImages
 from rsbench.engine.input.gpu_images import GpuImages
 from rsbench.engine.input.normalization import Normalization
-from rsbench.engine.parallel.ranks import ALONE, Ranks
+from rsbench.engine.parallel.ranks import SINGLE_PROCESS, Ranks
 from rsbench.errors import UserError
 
 
@@ -131,7 +131,7 @@ class ArrayLoader:
         self.image_index = image_index
         self.targets: Targets = Labels(targets) if isinstance(targets, np.ndarray) else targets
         self.size = None if size in (None, images.shape[-1]) else size
-        self.ranks = ALONE
+        self.ranks = SINGLE_PROCESS
         self.source: CpuImages | GpuImages
         if device.type == "cpu":
             self.source = CpuImages(images, bands, normalization, self.batch)

@@ -61,8 +61,3 @@ def band_statistics(images: np.ndarray, samples: np.ndarray, bands: list[int]) -
     mean = total / max(pixels, 1)
     variance = np.maximum(squares / max(pixels, 1) - mean**2, 0)
     return mean, np.where(variance > 0, np.sqrt(variance), 1.0)
-
-
-# Until their users have moved:
-Normalisation = Normalization
-normalisation_for = normalization_for

@@ -26,7 +26,7 @@ def environment(plan: RunPlan, slot: int) -> dict[str, str]:
     They are none where the plan names its device, where torchrun or SLURM shares the GPUs out, and where there are no
     more GPUs than one run takes.
     """
-    if plan.device not in ("auto", "cuda") or world.outside() is not None:
+    if plan.device not in ("auto", "cuda") or world.detect_launcher() is not None:
         return {}
     gpus = visible_gpus()
     if len(gpus) <= plan.devices:

@@ -104,7 +104,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.caught: deque[int] = deque()
-        self.answered = world.follows()  # of several ranks the first answers
+        self.answered = world.is_nonzero_rank()  # of several ranks the first answers
         self._replaced: dict[int, Any] = {}
 
     def __enter__(self) -> Self:

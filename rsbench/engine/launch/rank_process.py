@@ -18,7 +18,7 @@ from typing import Any, Final
 from rsbench.cores import ALLOTTED, usable_cores
 from rsbench.engine.launch.process import StopFlag, exit_with_parent, leave, redirect_output
 from rsbench.engine.parallel import world
-from rsbench.engine.parallel.world import Place
+from rsbench.engine.parallel.world import RankInfo
 from rsbench.plan import RunPlan
 
 PARENT_SECONDS: Final = 1.0  # between looks whether the parent lives
@@ -36,7 +36,7 @@ class Rank:
         at: where in the code it was then.
     """
 
-    place: Place
+    place: RankInfo
     process: BaseProcess
     connection: Connection
     result: dict[str, Any] | None = None
@@ -61,7 +61,7 @@ class Rank:
         return None
 
 
-def start(plan: RunPlan, place: Place) -> Rank:
+def start(plan: RunPlan, place: RankInfo) -> Rank:
     """Fork the process of a rank from this one, which has touched no device; it gets its share of cores."""
     context = multiprocessing.get_context("fork")  # a fork cannot use the server of forks, and would start another
     ours, theirs = context.Pipe(duplex=False)
@@ -72,7 +72,7 @@ def start(plan: RunPlan, place: Place) -> Rank:
     return Rank(place, process, ours)
 
 
-def main(connection: Connection, plan: RunPlan, place: Place, environment: dict[str, str]) -> None:
+def main(connection: Connection, plan: RunPlan, place: RankInfo, environment: dict[str, str]) -> None:
     """Take part in a run as the rank at *place*; what is printed goes to ``run.log``, of others to ``rank<n>.log``.
 
     Args:
@@ -115,7 +115,9 @@ def _wait_for_parent() -> None:
         time.sleep(PARENT_SECONDS)
 
 
-def _take_part(plan: RunPlan, place: Place, emit: Callable[[dict[str, Any]], None], stop: StopFlag) -> dict[str, Any]:
+def _take_part(
+    plan: RunPlan, place: RankInfo, emit: Callable[[dict[str, Any]], None], stop: StopFlag
+) -> dict[str, Any]:
     from rsbench.engine.events import Interrupted
     from rsbench.engine.run import run
 

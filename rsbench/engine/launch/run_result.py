@@ -48,7 +48,7 @@ def folder_of(plan: RunPlan) -> Path:
 def begin(plans: Sequence[RunPlan]) -> None:
     """Note in the folder of each plan what runs there, and whose folder is locked for it."""
     for plan in plans:
-        text = json.dumps({"lead": plans[0].run_id, "plan": plan.portable()}, indent=1)
+        text = json.dumps({"lead": plans[0].run_id, "plan": plan.public_dict()}, indent=1)
         with suppress(OSError):  # of a full disk the record will tell
             write_atomically(folder_of(plan) / PLAN, text, durable=False)
 
@@ -108,7 +108,7 @@ def _record_death(plan: RunPlan, message: str, seconds: float | None) -> Outcome
     folder = folder_of(plan)
     if store.finished(folder):
         return _from_record(folder)
-    record = blank_record(plan.run_id, plan.portable())
+    record = blank_record(plan.run_id, plan.public_dict())
     record["error"] = {"stage": "process", "type": "WorkerDied", "message": message}
     record["timing"] = {"total": seconds}
     path = store.save(record, folder)

@@ -21,7 +21,7 @@ from rsbench.engine.launch import rank_process
 from rsbench.engine.launch.process import ending
 from rsbench.engine.launch.rank_process import Rank
 from rsbench.engine.parallel import world as distributed_world
-from rsbench.engine.parallel.world import Place
+from rsbench.engine.parallel.world import RankInfo
 from rsbench.files import write_atomically
 from rsbench.plan import RunPlan
 from rsbench.records import store
@@ -118,11 +118,11 @@ class Supervisor:
     """
 
     def __init__(
-        self, plan: RunPlan, places: list[Place], emit: Callable[[dict[str, Any]], None], stop: Callable[[], bool]
+        self, plan: RunPlan, places: list[RankInfo], emit: Callable[[dict[str, Any]], None], stop: Callable[[], bool]
     ) -> None:
         self.plan, self.places, self.emit, self.stop = plan, places, emit, stop
         self.folder = Path(plan.out) / plan.run_id
-        found = distributed_world.outside()
+        found = distributed_world.detect_launcher()
         self.board = Board(self.folder, found.key + distributed_world.token()) if found else None
         self.ranks: list[Rank] = []
         self.errors: list[tuple[int, Error]] = []  # rank and error, as they came
@@ -161,7 +161,7 @@ class Supervisor:
     def _leads(self) -> bool:
         return self.places[0].rank == 0
 
-    def _meet(self) -> list[Place]:
+    def _meet(self) -> list[RankInfo]:
         """Return the places with the port at which all ranks meet; none where rank 0 did not come, which is noted, or
         has found that the run is finished."""
         if self.board is None:
@@ -293,7 +293,7 @@ class Supervisor:
                 self.board.clear()
             return own
         record = {k: v for k, v in (own or {}).items() if k != "path"}
-        record = record or blank_record(self.plan.run_id, self.plan.portable())
+        record = record or blank_record(self.plan.run_id, self.plan.public_dict())
         record["error"] = self._cause()
         record["timing"] = record["timing"] or {"total": seconds}
         path = self.folder / store.FILE

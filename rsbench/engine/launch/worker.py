@@ -88,7 +88,7 @@ def _outcomes(
 
 def _logged(plans: list[RunPlan], emit: Callable[[dict[str, Any]], None], stop: StopFlag) -> list[Outcome]:
     """Execute, with a note and a log of it in the run's folder; of several ranks the first keeps these."""
-    if world.follows():
+    if world.is_nonzero_rank():
         return [of_record(record) for record in _execute(plans, emit, stop)]
     log = RunLog(plans)
     begin(plans)
@@ -111,7 +111,7 @@ def _logged(plans: list[RunPlan], emit: Callable[[dict[str, Any]], None], stop: 
 @contextmanager
 def _held(folder: Path, stop: StopFlag, patient: bool) -> Iterator[None]:
     """Hold the run in *folder*; a rank other than the first takes part in what the first holds."""
-    if world.follows():
+    if world.is_nonzero_rank():
         yield
         return
     from filelock import FileLock, Timeout
@@ -140,6 +140,6 @@ def _execute(plans: list[RunPlan], emit: Callable[[dict[str, Any]], None], stop:
 
     if places := world.places(plans[0].to_dict()):
         return [Supervisor(plans[0], places, emit, stop).run()]
-    if world.follows():
+    if world.is_nonzero_rank():
         return [run.elsewhere(plan) for plan in plans]
     return run.execute_together(plans, emit, stop)

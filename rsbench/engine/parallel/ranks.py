@@ -71,7 +71,7 @@ class Ranks:
         return _gather(rows.reshape(len(rows), *inner).to(kind), [count for count, _, _ in shapes])
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = Ranks()
 
 
 class SharedLoss(nn.Module):

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from rsbench.errors import UserError
 
-SIGNS: Final = ("TORCHELASTIC_RUN_ID", "SLURM_STEP_ID")
+ENV_MARKERS: Final = ("TORCHELASTIC_RUN_ID", "SLURM_STEP_ID")
 LOCALHOST: Final = "127.0.0.1"
 LOG: Final = "run.log"
 FOLLOWER_LOG: Final = "rank{}.log"
@@ -57,7 +57,7 @@ class LaunchEnvironment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class RankInfo:
     """The place of one rank: *rank* of *world*, *local* of *devices* on its node; all meet at *address* and *port*."""
 
     rank: int
@@ -84,13 +84,13 @@ class Place:
 
 
 @cache
-def outside() -> LaunchEnvironment | None:
+def detect_launcher() -> LaunchEnvironment | None:
     """Return this process's place among those of torchrun or srun, or ``None`` where there is no other.
 
     Raises:
         UserError: what the launcher says does not fit together.
     """
-    if not any(sign in os.environ for sign in SIGNS) or _is_special_step():
+    if not any(sign in os.environ for sign in ENV_MARKERS) or _is_special_step():
         return None
     from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 
@@ -148,23 +148,23 @@ def token() -> str:
     return word.decode()
 
 
-def cores_of(place: Place, usable: int) -> int:
+def cores_of(place: RankInfo, usable: int) -> int:
     """Return how many of the *usable* cores of this process a rank has: its part of them, or what srun gave to it."""
     given = os.environ.get("SLURM_CPUS_PER_TASK")
-    if given and outside() and "TORCHELASTIC_RUN_ID" not in os.environ:
+    if given and detect_launcher() and "TORCHELASTIC_RUN_ID" not in os.environ:
         return min(usable, int(given))
     return max(1, usable // place.devices)
 
 
-def follows() -> bool:
+def is_nonzero_rank() -> bool:
     """Whether another process prints and writes: this one is a rank other than the first."""
-    found = outside()
+    found = detect_launcher()
     return found is not None and found.rank > 0
 
 
 def log_name(rank: int | None = None) -> str:
     """Return the name of the file for what *rank* prints; default: this process's own."""
-    found = outside()
+    found = detect_launcher()
     number = rank if rank is not None else found.rank if found else 0
     return FOLLOWER_LOG.format(number) if number else LOG
 
@@ -175,7 +175,7 @@ def scale(devices: int, nodes: int) -> tuple[int, int]:
     Raises:
         UserError: they are not the same, or several nodes are asked for and nothing has started processes on them.
     """
-    found = outside()
+    found = detect_launcher()
     if found is None:
         if nodes > 1:
             raise UserError(
@@ -190,16 +190,16 @@ def scale(devices: int, nodes: int) -> tuple[int, int]:
     return found.devices, found.nodes
 
 
-def places(plan: Mapping[str, Any]) -> list[Place]:
+def places(plan: Mapping[str, Any]) -> list[RankInfo]:
     """Return the ranks that this process has to start for a plan's data; none where one process is the whole run."""
     world = plan["devices"] * plan["nodes"]
     if world == 1:
         return []
     common: dict[str, Any] = {"world": world, "devices": plan["devices"], "port": _free_port()}
-    found = outside()
+    found = detect_launcher()
     if found is not None:
-        return [Place(rank=found.rank, local=found.local, address=found.address, **common)]
-    return [Place(rank=n, local=n, address=LOCALHOST, **common) for n in range(world)]
+        return [RankInfo(rank=found.rank, local=found.local, address=found.address, **common)]
+    return [RankInfo(rank=n, local=n, address=LOCALHOST, **common) for n in range(world)]
 
 
 def _free_port() -> int:

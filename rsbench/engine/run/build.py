@@ -1,4 +1,4 @@
-"""Model, loss and normalisation of a run, built from its plan."""
+"""Model, loss and normalization of a run, built from its plan."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from rsbench.engine.input.normalization import Normalisation, normalisation_for
+from rsbench.engine.input.normalization import Normalization, normalization_for
 from rsbench.engine.input.run_data import RunData
 from rsbench.engine.tasks.base import TrainingTask
 from rsbench.errors import RunError
@@ -50,7 +50,7 @@ def network(plan: RunPlan, context: ModelContext, device: torch.device) -> nn.Mo
     return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def normalisation(plan: RunPlan, data: RunData) -> Normalisation:
-    """Normalisation that the model declares, with statistics of the training split's images where it asks for them."""
+def normalization(plan: RunPlan, data: RunData) -> Normalization:
+    """Normalization that the model declares, with statistics of the training split's images where it asks for them."""
     images = np.unique(data.store.image_index[data.train])  # samples may share images: a hundred questions do
-    return normalisation_for(plan.model["accepts"]["normalisation"], data.store.images, images, data.bands)
+    return normalization_for(plan.model["accepts"]["normalisation"], data.store.images, images, data.bands)

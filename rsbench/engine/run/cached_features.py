@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from rsbench.engine.input.loader import ArrayLoader, Batch, Group, Labels
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.tasks.base import TrainingTask
 from rsbench.engine.tasks.beam_search import map_state
 
@@ -51,9 +51,17 @@ def encodes_once(model: nn.Module, augmentation: Any) -> bool:
 
 @torch.no_grad()
 def encode(
-    task: TrainingTask, model: nn.Module, device: torch.device, norm: Normalisation, fabric: Any
+    task: TrainingTask, model: nn.Module, device: torch.device, norm: Normalization, fabric: Any
 ) -> tuple[Any, np.ndarray] | None:
-    """Return the features of every image of the run and the row of each image; ``None`` where they do not fit."""
+    """Return the features of every image of the run and the row of each image; ``None`` where they do not fit.
+
+    Args:
+        task: whose images are encoded.
+        model: has ``encode``; in evaluation mode meanwhile.
+        device: of the features.
+        norm: of the images, in stored units.
+        fabric: has ``autocast``.
+    """
     data = task.data
     images = np.unique(data.store.image_index[np.concatenate([data.train, data.val, data.test])])
     every = np.arange(len(data.store.images))

@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from rsbench.engine.input.normalization import Normalisation
+from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.input.run_data import RunData, open_data
 from rsbench.engine.run import build, preflight, report
 from rsbench.engine.run.report import RunContext
 from rsbench.engine.tasks.base import Evaluated, TrainingTask
 from rsbench.engine.training.device import make_fabric
 from rsbench.errors import RunError, UserError
-from rsbench.evaluation import KEPT
+from rsbench.evaluation import FROM_CHECKPOINT
 from rsbench.plan import RunPlan
 from rsbench.tasks.weights import find, mismatch, read_metadata
 
@@ -38,7 +38,7 @@ def run_checkpoint(task: TrainingTask, context: RunContext) -> tuple[dict[str, A
         if taken:
             context.emit({"type": "warning", "text": f"{Path(plan.checkpoint or '').name}: {taken}"})
         loss = task.build_loss().to(device)
-        norm = normalisation(plan, task.data)
+        norm = normalization(plan, task.data)
     with stages.stage("preflight"):
         first = next(task.make_loader(task.data.train, device, norm, training=True).training_epoch(0), None)
         if first is None:
@@ -96,9 +96,9 @@ def try_loading(plan: RunPlan) -> str:
         return load(model, dataclasses.replace(plan, checkpoint=path)) if path else ""
 
 
-def normalisation(plan: RunPlan, data: RunData) -> Normalisation:
+def normalization(plan: RunPlan, data: RunData) -> Normalization:
     """Return what the checkpoint was trained with, where it says so and is not overruled, else what the model takes."""
-    if plan.model["accepts"]["normalisation"] != KEPT:
-        return build.normalisation(plan, data)
+    if plan.model["accepts"]["normalisation"] != FROM_CHECKPOINT:
+        return build.normalization(plan, data)
     kept = json.loads(read_metadata(Path(plan.checkpoint or ""))["normalization"])
-    return Normalisation(tuple(kept["mean"]), tuple(kept["std"]))
+    return Normalization(tuple(kept["mean"]), tuple(kept["std"]))

@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from rsbench.engine.memory import is_out_of_memory, release
-from rsbench.engine.step.compiled import Compiled, forget
-from rsbench.engine.step.oom_recovery import Gradients
+from rsbench.engine.step.compiled import Compiled, reset_compiled
+from rsbench.engine.step.oom_recovery import StepRunner
 from rsbench.engine.step.snapshot import Snapshot
 from rsbench.engine.step.timing import Step, clock_of, steps_for
 from rsbench.engine.training import resume
@@ -28,15 +28,15 @@ from rsbench.execution import AUTO, NONE
 from rsbench.plan import RunPlan
 
 METHODS: Final = ("training_loss",)  # of a network, beside its forward
-SHORT: Final = 30.0  # seconds of eager steps; compiling `tiny-cnn` takes half of that
-MARGIN: Final = 0.95  # of the eager time, which compiled steps with their compilation have to stay below
+MIN_EAGER_SECONDS: Final = 30.0  # seconds of eager steps; compiling `tiny-cnn` takes half of that
+MIN_GAIN: Final = 0.95  # of the eager time, which compiled steps with their compilation have to stay below
 WINDOW: Final = 0.2  # seconds
 WINDOWS: Final = 3
 RECOMPILED: Final = 8  # for how many shapes torch compiles a function, before it gives up
 
 
 @dataclass
-class Choice:
+class CompileDecision:
     """How the network is trained, and why.
 
     Attributes:
@@ -59,7 +59,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Trial:
+class CompileBenchmark:
     """What is tried: steps on one batch, as training does them but for the optimizer.
 
     Attributes:
@@ -82,7 +82,7 @@ class Trial:
 
     def compile(self, mode: str) -> Compiled:
         """Compile the network; what was compiled before is dropped."""
-        forget(self.device)
+        reset_compiled(self.device)
         return Compiled(self.model, mode, METHODS, self.dynamic)
 
     def step(self) -> None:
@@ -100,21 +100,27 @@ def mode_asked_for(plan: RunPlan, device: torch.device) -> str | None:
     return None if asked == NONE else asked
 
 
-def compile_for_training(plan: RunPlan, gradients: Gradients, train: Any, folder: Path) -> Choice:
+def compile_for_training(plan: RunPlan, gradients: StepRunner, train: Any, folder: Path) -> CompileDecision:
     """Let *gradients* use a compiled network where that is asked for, or pays; a run taken up again keeps its mode.
+
+    Args:
+        plan: of the run.
+        gradients: takes the steps of the network.
+        train: loader of the training split.
+        folder: of the run, with the state that a resumed one goes on from.
 
     Raises:
         RunError: the network cannot be compiled in the mode that was asked for.
     """
     asked = mode_asked_for(plan, gradients.device) or NONE
     if gradients.checkpointed:
-        return Choice(asked, reason="activations are checkpointed")
+        return CompileDecision(asked, reason="activations are checkpointed")
     if asked == AUTO and train.ranks.world > 1:
-        return Choice(asked, reason="several devices share the run")
+        return CompileDecision(asked, reason="several devices share the run")
     state = resume.load(folder) or {}
     kept = state.get("gradients", {}).get("compile") if state.get("identity") == plan.run_id else None
     phases = phases_of(dict(plan.recipe))
-    trial = Trial(
+    trial = CompileBenchmark(
         gradients.task,
         gradients.network,
         gradients.loss,
@@ -138,7 +144,7 @@ def shapes_of(plan: RunPlan, fixed: bool, short: bool) -> int:
     return sides * (1 + short) if fixed else RECOMPILED
 
 
-def choose(trial: Trial, asked: str, kept: str | None = None) -> tuple[Choice, Compiled | None]:
+def choose(trial: CompileBenchmark, asked: str, kept: str | None = None) -> tuple[CompileDecision, Compiled | None]:
     """Compile the network, or leave it as it is; weights, buffers, gradients and random state are as before.
 
     Args:
@@ -164,14 +170,14 @@ def choose(trial: Trial, asked: str, kept: str | None = None) -> tuple[Choice, C
         before.restore()
 
 
-def _resumed(trial: Trial, asked: str, kept: str) -> tuple[Choice, Compiled | None]:
-    choice, compiled = (Choice(asked), None) if kept == NONE else _forced(trial, kept)
+def _resumed(trial: CompileBenchmark, asked: str, kept: str) -> tuple[CompileDecision, Compiled | None]:
+    choice, compiled = (CompileDecision(asked), None) if kept == NONE else _forced(trial, kept)
     choice.asked, choice.reason = asked, "as before the run was interrupted"
     return choice, compiled
 
 
-def _forced(trial: Trial, mode: str) -> tuple[Choice, Compiled]:
-    choice, compiled = Choice(mode, mode, "asked for"), trial.compile(mode)
+def _forced(trial: CompileBenchmark, mode: str) -> tuple[CompileDecision, Compiled]:
+    choice, compiled = CompileDecision(mode, mode, "asked for"), trial.compile(mode)
     try:
         choice.compile_s[mode] = _seconds(trial.step, trial.device)
         return choice, compiled
@@ -180,27 +186,27 @@ def _forced(trial: Trial, mode: str) -> tuple[Choice, Compiled]:
             message = f"The network cannot be compiled ({_line(error)}); use --compile none."
             raise RunError(message, "compile") from error
     trial.model.zero_grad(set_to_none=True)
-    forget(trial.device)  # training compiles again, and backs off
+    reset_compiled(trial.device)  # training compiles again, and backs off
     return choice, compiled
 
 
-def _measured(trial: Trial) -> tuple[Choice, Compiled | None]:
+def _measured(trial: CompileBenchmark) -> tuple[CompileDecision, Compiled | None]:
     """Time steps as they are, and compiled where that may pay."""
-    choice = Choice(AUTO)
+    choice = CompileDecision(AUTO)
     eager = _eager(trial, choice)
     if eager is None:
         trial.model.zero_grad(set_to_none=True)
         release(trial.device)
         choice.reason = "memory ran out"
         return choice, None
-    if eager * trial.steps < SHORT:
+    if eager * trial.steps < MIN_EAGER_SECONDS:
         choice.reason = f"{eager * trial.steps:.3g} s of steps are too short for it to pay"
         return choice, None
     tried = [_tried(trial, mode, choice) for mode in candidates(trial.device, trial.dynamic)]
     choice.mode = fastest(choice, trial.steps, trial.shapes)
     choice.reason = "; ".join(["it pays" if choice.mode else "it does not pay", *filter(None, [choice.reason])])
     if choice.mode is None:
-        forget(trial.device)
+        reset_compiled(trial.device)
         return choice, None
     last = tried[-1]
     if last is not None and last.mode == choice.mode:
@@ -211,12 +217,12 @@ def _measured(trial: Trial) -> tuple[Choice, Compiled | None]:
     return choice, compiled
 
 
-def _eager(trial: Trial, choice: Choice) -> float | None:
+def _eager(trial: CompileBenchmark, choice: CompileDecision) -> float | None:
     """Return the seconds of a step, measured closely only where the run is long enough; ``None``: memory ran out."""
     try:
         trial.step()
         step_s = _seconds(trial.step, trial.device)
-        if step_s * trial.steps >= SHORT:
+        if step_s * trial.steps >= MIN_EAGER_SECONDS:
             step_s = _steady(trial.step, trial.device)
     except Exception as error:
         if not is_out_of_memory(error):
@@ -226,7 +232,7 @@ def _eager(trial: Trial, choice: Choice) -> float | None:
     return step_s
 
 
-def _tried(trial: Trial, mode: str, choice: Choice) -> Compiled | None:
+def _tried(trial: CompileBenchmark, mode: str, choice: CompileDecision) -> Compiled | None:
     """Compile and time, and leave the network as it was; ``None``, with the reason noted, where it fails."""
     compiled = trial.compile(mode)
     try:
@@ -248,14 +254,14 @@ def candidates(device: torch.device, dynamic: bool | None) -> Sequence[str]:
     return ("default", "reduce-overhead") if device.type == "cuda" and dynamic is False else ("default",)
 
 
-def fastest(choice: Choice, steps: int, shapes: int = 1) -> str | None:
+def fastest(choice: CompileDecision, steps: int, shapes: int = 1) -> str | None:
     """Return the mode of the fastest steps, if *steps* of them and all compilation take less than eager ones."""
     modes = [mode for mode in choice.step_s if mode != NONE]
     if not modes:
         return None
     best = min(modes, key=choice.step_s.__getitem__)
     spent = sum(choice.compile_s.values()) + (shapes - 1) * choice.compile_s[best]
-    return best if spent + steps * choice.step_s[best] < MARGIN * steps * choice.step_s[NONE] else None
+    return best if spent + steps * choice.step_s[best] < MIN_GAIN * steps * choice.step_s[NONE] else None
 
 
 def _seconds(step: Step, device: torch.device) -> float:

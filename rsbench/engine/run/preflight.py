@@ -19,9 +19,9 @@ from rsbench.engine.step.snapshot import Snapshot
 from rsbench.engine.tasks.base import Loss, TrainingTask
 from rsbench.errors import RunError, first_of
 
-# A freshly initialised classifier predicts nearly uniformly; pretrained ones may start higher.
+# A freshly initialized classifier predicts nearly uniformly; pretrained ones may start higher.
 LOSS_FACTOR: Final = 3.0
-# Normalised images lie within a few standard deviations; more means a wrong unit.
+# Normalized images lie within a few standard deviations; more means a wrong unit.
 PLAUSIBLE_MEAN: Final = 6.0
 GRADIENTS: Final = "preflight:gradients"
 
@@ -32,6 +32,11 @@ def run(
     """Check *model* on one training batch and return the record's checks and the loss at the start.
 
     Args:
+        task: of the batch.
+        model: on the device of the batch; left as it is.
+        batch: of training.
+        loss: ``(logits [B, K], targets [B]) -> scalar``.
+        fabric: has ``autocast``.
         sharded: no rank holds the whole network, so that it is too large to copy.
 
     Raises:
@@ -39,7 +44,7 @@ def run(
     """
     random = torch.random.fork_rng(devices=[batch.images.device] if batch.images.is_cuda else [])
     with random, _restored(model) if sharded else _copied(model) as trial:
-        check_values(batch.images, normalised=task.plan.model["accepts"]["normalisation"] != "none")
+        check_values(batch.images, normalized=task.plan.model["accepts"]["normalisation"] != "none")
         with fabric.autocast():
             task.check_logits(forward(task, trial, batch), task.expected_shape(batch))
             start = task.loss(trial, batch, loss)
@@ -54,6 +59,12 @@ def run(
 
 def check_last_batch(task: TrainingTask, model: nn.Module, train: ArrayLoader, fabric: Any) -> None:
     """Try a last batch of one image before an epoch is spent: BatchNorm refuses it where a channel has one value.
+
+    Args:
+        task: of the batch.
+        model: left as it is.
+        train: loader of the training split.
+        fabric: has ``autocast``.
 
     Raises:
         RunError: the model fails on it.
@@ -100,17 +111,17 @@ def forward(task: TrainingTask, model: nn.Module, batch: Batch) -> torch.Tensor:
         ) from error
 
 
-def check_values(images: torch.Tensor, normalised: bool = True) -> None:
-    """Raise when images are not finite or, once *normalised*, of another unit than declared."""
+def check_values(images: torch.Tensor, normalized: bool = True) -> None:
+    """Raise when images are not finite or, once *normalized*, of another unit than declared."""
     if not torch.isfinite(images).all():
-        raise RunError("The images hold values that are not finite after normalisation.", "preflight")
-    if not normalised:
+        raise RunError("The images hold values that are not finite after normalization.", "preflight")
+    if not normalized:
         return
     mean, std = float(images.mean()), float(images.std())
     if abs(mean) > PLAUSIBLE_MEAN or (std == 0 and images.shape[-1] > 1):  # a single pixel stands for no image
         raise RunError(
-            f"Normalised images have mean {mean:.3g} and standard deviation {std:.3g}: the stored unit is not the one "
-            "that the model's normalisation is made for.",
+            f"Normalized images have mean {mean:.3g} and standard deviation {std:.3g}: the stored unit is not the one "
+            "that the model's normalization is made for.",
             "preflight",
         )
 

@@ -17,7 +17,7 @@ from torch import nn
 from rsbench.containment import described
 from rsbench.engine.events import Emit, Interrupted
 from rsbench.engine.memory import peak_memory_bytes
-from rsbench.engine.parallel.world import Place
+from rsbench.engine.parallel.world import RankInfo
 from rsbench.engine.run import environment
 from rsbench.engine.run.observers import Observers
 from rsbench.engine.step.count_macs import macs_of_sample
@@ -26,7 +26,7 @@ from rsbench.engine.training.checkpoint_selection import Selection
 from rsbench.engine.training.device import has_bf16, pin_threads, select_device, select_precision, set_arithmetic
 from rsbench.engine.training.trainer import Progress
 from rsbench.errors import RunError, UserError
-from rsbench.plan import RunPlan
+from rsbench.plan import RunPlan, is_baseline
 from rsbench.records import store
 from rsbench.registry import HOME, registry
 from rsbench.specs import MetricSpec
@@ -143,7 +143,7 @@ def finish(parts: dict[str, Any], task: TrainingTask, context: RunContext, resul
     """Return what the record of a run with scores holds beside its plan.
 
     Args:
-        parts: what is known but for what follows from the predictions; the flags of training in ``env``.
+        parts: what is known but for what is_nonzero_rank from the predictions; the flags of training in ``env``.
         task: of the run.
         context: of the run, or of its group.
         result: what was predicted of the test split.
@@ -159,10 +159,10 @@ def finish(parts: dict[str, Any], task: TrainingTask, context: RunContext, resul
 
 
 def _add_scores(parts: dict[str, Any], task: TrainingTask, folder: Path, result: Evaluated) -> None:
-    """Write predictions; add metrics, breakdown, gates and the artifact to *parts*."""
+    """Write predictions; add metrics, breakdown, sanity checks and the artifact to *parts*."""
     artifact, reasons = _write_predictions(task, folder / PREDICTIONS, result)
     parts |= _score(task.plan, folder / PREDICTIONS, reasons)
-    if task.plan.division != "debug" and "control" not in task.plan.model.get("tags", ()):
+    if task.plan.division != "debug" and not is_baseline(task.plan.model):
         parts["checks"] += task.sanity_checks(result.outcome)
     parts["artifacts"] |= {"predictions": artifact}
 
@@ -231,7 +231,7 @@ class RunContext:
     emit: Emit
     interrupted: Callable[[], bool]
     observers: Observers
-    place: Place | None = None
+    place: RankInfo | None = None
 
     def folder_of(self, plan: RunPlan) -> Path:
         """Return the folder of the record of *plan*, which runs in the same process."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from rsbench.containment import is_the_users
 from rsbench.engine.events import Emit, Interrupted
-from rsbench.engine.parallel.world import Place
+from rsbench.engine.parallel.world import RankInfo
 from rsbench.engine.run import report
 from rsbench.engine.run.observers import Observers
 from rsbench.engine.run.report import Machine, RunContext, Stages
@@ -30,14 +30,18 @@ def never() -> bool:
 
 
 def execute(
-    plan: RunPlan, emit: Emit, interrupted: Callable[[], bool] = never, place: Place | None = None
+    plan: RunPlan, emit: Emit, interrupted: Callable[[], bool] = never, place: RankInfo | None = None
 ) -> dict[str, Any]:
-    """Do as :func:`execute_together` does with one plan, and return its record."""
+    """Do as :func:`execute_together` does with one plan, and return its record.
+
+    Args:
+        plan, emit, interrupted, place: as for :func:`execute_together`.
+    """
     return execute_together([plan], emit, interrupted, place)[0]
 
 
 def execute_together(
-    plans: Sequence[RunPlan], emit: Emit, interrupted: Callable[[], bool] = never, place: Place | None = None
+    plans: Sequence[RunPlan], emit: Emit, interrupted: Callable[[], bool] = never, place: RankInfo | None = None
 ) -> list[dict[str, Any]]:
     """Let their runner execute *plans*, write their records (failures' too) and return them, with their ``path``.
 
@@ -89,7 +93,7 @@ class _Run:
         self.folder = Path(plan.out).absolute() / plan.run_id  # wherever a plugin goes meanwhile
         self.folder.mkdir(parents=True, exist_ok=True)
         self.finished = store.finished(self.folder)
-        self.record = store.load(self.folder) if self.finished else blank_record(plan.run_id, plan.portable())
+        self.record = store.load(self.folder) if self.finished else blank_record(plan.run_id, plan.public_dict())
 
     def take(self, parts: dict[str, Any]) -> None:
         """Take what the runner has found."""
@@ -107,7 +111,7 @@ class _Run:
         """Return the record with its path."""
         return self.record | {"path": str(path_of(self.plan))}
 
-    def end(self, stages: Stages, observers: Observers, place: Place | None) -> None:
+    def end(self, stages: Stages, observers: Observers, place: RankInfo | None) -> None:
         """Write the record and tell observers of it."""
         if self.finished:
             observers.tell("rsbench_run_end", plan=self.plan, record=self.record)
@@ -129,7 +133,7 @@ def path_of(plan: RunPlan) -> Path:
 def elsewhere(plan: RunPlan) -> dict[str, Any]:
     """Return the record of a run that needs one process and that rank 0 does, as far as the others know of it."""
     done = {"status": "ok", "timing": {"total": 0.0}, "path": str(path_of(plan))}
-    return blank_record(plan.run_id, plan.portable()) | done
+    return blank_record(plan.run_id, plan.public_dict()) | done
 
 
 def _saved(record: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def run(plans: Sequence[RunPlan], context: RunContext) -> Iterator[dict[str, Any
     place = context.place
     with context.stages.stage("data"):
         task = build.make_task(plan, open_data(plan))
-    parts, result = _way(plan)(task, context)
+    parts, result = _runner(plan)(task, context)
     if place is not None and place.rank > 0:
         yield {}
         return
@@ -32,7 +32,7 @@ def run(plans: Sequence[RunPlan], context: RunContext) -> Iterator[dict[str, Any
     yield parts
 
 
-def _way(plan: RunPlan) -> Callable[[TrainingTask, RunContext], tuple[dict[str, Any], Evaluated]]:
+def _runner(plan: RunPlan) -> Callable[[TrainingTask, RunContext], tuple[dict[str, Any], Evaluated]]:
     """How the run comes to its test predictions."""
     if plan.checkpoint is not None:
         return run_checkpoint

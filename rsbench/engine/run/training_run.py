@@ -10,12 +10,12 @@ from torch import nn
 
 from rsbench.engine.input.loader import ArrayLoader
 from rsbench.engine.parallel.batch_norm import share_statistics
-from rsbench.engine.parallel.ranks import ALONE, Ranks
+from rsbench.engine.parallel.ranks import SINGLE_PROCESS, Ranks
 from rsbench.engine.run import build, cached_features, checkpoint_run, preflight, report
-from rsbench.engine.run.compile_selection import Choice, compile_for_training, mode_asked_for
+from rsbench.engine.run.compile_selection import CompileDecision, compile_for_training, mode_asked_for
 from rsbench.engine.run.report import RunContext
 from rsbench.engine.step.activation_checkpointing import checkpoint_activations
-from rsbench.engine.step.oom_recovery import Gradients
+from rsbench.engine.step.oom_recovery import StepRunner
 from rsbench.engine.tasks.base import Evaluated, TrainingTask
 from rsbench.engine.training import checkpoint
 from rsbench.engine.training.checkpoint_selection import Selection
@@ -41,16 +41,16 @@ class NetworkRun:
 
     model: nn.Module
     loss: nn.Module
-    gradients: Gradients
+    gradients: StepRunner
     train: ArrayLoader
     val: ArrayLoader | None
     test: ArrayLoader
-    choice: Choice | None = None
+    choice: CompileDecision | None = None
 
     def __init__(self, task: TrainingTask, context: RunContext) -> None:
         self.task, self.plan, self.context = task, task.plan, context
         self.device, place = context.machine.device, context.place
-        self.ranks = ALONE if place is None else Ranks(place.rank, place.world, self.plan.strategy == "fsdp")
+        self.ranks = SINGLE_PROCESS if place is None else Ranks(place.rank, place.world, self.plan.strategy == "fsdp")
         self.fabric = make_fabric(self.device, context.machine.precision, place, self.plan.strategy)
         self.selection = Selection(
             self.plan.protocol["selection"], task.score, targets=tuple(self.plan.protocol["targets"])
@@ -87,7 +87,7 @@ class NetworkRun:
             )
         if ranks.world > 1:
             self._join()
-        self.gradients = Gradients(
+        self.gradients = StepRunner(
             self.task,
             self.loss,
             self.fabric,
@@ -112,7 +112,7 @@ class NetworkRun:
 
     def _load(self) -> None:
         """Make the loaders."""
-        data, self.norm = self.task.data, build.normalisation(self.plan, self.task.data)
+        data, self.norm = self.task.data, build.normalization(self.plan, self.task.data)
 
         def loader(samples: Any, training: bool) -> ArrayLoader:
             return self.task.make_loader(samples, self.device, self.norm, training=training).among(self.ranks)
@@ -130,7 +130,7 @@ class NetworkRun:
         def check(batch: Any) -> tuple[list[dict[str, Any]], float | None]:
             return preflight.run(self.task, self.model, batch, self.loss, self.fabric, sharded=self.ranks.sharded)
 
-        self.checks, self.initial_loss = self.gradients.try_out(check, first)
+        self.checks, self.initial_loss = self.gradients.with_oom_retry(check, first)
         preflight.check_last_batch(self.task, self.model, self.train, self.fabric)
 
     def _encode(self) -> None:

@@ -51,7 +51,7 @@ class Compiled:
             self.on()
 
 
-def forget(device: torch.device) -> None:
+def reset_compiled(device: torch.device) -> None:
     """Drop all compiled code, and with it the memory that its CUDA graphs keep for themselves; what is called again is
     compiled again."""
     torch.compiler.reset()

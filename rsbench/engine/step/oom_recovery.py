@@ -15,7 +15,7 @@ from torch import nn
 
 from rsbench.engine.memory import is_out_of_memory, release
 from rsbench.engine.step.activation_checkpointing import checkpoint_activations
-from rsbench.engine.step.compiled import Compiled, forget
+from rsbench.engine.step.compiled import Compiled, reset_compiled
 from rsbench.engine.step.micro_batches import can_split, slice_batch, split_batch
 from rsbench.engine.step.snapshot import Snapshot
 from rsbench.errors import RunError
@@ -29,7 +29,7 @@ WATCHED: Final = 3
 Result = TypeVar("Result")
 
 
-class Gradients:
+class StepRunner:
     """Takes the gradients of batches, in as few parts as memory allows.
 
     Random state and buffers are kept before the first :data:`WATCHED` steps of an epoch, and before each step once
@@ -86,7 +86,9 @@ class Gradients:
             if not self.retries or not is_out_of_memory(error):
                 raise
         self.network.zero_grad(set_to_none=True)  # only here: the error held on to the frames, and they to tensors
-        (release if self.compiled is None else forget)(self.device)  # CUDA graphs of the whole batch hold memory
+        (release if self.compiled is None else reset_compiled)(
+            self.device
+        )  # CUDA graphs of the whole batch hold memory
         if before is not None:
             before.restore()
         self._back_off(batch, "" if before is not None else ", the first of them with random numbers of its own")
@@ -113,7 +115,7 @@ class Gradients:
         self.fabric.backward(value)
         return value.detach()
 
-    def try_out(self, check: Callable[[Any], Result], batch: Any) -> Result:
+    def with_oom_retry(self, check: Callable[[Any], Result], batch: Any) -> Result:
         """Return what *check* gives of *batch* or, backing off, of the first micro-batch that memory holds."""
         try:
             return check(self.first(batch))
@@ -122,7 +124,7 @@ class Gradients:
                 raise
         release(self.device)
         self._back_off(batch)
-        return self.try_out(check, batch)
+        return self.with_oom_retry(check, batch)
 
     def eager(self) -> AbstractContextManager[None]:
         """Return a context in which the network is not compiled."""

@@ -28,7 +28,7 @@ def describe(task: TrainingTask, norm: Normalization) -> dict[str, str]:
     the stored images, the mean and standard deviation of each band that were subtracted and divided by.
     """
     plan, data, context = task.plan, task.data, task.model_context()
-    shown = plan.portable()
+    shown = plan.public_dict()
     model, protocol, dataset = shown["model"], shown["protocol"], shown["dataset"]
     facts: dict[str, Any] = {
         "format": "pt",

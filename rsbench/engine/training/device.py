@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from rsbench.cores import usable_cores
-from rsbench.engine.parallel.world import Place, outside
+from rsbench.engine.parallel.world import RankInfo, detect_launcher
 from rsbench.engine.training.single_device import AUTOCAST, SingleDeviceFabric
 from rsbench.errors import UserError
 
@@ -64,15 +64,17 @@ def pin_threads(threads: int) -> int:
     return count
 
 
-def local_device(name: str, place: Place | None) -> str:
+def local_device(name: str, place: RankInfo | None) -> str:
     """Return the name of the device of the rank at *place* where ``auto | cpu | cuda`` is asked for."""
     if place is None or name == "cpu" or not torch.cuda.is_available():
         return name
-    alone = torch.cuda.device_count() == 1 and outside() is not None  # SLURM may show each process its own device
+    alone = (
+        torch.cuda.device_count() == 1 and detect_launcher() is not None
+    )  # SLURM may show each process its own device
     return f"cuda:{0 if alone else place.local}"
 
 
-def make_fabric(device: torch.device, precision: str, place: Place | None = None, strategy: str = "auto") -> Any:
+def make_fabric(device: torch.device, precision: str, place: RankInfo | None = None, strategy: str = "auto") -> Any:
     """Return a Lightning Fabric for *precision* (``fp32 | bf16 | fp16``), of one device or of all ranks, which share a
     run by *strategy*, or what does the same where nothing of it is needed.
 
@@ -118,7 +120,7 @@ def scaling(fabric: Any) -> Any:
     return None if isinstance(fabric, SingleDeviceFabric) else fabric.strategy.precision
 
 
-def _fabric_of_ranks(device: torch.device, precision: str, place: Place, strategy: str) -> Any:
+def _fabric_of_ranks(device: torch.device, precision: str, place: RankInfo, strategy: str) -> Any:
     """Join the ranks of a run, over gloo on CPUs and NCCL on GPUs."""
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments import LightningEnvironment
@@ -150,7 +152,7 @@ def _copying() -> Any:
     )
 
 
-def _sharding(place: Place) -> Any:
+def _sharding(place: RankInfo) -> Any:
     """FSDP: each rank holds slices of the network's parameters."""
     from lightning_fabric.strategies import ModelParallelStrategy
 

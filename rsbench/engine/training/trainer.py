@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from rsbench.engine.events import Emit, Interrupted
-from rsbench.engine.parallel.ranks import ALONE, Ranks
-from rsbench.engine.step.oom_recovery import Gradients
+from rsbench.engine.parallel.ranks import SINGLE_PROCESS, Ranks
+from rsbench.engine.step.oom_recovery import StepRunner
 from rsbench.engine.step.snapshot import random_state, set_random_state
 from rsbench.engine.training import resume
 from rsbench.engine.training.checkpoint_selection import Selection
@@ -129,11 +129,11 @@ class Trainer:
         emit: Emit,
         on_epoch: Callable[[int, dict[str, Any]], None],
         interrupted: Callable[[], bool],
-        gradients: Gradients | None = None,
-        ranks: Ranks = ALONE,
+        gradients: StepRunner | None = None,
+        ranks: Ranks = SINGLE_PROCESS,
     ) -> None:
         self.ranks = ranks
-        self.gradients = gradients or Gradients(task, loss, fabric, model, train.device, retries=ranks.world == 1)
+        self.gradients = gradients or StepRunner(task, loss, fabric, model, train.device, retries=ranks.world == 1)
         self.task, self.model, self.recipe = task, model, dict(recipe)
         self.train, self.val, self.fabric, self.scaling = train, val, fabric, scaling(fabric)
         self.selections, self.folder, self.identity = selections, folder, identity
