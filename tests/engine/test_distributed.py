@@ -98,7 +98,7 @@ def evaluated(size: int, ranks: Ranks) -> tuple[np.ndarray, np.ndarray, np.ndarr
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 5))
     fabric = make_fabric(torch.device("cpu"), "fp32")
-    result = evaluate(model, loader.among(ranks), fabric)
+    result = evaluate(model, loader.shard(ranks), fabric)
     return result.logits, result.targets, result.index
 
 
@@ -222,7 +222,7 @@ def test_every_sample_is_evaluated_once(
 @pytest.mark.parametrize("world", [1, 2, 3, 8])
 def test_shares_cover_everything_once(world: int) -> None:
     for total in (0, 1, 7, 64, 101):
-        parts = [np.arange(total)[Ranks(n, world).share(total)] for n in range(world)]
+        parts = [np.arange(total)[Ranks(n, world).local_slice(total)] for n in range(world)]
         assert np.concatenate(parts).tolist() == list(range(total))
         assert [len(part) for part in parts] == Ranks(0, world).sizes(total)
         assert max(map(len, parts)) - min(map(len, parts)) <= 1

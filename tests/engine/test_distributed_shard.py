@@ -114,7 +114,7 @@ def evaluated(size: int, place: RankInfo | None) -> tuple[np.ndarray, np.ndarray
     if place is not None:
         model = fabric.setup_module(model).module
     ranks = SINGLE_PROCESS if place is None else Ranks(place.rank, place.world, sharded=True)
-    result = evaluate(model, loader.among(ranks), fabric)
+    result = evaluate(model, loader.shard(ranks), fabric)
     return result.logits, result.index
 
 

@@ -118,12 +118,12 @@ def test_losses_are_those_of_a_plain_loop_in_the_same_order(tmp_path: Path) -> N
 def test_ranks_have_slices_of_the_same_batches(world: int) -> None:
     loader = loader_of(21, 8, augmentation=Augmentation({"hflip": 0.5, "shift": 1}), drop_last=False)
     whole = [(b.images.clone(), b.targets) for b in loader.training_epoch(1)]
-    parts = [list(map(_copied, loader.among(Ranks(n, world)).training_epoch(1))) for n in range(world)]
+    parts = [list(map(_copied, loader.shard(Ranks(n, world)).training_epoch(1))) for n in range(world)]
     for number, (images, targets) in enumerate(whole):
         mine = [part[number] for part in parts]
         assert torch.equal(torch.cat([b.images for b in mine]), images)
         assert all(torch.equal(b.targets, targets) for b in mine)
-        assert [b.share for b in mine] == [Ranks(n, world).share(len(images)) for n in range(world)]
+        assert [b.share for b in mine] == [Ranks(n, world).local_slice(len(images)) for n in range(world)]
 
 
 def _copied(batch: Batch) -> Batch:
@@ -132,9 +132,9 @@ def _copied(batch: Batch) -> Batch:
 
 def test_a_last_batch_with_fewer_images_than_ranks_is_refused() -> None:
     augmentation = Augmentation({})
-    loader_of(17, 8, augmentation=augmentation).among(Ranks(0, 2))
+    loader_of(17, 8, augmentation=augmentation).shard(Ranks(0, 2))
     with pytest.raises(UserError, match=r"A batch of 1 image\(s\) cannot be shared by 2 devices.*drop_last=true"):
-        loader_of(17, 8, augmentation=augmentation, drop_last=False).among(Ranks(0, 2))
+        loader_of(17, 8, augmentation=augmentation, drop_last=False).shard(Ranks(0, 2))
 
 
 def test_more_micro_batches_than_images_in_the_last_batch() -> None:

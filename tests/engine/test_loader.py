@@ -119,8 +119,8 @@ def test_loaders_of_the_same_images_share_their_copy_on_a_device() -> None:
     meta = torch.device("meta")
     images, samples = np.zeros((4, 3, 8, 8), dtype=np.uint8), np.arange(4)
 
-    def loader(device: torch.device, beside: ArrayLoader | None) -> ArrayLoader:
-        options = {"normalization": IDENTITY, "bands": [0, 1, 2], "beside": beside}
+    def loader(device: torch.device, share: ArrayLoader | None) -> ArrayLoader:
+        options = {"normalization": IDENTITY, "bands": [0, 1, 2], "share_images_with": share}
         return ArrayLoader(images, samples, samples, samples, batch=2, device=device, resident=True, **options)  # type: ignore[arg-type]
 
     first = loader(meta, None)

@@ -39,7 +39,7 @@ class GpuImages:
         images, bands, normalization, batch: as for :class:`CpuImages`.
         device: where the batches go.
         resident: keep the images there: ``None`` decides by free memory.
-        beside: others of the same images, whose copy on the device serves these too.
+        share_images_with: others of the same images, whose copy on the device serves these too.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class GpuImages:
         batch: int,
         device: torch.device,
         resident: bool | None = None,
-        beside: GpuImages | None = None,
+        share_images_with: GpuImages | None = None,
     ) -> None:
         self.device = device
         self.resident: bool
@@ -58,8 +58,8 @@ class GpuImages:
         self._unsigned16 = images.dtype == np.uint16
         self._bands = None if list(bands) == list(range(images.shape[1])) else torch.tensor(bands)
         self._channels = len(bands)
-        if beside is not None and beside.resident and beside.device == device:
-            self.resident, self.stored = True, beside.stored
+        if share_images_with is not None and share_images_with.resident and share_images_with.device == device:
+            self.resident, self.stored = True, share_images_with.stored
         else:
             self.resident = fits(images, device) if resident is None else resident
             self.stored = as_tensor(images).to(device) if self.resident else as_tensor(images)

@@ -99,7 +99,7 @@ class ArrayLoader:
         size: side of the batches in pixels; other stored sizes are resized bilinearly with antialiasing.
         augmentation: applied in training epochs; ``None`` for evaluation.
         resident: keep the images on the device: ``None`` decides by free memory.
-        beside: a loader of the same images, whose copy on the device serves this one too.
+        share_images_with: a loader of the same images, whose copy on the device serves this one too.
         drop_last: leave out the last batch of a training epoch where it is smaller than the others.
 
     Attributes:
@@ -121,7 +121,7 @@ class ArrayLoader:
         augmentation: Augmentation | None = None,
         seed: int = 0,
         resident: bool | None = None,
-        beside: ArrayLoader | None = None,
+        share_images_with: ArrayLoader | None = None,
         drop_last: bool = True,
     ) -> None:
         self.samples = np.asarray(samples, dtype=np.int64)
@@ -136,10 +136,11 @@ class ArrayLoader:
         if device.type == "cpu":
             self.source = CpuImages(images, bands, normalization, self.batch)
         else:
-            shared = beside.source if beside is not None and isinstance(beside.source, GpuImages) else None
+            others = None if share_images_with is None else share_images_with.source
+            shared = others if isinstance(others, GpuImages) else None
             self.source = GpuImages(images, bands, normalization, self.batch, device, resident, shared)
 
-    def among(self, ranks: Ranks) -> Self:
+    def shard(self, ranks: Ranks) -> Self:
         """Return a loader for one of several ranks: of its slice of each training batch, and of its part in order.
 
         Raises:
@@ -186,7 +187,7 @@ class ArrayLoader:
 
     def in_order(self) -> Iterator[Batch]:
         """Yield every sample exactly once, as stored, without augmentation; the last batch may be smaller."""
-        positions = np.arange(len(self.samples))[self.ranks.share(len(self.samples))]
+        positions = np.arange(len(self.samples))[self.ranks.local_slice(len(self.samples))]
         chunks = [positions[i : i + self.batch] for i in range(0, len(positions), self.batch)]
         yield from self._produce([Group(c, [len(c)], c) for c in chunks], None, None)
 
@@ -202,7 +203,7 @@ class ArrayLoader:
     def _by_turn(self, batches: np.ndarray, draws: np.ndarray | None) -> list[Group]:
         """Sort each of the batches [n, B] by flips and turns, so that each code is one slice; order within a batch is
         free."""
-        own = self.ranks.share(batches.shape[1])
+        own = self.ranks.local_slice(batches.shape[1])
         share = own if self.ranks.world > 1 else None
         if draws is None or self.augmentation is None or not self.augmentation.has_dihedral:
             return [Group(batch[own], [len(batch[own])], batch, share) for batch in batches]

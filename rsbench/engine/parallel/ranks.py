@@ -31,7 +31,7 @@ class Ranks:
         """Whether this is the rank that prints and writes."""
         return self.number == 0
 
-    def share(self, total: int) -> slice:
+    def local_slice(self, total: int) -> slice:
         """Return this rank's consecutive part of *total* things."""
         return slice(self.number * total // self.world, (self.number + 1) * total // self.world)
 
@@ -39,22 +39,22 @@ class Ranks:
         """Return how many of *total* things each rank has."""
         return [(n + 1) * total // self.world - n * total // self.world for n in range(self.world)]
 
-    def agree(self, value: bool) -> bool:
+    def broadcast_bool(self, value: bool) -> bool:
         """Return the first rank's answer, on all ranks."""
-        return bool(self.tell(value)) if self.world > 1 else value
+        return bool(self.broadcast_object(value)) if self.world > 1 else value
 
     def any(self, value: bool) -> bool:
         """Return whether the answer of some rank is yes, on all ranks."""
-        return any(self.collect(value))
+        return any(self.all_gather_object(value))
 
-    def tell(self, value: Any) -> Any:
+    def broadcast_object(self, value: Any) -> Any:
         """Return the first rank's value, on all ranks; it is pickled."""
         told = [value]
         if self.world > 1:
             dist.broadcast_object_list(told)
         return told[0]
 
-    def collect(self, value: Any) -> list[Any]:
+    def all_gather_object(self, value: Any) -> list[Any]:
         """Return the values of all ranks, on all ranks; they are pickled."""
         if self.world == 1:
             return [value]
@@ -66,7 +66,7 @@ class Ranks:
         """Return the rows [n, ...] of all ranks, one rank's after another's; a rank without rows gives shape [0]."""
         if self.world == 1:
             return rows
-        shapes = self.collect((len(rows), rows.shape[1:], rows.dtype))
+        shapes = self.all_gather_object((len(rows), rows.shape[1:], rows.dtype))
         kind, inner = next((kind, inner) for count, inner, kind in shapes if count)
         return _gather(rows.reshape(len(rows), *inner).to(kind), [count for count, _, _ in shapes])
 

@@ -115,7 +115,7 @@ class NetworkRun:
         data, self.norm = self.task.data, build.normalization(self.plan, self.task.data)
 
         def loader(samples: Any, training: bool) -> ArrayLoader:
-            return self.task.make_loader(samples, self.device, self.norm, training=training).among(self.ranks)
+            return self.task.make_loader(samples, self.device, self.norm, training=training).shard(self.ranks)
 
         self.train = loader(data.train, True)
         self.val = loader(data.val, False) if len(data.val) else None
@@ -136,7 +136,7 @@ class NetworkRun:
     def _encode(self) -> None:
         """Let the loaders give the features of a frozen encoder, where these fit in memory."""
         found = cached_features.encode(self.task, self.model, self.device, self.norm, self.fabric)
-        fits = all(self.ranks.collect(found is not None))
+        fits = all(self.ranks.all_gather_object(found is not None))
         if found is not None and fits:
             over = cached_features.FeatureLoader.over
             self.train, self.test = over(self.train, *found), over(self.test, *found)

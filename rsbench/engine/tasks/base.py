@@ -263,7 +263,7 @@ class TrainingTask(ABC):
             size=self.data.size,
             augmentation=Augmentation(self.plan.recipe["augmentation"], top) if training else None,
             seed=self.plan.seed,
-            beside=self._loaders.get(device),
+            share_images_with=self._loaders.get(device),
             drop_last=self.plan.recipe.get("drop_last", True),
         )
         self._loaders.setdefault(device, made)

@@ -174,7 +174,7 @@ class CaptioningTraining(TrainingTask):
         search = Search(max_words=self.options["max_words"])
         captions = self._say(model, loader, fabric, search)
         model.train(training)
-        total, words = map(sum, zip(*loader.ranks.collect((total, words)), strict=True))
+        total, words = map(sum, zip(*loader.ranks.all_gather_object((total, words)), strict=True))
         score = self.primary(self._outcome(captions, loader.samples))
         return {"val_loss": total / max(words, 1)} | ({} if math.isnan(score) else {"val_score": score})
 
@@ -188,7 +188,7 @@ class CaptioningTraining(TrainingTask):
             with fabric.autocast():
                 rows = generate(model, batch.images, search, uniforms)
             captions += [self.vocabulary.decode(row) for row in rows.tolist()]
-        return [caption for said in loader.ranks.collect(captions) for caption in said]
+        return [caption for said in loader.ranks.all_gather_object(captions) for caption in said]
 
     def _uniforms(self, index: np.ndarray, search: Search) -> torch.Tensor:
         """Numbers for sampling that depend on (seed, sample) alone."""

@@ -77,7 +77,7 @@ def evaluate(model: nn.Module, loader: ArrayLoader, fabric: Any) -> Evaluation:
     result = Evaluation(
         logits=of_all(loader, logits).cpu().numpy(),
         targets=of_all(loader, targets).cpu().numpy(),
-        index=np.concatenate([part for parts in loader.ranks.collect(index) for part in parts]),
+        index=np.concatenate([part for parts in loader.ranks.all_gather_object(index) for part in parts]),
         seconds=time.perf_counter() - begin,
     )
     model.train(training)

@@ -275,9 +275,9 @@ class VQATraining(TrainingTask):
                 counts.append(count.float())
             index.append(batch.targets.index)
         model.train(training)
-        counted = any(loader.ranks.collect(bool(counts)))
+        counted = any(loader.ranks.all_gather_object(bool(counts)))
         given = of_all(loader, counts).cpu().numpy() if counted else None
-        numbers = np.concatenate([part for parts in loader.ranks.collect(index) for part in parts])
+        numbers = np.concatenate([part for parts in loader.ranks.all_gather_object(index) for part in parts])
         return of_all(loader, logits).cpu().numpy(), given, numbers
 
     def evaluate(self, model: nn.Module, loader: ArrayLoader, fabric: Any) -> Evaluated:

@@ -225,7 +225,7 @@ class Trainer:
         """Whether to show progress and to look at signals; several ranks ask each other now and then only."""
         if self.ranks.world > 1 and self.progress.step % AGREE_STEPS:
             return False
-        return self.ranks.agree(elapsed > PROGRESS_SECONDS)
+        return self.ranks.broadcast_bool(elapsed > PROGRESS_SECONDS)
 
     def _finish_epoch(self, mean: float, schedule: Schedule, seconds: float, optimizer: Any) -> None:
         p = self.progress
@@ -240,11 +240,11 @@ class Trainer:
         schedule.epoch_end(logs.get("val_loss", mean))
         self._select(logs)
         limit = self.recipe["seconds"]
-        p.stopped = p.stopped or (limit is not None and self.ranks.agree(p.seconds >= limit))
+        p.stopped = p.stopped or (limit is not None and self.ranks.broadcast_bool(p.seconds >= limit))
         self.on_epoch(p.epoch, logs)
         self.emit({"type": "epoch", "epoch": p.epoch, "epochs": self.epochs, "logs": logs})
         stop = self.ranks.any(self.interrupted())
-        if stop or self.ranks.agree(time.perf_counter() - self._last_save > RESUME_SECONDS):
+        if stop or self.ranks.broadcast_bool(time.perf_counter() - self._last_save > RESUME_SECONDS):
             self._save(optimizer, schedule)
         if stop:
             raise Interrupted
@@ -334,7 +334,7 @@ class Trainer:
             "random": random_state(),
         }
         if self.ranks.world > 1:
-            state["random_of_ranks"] = self.ranks.collect(state["random"])
+            state["random_of_ranks"] = self.ranks.all_gather_object(state["random"])
         if self.ranks.first:
             try:
                 resume.save(state, self.folder)
@@ -345,7 +345,7 @@ class Trainer:
     def _load(self) -> dict[str, Any] | None:
         """Take up the saved state of the same run, if there is one."""
         state = resume.load(self.folder, self._warn) if self.ranks.first else None
-        if self.ranks.tell(state is not None) and not self.ranks.first:
+        if self.ranks.broadcast_object(state is not None) and not self.ranks.first:
             state = resume.load(self.folder)  # what the first has left there
         if state is None or state.get("identity") != self.identity:
             return None
