@@ -143,7 +143,7 @@ def finish(parts: dict[str, Any], task: TrainingTask, context: RunContext, resul
     """Return what the record of a run with scores holds beside its plan.
 
     Args:
-        parts: what is known but for what is_nonzero_rank from the predictions; the flags of training in ``env``.
+        parts: what is known but for what follows from the predictions; the flags of training in ``env``.
         task: of the run.
         context: of the run, or of its group.
         result: what was predicted of the test split.
