@@ -57,7 +57,7 @@ def test_names_that_are_refused(name: str, says: str) -> None:
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
-    with pytest.raises(UserError, match="there already; choose another folder"):
+    with pytest.raises(UserError, match="exists already; choose another folder"):
         write("some-net", "model", tmp_path)
     with pytest.raises(UserError, match="there already"):
         write("some-net", "model", tmp_path / "mine")
