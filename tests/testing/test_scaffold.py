@@ -59,7 +59,7 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(UserError, match="exists already; choose another folder"):
         write("some-net", "model", tmp_path)
-    with pytest.raises(UserError, match="there already"):
+    with pytest.raises(UserError, match="exists already"):
         write("some-net", "model", tmp_path / "mine")
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]
 
