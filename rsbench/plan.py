@@ -76,6 +76,12 @@ class RunPlan(execution.Execution):
         return plan
 
     @classmethod
+    def from_record(cls, plan: Mapping[str, Any]) -> RunPlan:
+        """Return the plan that a record holds, whatever other versions have put into it."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        return cls(**{key: value for key, value in plan.items() if key in known})
+
+    @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunPlan:
         """Inverse of :meth:`to_dict`."""
         return cls(**data)

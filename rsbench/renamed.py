@@ -34,7 +34,7 @@ class Renamed:
         )
 
 
-OPTION: Final = "option"
+OPTION: Final = "option of"  # and the command: one that a plugin has may be called as it likes
 ACCEPTS: Final = "field of Accepts"
 METADATA: Final = "metadata of a checkpoint"
 TAG: Final = "tag of a model"
@@ -46,9 +46,9 @@ TASK_SPEC: Final = "field of TaskSpec"
 TASK: Final = "member of a task"
 TRAINING_TASK: Final = "member of a training task"
 TABLE: Final = (
-    Renamed(OPTION, "--normalisation", "--normalization"),
-    Renamed(OPTION, "--twins", "--single-task"),
-    Renamed(OPTION, "--rounds", "--steps-per-epoch"),
+    Renamed(f"{OPTION} evaluate", "--normalisation", "--normalization"),
+    Renamed(f"{OPTION} multitask", "--twins", "--single-task"),
+    Renamed(f"{OPTION} multitask", "--rounds", "--steps-per-epoch"),
     Renamed(ACCEPTS, "normalisation", "normalization", recorded=True),
     Renamed(METADATA, "normalisation", "normalization"),
     Renamed(TAG, "control", "baseline", recorded=True),
@@ -91,12 +91,12 @@ def first(where: str, name: str) -> str:
     return next((e.old for e in TABLE if e.recorded and (e.where, e.new) == (where, name)), name)
 
 
-def arguments(given: list[str]) -> list[str]:
+def arguments(given: list[str], command: str) -> list[str]:
     """Return the arguments of a command with the options of today."""
     words = []
     for word in given:
         option, equals, value = word.partition("=")
-        words.append(current(OPTION, option, depth=0) + equals + value)
+        words.append(current(f"{OPTION} {command}", option, depth=1) + equals + value)
     return words
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @hookimpl
 def rsbench_datasets() -> Iterator[DatasetSpec]:
     """The family ``folder:PATH``."""
-    from rsbench_folder.declared import FAMILY
+    from rsbench_folder.specs import FAMILY
 
     yield FAMILY
 
@@ -22,7 +22,7 @@ def rsbench_datasets() -> Iterator[DatasetSpec]:
 @hookimpl
 def rsbench_protocols() -> Iterator[ProtocolSpec]:
     """One for each task that files may be for."""
-    from rsbench_folder.declared import PROTOCOLS
+    from rsbench_folder.specs import PROTOCOLS
 
     yield from PROTOCOLS
 
@@ -30,7 +30,7 @@ def rsbench_protocols() -> Iterator[ProtocolSpec]:
 @hookimpl
 def rsbench_recipes() -> Iterator[RecipeSpec]:
     """Standard recipes of the closed division."""
-    from rsbench_folder.declared import RECIPES
+    from rsbench_folder.specs import RECIPES
 
     yield from RECIPES
 

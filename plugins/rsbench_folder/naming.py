@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from rsbench.errors import UserError
 from rsbench.specs import NAME_PATTERN, DatasetSpec
-from rsbench_folder.declared import FAMILY, PREFIX, TASKS
+from rsbench_folder.specs import FAMILY, PREFIX, TASKS
 
 LARGEST: Final = 4096  # pixels
 LONGEST: Final = 60  # letters of a name

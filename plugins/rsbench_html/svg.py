@@ -158,14 +158,6 @@ def rounded(value: float) -> str:
     return short(float(f"{value:.3g}")) if value >= 0.01 else "< 0.01"
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: ``0.35 s``, ``6 min 38 s``, ``1 h 13 min``."""
-    if seconds < 60:
-        return f"{rounded(seconds)} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
 def short(value: float) -> str:
     """A tick's text: four digits, and k, M or G."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):

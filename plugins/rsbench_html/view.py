@@ -15,12 +15,12 @@ from rsbench.leaderboard.aggregate import Row, Table
 from rsbench.leaderboard.board import Board
 from rsbench.leaderboard.machines import machine
 from rsbench.leaderboard.render.cells import beside, letters, ranks, reasons, remarks, score
-from rsbench.metrics.display import factor, p_value, shown
+from rsbench.metrics.display import duration, factor, p_value, shown
 from rsbench.records.store import LoadedRecord
 from rsbench_html import budget, confusion, curves, details, forest, groups, pareto, reliability
 from rsbench_html.samples import Sample, data_uri
 from rsbench_html.series import Figure, Series, series_of, words
-from rsbench_html.svg import duration, rounded
+from rsbench_html.svg import rounded
 
 UNDRAWN: Final = "its records hold what cannot be drawn"
 T = TypeVar("T")

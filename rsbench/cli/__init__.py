@@ -60,7 +60,6 @@ def _command() -> None:
     from rsbench import renamed
 
     warnings.showwarning = _show_warning
-    sys.argv[1:] = renamed.arguments(sys.argv[1:])
     block_plugins(sys.argv[1:])
     from rsbench.cli import bash
     from rsbench.cli.app import build
@@ -68,7 +67,9 @@ def _command() -> None:
 
     if bash.completing():
         bash.complete(build())
-    build(chosen_command(sys.argv[1:]))()
+    command = chosen_command(sys.argv[1:])
+    sys.argv[1:] = renamed.arguments(sys.argv[1:], command)
+    build(command)()
 
 
 def _show_warning(

@@ -64,16 +64,18 @@ def chosen(asked: Asked, filters: Mapping[str, object]) -> BoardSpec | None:
     Raises:
         UserError: it does not go with another option that is given.
     """
-    for name in asked.numbers if not asked.boards else ():
-        fitting = [spec.name for spec in registry().specs("board").values() if name in spec.numbers]
-        raise UserError(f"--{name} goes with --{' or --'.join(fitting)}.")
-    for spec in asked.boards[:1]:
-        known = (*spec.takes, *spec.numbers)
-        if len(asked.boards) > 1 or {*asked.numbers, *(name for name, value in filters.items() if value)} - {*known}:
-            options = ", ".join(f"--{name}" for name in (*known, "format", "output"))
-            raise UserError(f"--{spec.name} goes with {options} and --check alone.")
-        return spec
-    return None
+    if not asked.boards:
+        if name := next(iter(asked.numbers), None):
+            fitting = [spec.name for spec in registry().specs("board").values() if name in spec.numbers]
+            raise UserError(f"--{name} goes with --{' or --'.join(fitting)}.")
+        return None
+    spec, *others = asked.boards
+    known = (*spec.takes, *spec.numbers)
+    given = {*asked.numbers, *(name for name, value in filters.items() if value)}
+    if others or given - {*known}:
+        options = ", ".join(f"--{name}" for name in (*known, "format", "output"))
+        raise UserError(f"--{spec.name} goes with {options} and --check alone.")
+    return spec
 
 
 def write(

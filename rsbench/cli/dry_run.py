@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ import typer
 
 from rsbench import reading
 from rsbench.errors import UserErrors
+from rsbench.execution import AUTO
+from rsbench.metrics.display import duration
 
 if TYPE_CHECKING:
     from rsbench.plan import RunPlan
@@ -65,12 +68,13 @@ def check_machine(plans: Sequence[RunPlan], out: Path) -> None:
     Raises:
         UserErrors: what is not there.
     """
-    from rsbench.engine.training.device import select_device
     from rsbench.recipes import attempt
 
     problems: list[str] = []
-    for device in {plan.device for plan in plans}:
-        attempt(problems, lambda device=device: select_device(device))  # type: ignore[misc]
+    for device in {plan.device for plan in plans} - {AUTO, "cpu"}:  # which are everywhere, and need no torch
+        from rsbench.engine.training.device import select_device
+
+        attempt(problems, partial(select_device, device))
     if (said := _unwritable(out)) is not None:
         problems.append(f"Records cannot be written to '{out}': {said}; choose another --out.")
     if problems:
@@ -111,16 +115,8 @@ def _facts(group: Sequence[RunPlan], seconds: float | None) -> Iterator[tuple[st
     threads = f", {plan.threads or usable_cores()} threads" if device.type == "cpu" else ""
     yield "device", f"{device}, {select_precision(recipe['precision'], device)}{threads}"
     yield "division", plan.division
-    many = f"; {len(group)} runs, one after another {_duration(seconds * len(group))}" if seconds and group[1:] else ""
-    yield "time", f"about {_duration(seconds)} by earlier runs{many}" if seconds else "not known before a first run"
-
-
-def _duration(seconds: float) -> str:
-    """Seconds as a person says them."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+    many = f"; {len(group)} runs, one after another {duration(seconds * len(group))}" if seconds and group[1:] else ""
+    yield "time", f"about {duration(seconds)} by earlier runs{many}" if seconds else "not known before a first run"
 
 
 def _configuration(plan: dict[str, Any]) -> str:

@@ -1,22 +1,10 @@
-"""Durations, sizes and times as people read them."""
+"""Sizes and times as people read them; durations are in :mod:`rsbench.metrics.display`."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
-
-
-def duration(seconds: float | None) -> str:
-    """Return ``0.8 s``, ``43 s``, ``6 min 38 s`` or ``1 h 13 min``; ``-`` where it is not known."""
-    if seconds is None:
-        return "-"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def size(count: float) -> str:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from rsbench.cli import complete, options
-from rsbench.cli.human import duration, local_time, size
+from rsbench.cli.human import local_time, size
 from rsbench.errors import UserError, did_you_mean
 from rsbench.foreign import printable
-from rsbench.metrics.display import factor, shown
+from rsbench.metrics.display import duration, factor, shown
 
 if TYPE_CHECKING:
     from rsbench.engine.launch.run_folders import RunFolder

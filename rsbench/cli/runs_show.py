@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from rsbench.cli import options
-from rsbench.cli.human import duration, local_time, size
+from rsbench.cli.human import local_time, size
 from rsbench.cli.runs_list import facts
 from rsbench.errors import UserError
 from rsbench.foreign import printable
-from rsbench.metrics.display import factor, shown
+from rsbench.metrics.display import duration, factor, shown
 from rsbench.recipes import changes_of
 from rsbench.records.curve import told
 

@@ -34,3 +34,15 @@ def with_interval(entry: Mapping[str, Any]) -> str:
 def p_value(p: float, equal: str = "") -> str:
     """Four decimals after *equal*, or how small it is."""
     return f"{equal}{p:.4f}" if p >= 0.0001 else "< 0.0001"
+
+
+def duration(seconds: float | None) -> str:
+    """Return ``0.35 s``, ``43 s``, ``6 min 38 s`` or ``1 h 13 min``; ``-`` where it is not known."""
+    if seconds is None:
+        return "-"
+    if 0 < seconds < 0.01:
+        return "< 0.01 s"
+    if seconds < 59.5:
+        return f"{float(f'{seconds:.2g}'):g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -109,8 +109,13 @@ def _line(place: tuple[int | str, ...], lines: Lines) -> int:
 
 
 def combinations(run: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the changes of a run's recipe for each combination of its grid, the last field fastest."""
-    grid = run.get("grid", {})
+    """Return the changes of a run's recipe for each combination of its grid, the last field fastest.
+
+    Values that are equal are one.
+    """
+    grid = {
+        name: [v for k, v in enumerate(values) if v not in values[:k]] for name, values in run.get("grid", {}).items()
+    }
     return [run.get("set", {}) | dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
 
 

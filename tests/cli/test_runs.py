@@ -16,13 +16,14 @@ from typer.testing import CliRunner, Result
 
 from rsbench.cli.app import build
 from rsbench.cli.complete import runs as complete
-from rsbench.cli.human import duration, size
+from rsbench.cli.human import size
 from rsbench.engine.launch.launch import run_plans
 from rsbench.engine.launch.run_folders import find_run, run_at
 from rsbench.engine.launch.run_log import RunLog
 from rsbench.engine.launch.run_result import Outcome, begin, settle
 from rsbench.errors import UserError
 from rsbench.files import TEMPORARY
+from rsbench.metrics.display import duration
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.recipes import changes_of
 from rsbench.records import store
@@ -142,7 +143,7 @@ def test_show_says_what_a_person_wants_to_know(runs: Callable[..., Result], fini
     assert str(shown.exception).endswith(f"is a run: type rsbench runs show {finished.run_id[-8:]}.")
     failed = next(run for run in json.loads(runs("--json").stdout) if run["state"] == "failed")
     said = runs("show", failed["run_id"]).stdout
-    assert "took 7.0 s: train: The loss became nan." in said
+    assert "took 7 s: train: The loss became nan." in said
     assert f"rsbench runs rm {failed['run_id'][-8:]}" in said
 
 
@@ -247,10 +248,14 @@ def test_members_of_a_family_are_running_with_their_first(root: Path, tmp_path: 
 
 
 def test_durations_and_sizes_are_read_at_once() -> None:
-    assert [duration(s) for s in (None, 0.84, 42.6, 398, 3599.7, 4380)] == [
+    assert [duration(s) for s in (None, 0, 0.004, 0.84, 8.84, 42.6, 59.7, 398, 3599.7, 4380)] == [
         "-",
-        "0.8 s",
+        "0 s",
+        "< 0.01 s",
+        "0.84 s",
+        "8.8 s",
         "43 s",
+        "1 min 0 s",
         "6 min 38 s",
         "1 h 0 min",
         "1 h 13 min",

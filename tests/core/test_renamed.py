@@ -34,7 +34,7 @@ def test_an_old_option_is_taken_with_a_hint(tmp_path: Path) -> None:
 
 def test_arguments_are_left_but_for_options() -> None:
     with pytest.warns(renamed.OldName, match="--normalization"):
-        given = renamed.arguments(["evaluate", "a=b.pt", "--normalisation", "unit", "--set=lr=0.1"])
+        given = renamed.arguments(["evaluate", "a=b.pt", "--normalisation", "unit", "--set=lr=0.1"], "evaluate")
     assert given == ["evaluate", "a=b.pt", "--normalization", "unit", "--set=lr=0.1"]
 
 
@@ -103,5 +103,11 @@ def test_a_task_of_a_plugin_may_have_members_by_their_old_names() -> None:
 
 def test_what_baselines_of_one_task_were_called_is_taken() -> None:
     with pytest.warns(renamed.OldName):
-        given = renamed.arguments(["multitask", "spatialnet-vit", "--twins", "--rounds=3"])
+        given = renamed.arguments(["multitask", "spatialnet-vit", "--twins", "--rounds=3"], "multitask")
     assert given == ["multitask", "spatialnet-vit", "--single-task", "--steps-per-epoch=3"]
+
+
+def test_a_command_of_a_plugin_may_call_its_options_as_it_likes(recwarn: pytest.WarningsRecorder) -> None:
+    given = ["tournament", "--rounds", "3", "--twins"]
+    assert renamed.arguments(given, "tournament") == given
+    assert not recwarn.list

@@ -193,7 +193,7 @@ def test_shipped_suites_fit_the_schema_they_name(path: Path) -> None:
 def test_a_grid_is_every_combination(tmp_path: Path) -> None:
     path = tmp_path / "suite.yaml"
     run = {"model": "a,b", "dataset": "d", "seeds": "0-1", "set": {"epochs": 2}}
-    grid = {"lr": [0.1, 0.2], "loss_options.gamma": [1, 2, 3]}
+    grid = {"lr": [0.1, 0.2, 0.1], "loss_options.gamma": [1, 2, 3]}
     path.write_text(yaml.safe_dump({"runs": [run | {"grid": grid}, run]}, sort_keys=False))
     *found, plain = load_suite(path)
     wanted = [{"epochs": 2, "lr": lr, "loss_options.gamma": gamma} for lr in (0.1, 0.2) for gamma in (1, 2, 3)]

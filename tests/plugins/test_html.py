@@ -16,7 +16,6 @@ import pytest
 from rsbench_html import pareto
 from rsbench_html import render as html
 from rsbench_html.samples import collect
-from rsbench_html.svg import duration
 from rsbench_html.view import sections
 from rsbench_latex import latex
 
@@ -84,14 +83,6 @@ def test_options_are_counted_where_that_tells_rows_apart() -> None:
 def test_what_differs_from_a_later_metric_in_its_number_is_minor() -> None:
     (captions,) = (s for s in sections(build(store.load_all([RECORDS / "ucm-captions"])), {}, None))
     assert [cell.heading for cell in captions.headings if cell.minor] == ["BLEU-1", "BLEU-2", "BLEU-3"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.004, "< 0.01 s"), (0.35, "0.35 s"), (59.4, "59.4 s"), (398.2, "6 min 38 s"), (4380, "1 h 13 min")],
-)
-def test_durations_are_as_people_say_them(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_the_page_asks_for_nothing(board: Board) -> None:

@@ -53,8 +53,7 @@ def count_macs_of_plan(plan: Mapping[str, Any], params: int | None = None, root:
 
 def unweighted(plan: Mapping[str, Any]) -> RunPlan:
     """Return the plan of a record with random weights."""
-    known = {field.name for field in dataclasses.fields(RunPlan)}
-    run = RunPlan.from_dict({key: value for key, value in plan.items() if key in known})
+    run = RunPlan.from_record(plan)
     options = dict(run.model["options"])
     if "weights" in options:
         options["weights"] = "none"

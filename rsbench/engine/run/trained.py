@@ -219,7 +219,6 @@ def _plan(recorded: Mapping[str, Any], root: Path) -> tuple[RunPlan, list[str]]:
     """Return a record's plan with the installed model, without the weights that training began with, and with its data
     in their place; and what has changed since."""
     spec = registry().get("model", recorded["model"]["name"])
-    known = {field.name for field in dataclasses.fields(RunPlan)}
     options = {k: v for k, v in recorded["model"]["options"].items() if k in spec.options}
     options |= {name: option.file_unless[0] for name, option in spec.options.items() if option.file_unless}
     model = {**recorded["model"], "factory": spec.factory, "options": options}
@@ -227,7 +226,7 @@ def _plan(recorded: Mapping[str, Any], root: Path) -> tuple[RunPlan, list[str]]:
     with suppress(UserError):  # its plugin or folder may be gone, and most networks need no data
         spec_of = registry().get("dataset", dataset["name"])
         dataset["store"] = str(of_fingerprint(root, spec_of, dataset["fingerprint"]))
-    plan = RunPlan.from_dict({key: value for key, value in recorded.items() if key in known})
+    plan = RunPlan.from_record(recorded)
     now = dataclasses.replace(plan, model=model, dataset=dataset, data_root=str(root), checkpoint=None)
     same = source_sha256(spec.factory) == recorded["model"].get("source_sha256")
     notes = [] if same else [f"The code of model '{spec.name}' has changed since the run; predictions may differ."]
