@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from rsbench.data.images import MOST_PIXELS, decode_rgb, resized
+from rsbench.data.images import decode_bands, decode_rgb, resized
 from rsbench.data.source import SampleError
 from rsbench.data.tree import JPEG, TIFF, FileTree
 from rsbench.errors import UserError
@@ -169,28 +168,8 @@ def pixels(tree: FileTree, name: str, side: int, shape: tuple[int, int, int], dt
     """
     content = tree.read(name)
     plain = shape[0] == RGB and dtype == "uint8"
-    image = decode_rgb(content, name).transpose(2, 0, 1) if plain else _deep(content, name)
+    image = decode_rgb(content, name).transpose(2, 0, 1) if plain else decode_bands(content, name)
     if image.shape[0] != shape[0] or image.dtype != dtype:
         found = f"{_bands(image.shape[0])} of {image.dtype}"
         raise SampleError(f"{name} has {found}, not {_bands(shape[0])} of {dtype}")
     return image if image.shape == shape else resized(image, (side, side))
-
-
-def _deep(content: bytes, name: str) -> np.ndarray:
-    """Return all bands of an image as they are [C, H, W]."""
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
-    from rasterio.io import MemoryFile
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with (
-                MemoryFile(content) as file,
-                file.open(driver="PNG" if content.startswith(_PNG) else "GTiff") as opened,
-            ):
-                if opened.width * opened.height > MOST_PIXELS:
-                    raise SampleError(f"{name} is {opened.width}x{opened.height} pixels, more than can be an image")
-                found: np.ndarray = opened.read()
-                return found
-    except (OSError, RasterioError) as error:
-        raise SampleError(f"{name} cannot be read as an image ({' '.join(str(error).split())})") from None

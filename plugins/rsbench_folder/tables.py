@@ -139,12 +139,17 @@ def columns_of(rows: Sequence[Row], where: str, task: str | None) -> Columns:
 
     Raises:
         NothingSaid: it has no column of images, or nothing else that is known.
-        UserError: it has nothing for the task.
+        UserError: it has nothing for the task, or two columns whose names differ in their case alone.
     """
-    names = {str(key).strip().lower(): str(key) for row in rows[:1000] for key in row}
+    names: dict[str, dict[str, None]] = {}  # of all rows: a column may begin late in JSON lines
+    for key in dict.fromkeys(key for row in rows for key in row):
+        names.setdefault(str(key).strip().lower(), {})[str(key)] = None
 
     def named(known: Iterable[str]) -> str | None:
-        return next((names[name] for name in known if name in names), None)
+        found = next((names[name] for name in known if name in names), {})
+        if len(found) > 1:
+            raise UserError(f"{where} has the columns {' and '.join(map(repr, found))}: leave one of them.")
+        return next(iter(found), None)
 
     image = named(IMAGE)
     if image is None:

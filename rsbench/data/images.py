@@ -104,6 +104,33 @@ def _opaque(image: Image.Image, name: str) -> Image.Image:
     return image
 
 
+def decode_bands(data: bytes, name: str) -> np.ndarray:
+    """Return all bands of a GeoTIFF or PNG as they are, [C, H, W] of the file's type.
+
+    Args:
+        data: bytes of the file.
+        name: of the file, for errors.
+
+    Raises:
+        SampleError: it cannot be read, or is larger than :data:`MOST_PIXELS` (found before it is decoded).
+    """
+    import warnings
+
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
+    from rasterio.io import MemoryFile
+
+    driver = "PNG" if data.startswith(_SIGNATURE["png"]) else "GTiff"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with MemoryFile(data) as file, file.open(driver=driver) as opened:
+                _check_size((opened.width, opened.height), name, None)
+                found: np.ndarray = opened.read()
+                return found
+    except (OSError, RasterioError) as error:
+        raise SampleError(f"{name} cannot be read as an image ({' '.join(str(error).split())})") from None
+
+
 def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return an image [C, H, W] with another (height, width), of the same type: bilinearly, with antialiasing."""
     from PIL import Image

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Iterator
 from glob import glob
 from os import PathLike
@@ -12,13 +11,14 @@ from typing import Final
 
 import numpy as np
 
-from rsbench.data.images import MOST_PIXELS, decode_rgb
+from rsbench.data.images import decode_bands, decode_rgb
 from rsbench.data.source import SampleError
+from rsbench.data.tree import JPEG, TIFF
 from rsbench.errors import UserError
 from rsbench.files import walk
 from rsbench.reading import content_of
 
-ENDINGS: Final = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+ENDINGS: Final = (*JPEG, ".png", *TIFF)
 
 
 def image_files(named: Iterable[str | PathLike[str]]) -> list[Path]:
@@ -49,9 +49,12 @@ def read_image(path: Path, channels: int, dtype: str) -> np.ndarray:
     try:
         if dtype == "uint8" and channels == 3:
             return np.ascontiguousarray(decode_rgb(content, str(path)).transpose(2, 0, 1))
-        return _read_bands(content, path, channels, dtype)
+        image = decode_bands(content, str(path))
     except SampleError as error:
         raise UserError(f"{error}.") from None
+    if len(image) != channels or image.dtype != dtype:
+        raise UserError(f"{path} has {len(image)} bands of {image.dtype}, not {channels} of {dtype}.")
+    return image
 
 
 def _files(name: str) -> Iterator[Path]:
@@ -64,23 +67,3 @@ def _files(name: str) -> Iterator[Path]:
         for match in sorted(glob(name, recursive=True)):
             if os.path.isfile(match) and match.lower().endswith(ENDINGS):
                 yield Path(match)
-
-
-def _read_bands(content: bytes, path: Path, channels: int, dtype: str) -> np.ndarray:
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
-    from rasterio.io import MemoryFile
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with MemoryFile(content) as file, file.open() as opened:
-                if opened.width * opened.height > MOST_PIXELS:
-                    raise SampleError(f"{path} is {opened.width}x{opened.height} pixels, more than can be read")
-                kinds = set(opened.dtypes)
-                if opened.count != channels or kinds != {dtype}:
-                    found = f"{opened.count} bands of {', '.join(sorted(kinds))}"
-                    raise SampleError(f"{path} has {found}, not {channels} of {dtype}")
-                image: np.ndarray = opened.read()
-                return image
-    except (OSError, RasterioError) as error:
-        raise SampleError(f"{path} cannot be read as an image ({error})") from None

@@ -399,6 +399,7 @@ def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
         ([{"image": "0.png", "caption": "?!"}], "no sentence with words in it for 0.png"),
         ([{"image": "0.png", "question": "Is it?", "answer": ""}], "no question or no answer for 0.png"),
         ([{"image": "", "label": "a"}], "row 1, names no image"),
+        ([{"image": "0.png", "label": "a", "Label": "b"}], "has the columns 'label' and 'Label'"),
         ([{"image": "0.png", "x": "a"}], "no column for label, caption, or question and answer"),
     ],
 )
@@ -408,6 +409,20 @@ def test_errors_of_lists(tmp_path: Path, rows: list[dict[str, str]], said: str) 
     for i in range(2):
         picture(tmp_path / f"{i}.png", (9, 9, 50 * i))
     assert re.search(said, refusal(csv(tmp_path / "list.csv", rows)))
+
+
+def test_a_column_may_begin_late(tmp_path: Path) -> None:
+    """In JSON lines a row may be the first to name a split, however many come before it."""
+    rows: list[dict[str, str]] = []
+    for i in range(1_200):
+        picture(tmp_path / f"{i}.png", (9, 9, i % 200))
+        rows.append(
+            {"image": f"{i}.png", "label": "ab"[i % 2]}
+            | ({"split": "train" if i < 1_190 else "test"} if i > 1_100 else {})
+        )
+    (tmp_path / "labels.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = read(tmp_path / "labels.jsonl")
+    assert found.parts.count("test") == 10
 
 
 def test_images_that_cannot_be_read_are_named(tmp_path: Path) -> None:

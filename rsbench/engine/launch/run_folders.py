@@ -23,7 +23,6 @@ from rsbench.files import walk
 from rsbench.records import store
 from rsbench.records.sources import HasRecord, Source
 
-STATES: Final = ("finished", "failed", "interrupted", "running", "damaged")
 TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 _MARKS: Final = {store.FILE, PLAN, LOCK, resume.FILE, resume.PREVIOUS}
 
@@ -34,7 +33,7 @@ class RunFolder:
 
     Attributes:
         path: its folder.
-        state: one of :data:`STATES`.  A run that was interrupted resumes by its command.
+        state: finished, failed, interrupted, running or damaged.  A run that was interrupted resumes by its command.
         record: of a run that finished or failed, else ``None``.
         plan: of the record, or of what was begun; empty where neither is known.
         problem: what is wrong with a damaged record, or why the run failed; else empty.
