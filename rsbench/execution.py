@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from rsbench.errors import did_you_mean
 
+OUT: Final = "rsbench-results"
 AUTO: Final = "auto"
 NONE: Final = "none"
 COMPILE_MODES: Final = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")  # of torch.compile
@@ -66,7 +67,7 @@ class Execution:
         None, "auto tries whether it pays. Default: auto on CUDA, elsewhere none.", choices=COMPILE
     )
     checkpoint_activations: bool = option(False, "Save memory: compute activations again in the backward pass.")
-    out: str = option("rsbench-results", "Folder of the records.", variable="RSBENCH_OUT", place=True)
+    out: str = option(OUT, "Folder of the records.", variable="RSBENCH_OUT", place=True)
     data_root: str = option("", "Data root.", place=True)
     command: str = ""
 

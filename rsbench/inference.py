@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rsbench.errors import UserError
-from rsbench.records.sources import OUT, Source
+from rsbench.execution import OUT
+from rsbench.records.sources import Source
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,6 +13,7 @@ from typing import Final
 from typer import Context
 
 from rsbench.errors import UserError
+from rsbench.execution import OUT
 from rsbench.registry import registry
 from rsbench.specs import RECIPE_DESCRIPTION, RecipeSpec
 
@@ -53,7 +54,7 @@ def runs(ctx: Context, incomplete: str) -> list[str]:
     from rsbench.engine.launch.run_folders import run_names
 
     with suppress(OSError):
-        found = run_names(Path(ctx.params.get("out") or "rsbench-results"))
+        found = run_names(Path(ctx.params.get("out") or OUT))
         hashes = [name.rpartition("-")[2] for name in found]
         return sorted(name for name in (*found, *hashes) if name.startswith(incomplete)) if incomplete else found
     return []

@@ -9,6 +9,7 @@ import typer
 
 from rsbench.cli import complete, hints, lazy
 from rsbench.errors import UserError, UserErrors
+from rsbench.execution import OUT
 from rsbench.files import write_atomically
 from rsbench.records import exports
 
@@ -67,7 +68,7 @@ def export(
 
 def import_(
     file: Annotated[Path, typer.Argument(help="CSV file of torchgeo-bench.")],
-    out: Annotated[Path, typer.Option(help="Folder of the records.", envvar="RSBENCH_OUT")] = Path("rsbench-results"),
+    out: Annotated[Path, typer.Option(help="Folder of the records.", envvar="RSBENCH_OUT")] = Path(OUT),
     origin: Annotated[
         str,
         typer.Option("--from", help=" | ".join(exports.origins()), autocompletion=complete.among(exports.origins)),

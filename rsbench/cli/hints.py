@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from rsbench.execution import OUT
 from rsbench.foreign import in_one_line
-from rsbench.records.sources import OUT
 from rsbench.registry import registry
 
 if TYPE_CHECKING:

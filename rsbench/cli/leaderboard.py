@@ -11,6 +11,7 @@ import typer
 from rsbench import renamed
 from rsbench.cli import boards, complete, hints, lazy
 from rsbench.errors import UserError
+from rsbench.execution import OUT
 from rsbench.files import write_atomically
 from rsbench.leaderboard import formats
 from rsbench.reading import collector_paused
@@ -69,7 +70,7 @@ def leaderboard(
     }
     if other := boards.chosen(asked, filters | {"samples": samples}):
         kept = {name: value for name, value in filters.items() if name in other.takes}
-        paths = records or [Path("rsbench-results")]
+        paths = records or [Path(OUT)]
         boards.write(other, paths, format_, output, check, **kept, **asked.numbers)
         return
     from rsbench.api import leaderboard as rank

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from rsbench.cli import complete
+from rsbench.execution import OUT
 from rsbench.registry import registry
 from rsbench.specs import PRECISIONS
 
@@ -59,7 +60,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plans and stop
 Json = Annotated[bool, typer.Option("--json", help="Print outcomes as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
-RUNS: Final = Path("rsbench-results")
+RUNS: Final = Path(OUT)
 RunsOut = Annotated[Path, typer.Option(help="Folder of the runs.", envvar="RSBENCH_OUT")]
 RunName = Annotated[
     str,

@@ -18,7 +18,7 @@ from rsbench.cli.listing import kind_of
 from rsbench.cli.text_table import lines, terminal_width
 from rsbench.containment import Origin
 from rsbench.errors import UserError, did_you_mean
-from rsbench.records.sources import OUT
+from rsbench.execution import OUT
 from rsbench.registry import CODE, KINDS, registry
 from rsbench.specs import Option, Spec, to_jsonable
 

@@ -22,13 +22,13 @@ import numpy as np
 from pydantic_core import from_json
 
 from rsbench import __version__
+from rsbench.execution import OUT
 from rsbench.files import state_of, sweep, write_atomically
 from rsbench.leaderboard.members import Member
 from rsbench.leaderboard.rows import Measured
 from rsbench.leaderboard.summary import Read, Summary
 from rsbench.metrics.two_level import System
 from rsbench.plan import digest, source_sha256
-from rsbench.records.sources import OUT
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
 from rsbench.tasks.task import get_task

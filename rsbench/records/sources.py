@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from os import PathLike
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from rsbench.errors import UserError
+from rsbench.execution import OUT
 from rsbench.records.store import LoadedRecord, in_order, load_all
-
-OUT: Final = "rsbench-results"
 
 
 @runtime_checkable
