@@ -89,6 +89,7 @@ class RunnerSpec(Spec):
     division: of its plans, where it is not ``closed``, ``open``, ``external`` or ``debug``.
     keeps: options of how a run is executed, such as ``threads``, that the command in a record keeps, since what is
         measured depends on them.
+    group: under which name records keep what a plan is run together with (:attr:`rsbench.plan.RunPlan.group`).
     run_id: of a division: ``run_id(plan) -> str`` gives the end of a run id, which changes with what is measured.
     checked: of a division: ``checked(record)`` yields for each figure whether it is right, a sentence for where it is
         not, and its places in ``perf``.
@@ -99,6 +100,7 @@ class RunnerSpec(Spec):
     run: str
     division: str | None = None
     keeps: tuple[str, ...] = ()
+    group: str | None = None
     run_id: str | None = None
     checked: str | None = None
     recounted: str | None = None

@@ -36,6 +36,7 @@ class RunPlan(execution.Execution):
     protocol: name, version, fingerprint, task, split_sizes, split_sha256, bands, size, primary, metrics, selection,
         targets.  With ``overfit`` set, training and test split are the same images, evenly spaced over the set.
     recipe: every field of the RecipeSpec, after ``--set``.
+    group: what it is run with: plans of one ``id`` share a process; ``members`` names all, ``member`` this one.
     """
 
     run_id: str
@@ -47,7 +48,7 @@ class RunPlan(execution.Execution):
     protocol: Mapping[str, Any]
     recipe: Mapping[str, Any]
     overfit: int | None = None  # train and test on this many training images
-    family: Mapping[str, Any] | None = None  # what it is run together with: plans of one ``id`` share a process
+    group: Mapping[str, Any] | None = None
     start: str | None = None  # file of weights that training starts from (see :mod:`rsbench.continuation`)
     checkpoint: str | None = None  # file of weights that are evaluated and not trained (see :mod:`rsbench.evaluation`)
     runner: str = "run"  # a :class:`rsbench.extensions.RunnerSpec`
@@ -62,7 +63,8 @@ class RunPlan(execution.Execution):
         """Return the plan for a record: without the folders of this machine, files by their names alone."""
         plan = self.to_dict()
         del plan["runner"]  # the division of a record, and what its plan holds, say as much
-        runner = registry().specs("runner").get(self.runner)
+        runner, group = registry().specs("runner").get(self.runner), plan.pop("group")
+        plan |= {runner.group: group} if runner and runner.group else {}
         plan["command"] = execution.portable_command(self.command, runner.keeps if runner else ())
         for how in execution.OPTION_FIELDS:
             if how.metadata["place"]:
@@ -79,7 +81,8 @@ class RunPlan(execution.Execution):
     def from_record(cls, plan: Mapping[str, Any]) -> RunPlan:
         """Return the plan that a record holds, whatever other versions have put into it."""
         known = {field.name for field in dataclasses.fields(cls)}
-        return cls(**{key: value for key, value in plan.items() if key in known})
+        group = next(iter(group_of(plan).values()), None)
+        return cls(**{key: value for key, value in plan.items() if key in known}, group=group)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunPlan:
@@ -89,11 +92,17 @@ class RunPlan(execution.Execution):
 
 def groups(plans: Sequence[RunPlan]) -> Iterator[list[RunPlan]]:
     """Yield plans that are to run in one process: those of a group that follow each other, each other plan alone."""
-    for key, group in groupby(plans, key=lambda p: p.family["id"] if p.family else None):
+    for key, group in groupby(plans, key=lambda p: p.group["id"] if p.group else None):
         if key is None:
             yield from ([plan] for plan in group)
         else:
             yield list(group)
+
+
+def group_of(plan: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return what the plan of a record was run together with, under the name of its runner; nothing of one alone."""
+    parts = {name: part for name, part in plan.items() if isinstance(part, Mapping) and "id" in part}
+    return {name: part for name, part in parts.items() if isinstance(part.get("members"), list)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,7 +362,7 @@ def _plans(
     ]
 
 
-# What the run id of a plan is over, beside its seed; a family where there is one.
+# What the run id of a plan is over, beside its seed; a group where there is one.
 IDENTITY: Final = ("task", "division", "model", "dataset", "protocol", "recipe", "device", "overfit")
 
 

@@ -23,7 +23,9 @@ def rsbench_commands(app: Any, chosen: str | None) -> None:
 @hookimpl
 def rsbench_runners() -> Iterator[RunnerSpec]:
     """What ``rsbench multitask`` plans."""
-    yield RunnerSpec(name="multitask", summary="Train several tasks at once.", run="rsbench_multitask.run:run")
+    yield RunnerSpec(
+        name="multitask", summary="Train several tasks at once.", run="rsbench_multitask.run:run", group="family"
+    )
 
 
 @hookimpl

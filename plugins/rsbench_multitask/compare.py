@@ -10,6 +10,7 @@ from rsbench.leaderboard.members import system
 from rsbench.leaderboard.render.cells import score
 from rsbench.metrics.display import factor, p_value
 from rsbench.metrics.two_level import difference
+from rsbench_multitask.plan import GROUP
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def compare(table: Table) -> list[Comparison]:
 
 def _setting(row: Row) -> str:
     """What a row of a group and that of the same network trained alone have in common."""
-    return json.dumps([system(row.plan), (row.plan.get("family") or {}).get("rounds")], sort_keys=True)
+    return json.dumps([system(row.plan), row.plan[GROUP].get("rounds")], sort_keys=True)
 
 
 def _comparison(table: Table, group: Row, single: Row) -> Comparison:

@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from rsbench.errors import UserErrors, did_you_mean
 from rsbench.execution import Execution
 from rsbench.plan import RunPlan, RunRequest, digest, expand, run_id
 from rsbench.recipes import attempt
 from rsbench.registry import registry
+
+GROUP: Final = "family"  # as records have always called it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,7 @@ def _member(plan: RunPlan, name: str, block: Mapping[str, Any]) -> RunPlan:
         "recipe": plan.recipe,
         "device": plan.device,
         "overfit": plan.overfit,
-        "family": {**block, "member": name},
     }
-    return dataclasses.replace(plan, run_id=run_id(common, plan.seed), runner="multitask", **common)
+    own = {**block, "member": name}
+    known = run_id(common | {GROUP: own}, plan.seed)
+    return dataclasses.replace(plan, run_id=known, runner="multitask", group=own, **common)

@@ -94,7 +94,7 @@ class MultitaskRun:
 
     def _train(self) -> None:
         members, context = self.members, self.context
-        block = self.plans[0].family
+        block = self.plans[0].group
         assert block is not None
 
         def on_epoch(epoch: int, logs: dict[str, Any]) -> None:
@@ -126,7 +126,7 @@ class MultitaskRun:
         """
         member, network = self.members[number], self.network.members[number]
         plan, task, progress, stage = member.plan, member.task, self.progress, self.context.stages.stage
-        assert plan.family is not None
+        assert plan.group is not None
         self.trainer.take(member.selection)
         with stage("evaluate"):
             test = task.make_loader(task.data.test, self.machine.device, member.norm, training=False)
@@ -135,7 +135,7 @@ class MultitaskRun:
         saved = checkpoint.save_weights(network, member.folder / checkpoint.WEIGHTS, facts)
         train = report.train_block(progress, member.selection, member.initial)
         train["samples"] = round(progress.steps * member.train.batch_samples)
-        train["curve"] = own_curve(progress.curve, member.name, plan.family["members"].index(member.name))
+        train["curve"] = own_curve(progress.curve, member.name, plan.group["members"].index(member.name))
         parts: dict[str, Any] = {
             "train": train,
             "perf": report.perf_block(task, network, progress)
@@ -156,8 +156,8 @@ def build(tasks: Sequence[TrainingTask], device: torch.device) -> MultitaskNetwo
 
 def _member(task: TrainingTask, number: int, context: RunContext) -> Member:
     plan, data, device = task.plan, task.data, context.machine.device
-    assert plan.family is not None
-    name = plan.family["member"]
+    assert plan.group is not None
+    name = plan.group["member"]
     norm = normalization(plan, data)
     selection = Selection(
         plan.protocol["selection"],

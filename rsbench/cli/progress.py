@@ -60,8 +60,8 @@ class _Places:
         group = self.groups.get(run_id)
         if group is None or event["type"] == "done":
             return f"[{number}/{self.total}] {run_id}"
-        assert group[0].family is not None
-        return f"[{number}-{number + len(group) - 1}/{self.total}] {group[0].family['id']}"
+        assert group[0].group is not None
+        return f"[{number}-{number + len(group) - 1}/{self.total}] {group[0].group['id']}"
 
 
 class _Lines:

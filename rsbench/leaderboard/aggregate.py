@@ -20,7 +20,7 @@ from rsbench.leaderboard.recipe_labels import recipe_labels
 from rsbench.leaderboard.rows import NO_PREDICTIONS, Measured
 from rsbench.leaderboard.summary import Read
 from rsbench.metrics.two_level import Pool
-from rsbench.plan import is_baseline
+from rsbench.plan import group_of, is_baseline
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
 from rsbench.specs import MetricSpec
@@ -92,7 +92,7 @@ class Row:
     @property
     def company(self) -> int:
         """How many tasks were trained together, as a group; 0 outside one."""
-        return len((self.plan.get("family") or {}).get("members", ()))
+        return sum(len(group["members"]) for group in group_of(self.plan).values())
 
 
 @dataclass

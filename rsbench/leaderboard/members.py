@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from rsbench.leaderboard.census import DEBUG, DUPLICATE, FAILED, FILTERED, NO_SCORE, OTHER, Census, LeftOut
 from rsbench.leaderboard.consistency import broken
 from rsbench.leaderboard.installed import check_installed
+from rsbench.plan import group_of
 from rsbench.records.external import EXTERNAL
 from rsbench.records.measured import is_measured
 from rsbench.records.store import LoadedRecord
@@ -154,8 +155,7 @@ def usable(
 def configuration(plan: Mapping[str, Any]) -> str:
     """A digest of what makes two runs seeds of the same thing: model, its code and options, recipe, division and
     company."""
-    family = plan.get("family") or {}
-    company = [family.get(k) for k in ("members", "weights", "rounds")]
+    company = [{k: v for k, v in group.items() if k not in ("id", "member")} for group in group_of(plan).values()]
     return hashlib.sha256(json.dumps([system(plan), company], sort_keys=True).encode()).hexdigest()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from rsbench.plan import digest
+from rsbench.plan import digest, group_of
 from rsbench.recipes import ADDED_FIELDS
 from rsbench.specs import RECIPE_DESCRIPTION
 
@@ -86,13 +86,12 @@ def _fewest(marks: Sequence[Mapping[str, str]]) -> list[str]:
 def _marks(row: Named) -> dict[str, str]:
     """What may tell a row from others of its system, what says most about it first."""
     plan = row.facts[0]["plan"]
-    model, family = plan["model"], plan.get("family") or {}
-    others = len(family.get("members") or ()) - 1
+    model, others = plan["model"], sum(len(group["members"]) - 1 for group in group_of(plan).values())
     hashes = {"weights": model.get("weights_sha256"), "code": model.get("source_sha256")}
     return {
         "recipe": row.recipe,
         "division": row.division,
-        "family": f"with {others} other tasks" if others > 0 else "",
+        "group": f"with {others} other tasks" if others > 0 else "",
         "options": ", ".join(f"{k}={v}" for k, v in sorted(model.get("options", {}).items())),
         "version": f"version {model.get('version')}",
         **{name: f"{name} {sha[:8]}" if sha else "" for name, sha in hashes.items()},

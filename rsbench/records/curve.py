@@ -40,9 +40,9 @@ def score_told(epoch: Mapping[str, Any]) -> str:
 
 
 def told(epoch: Mapping[str, Any]) -> str:
-    """Return one epoch of a curve in words: its loss, validation score (of each member of a family) and seconds."""
+    """Return one epoch of a curve in words: its loss, validation score (of each member of a group) and seconds."""
     text = ", ".join(filter(None, (f"loss {epoch['train_loss']:.4f}", score_told(epoch))))
-    for key, value in epoch.items():  # of a family's members
+    for key, value in epoch.items():  # of a group's members
         member, _, what = key.rpartition("/")
         if member and score_name([{what: value}]):
             text += f", {member} {value:.4f}"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Final
 
-from rsbench.plan import COMPARABLE, IDENTITY, fingerprint, run_id
+from rsbench.plan import COMPARABLE, IDENTITY, fingerprint, group_of, run_id
 from rsbench.records import external
 from rsbench.records.audit import AGREED, RECOMPUTED, Audit, Place, close
 from rsbench.records.curve import score_name
@@ -67,7 +67,7 @@ def identity(audit: Audit) -> None:
     else:
         found = given_run_id(record) or ""
         same = found == (_changed(record) or record["run_id"])
-        parts = [*((PLAN, name) for name in (*IDENTITY, "family", "seed")), ("env", "rsbench")]
+        parts = [*((PLAN, name) for name in (*IDENTITY, *group_of(plan), "seed")), ("env", "rsbench")]
     text = f"run_id: the plan gives another one ({found[-8:]}): something of it is not what was run"
     audit.expect(AGREED, same, text, *parts)
     if same and not _changed(record):
@@ -108,9 +108,7 @@ def given_run_id(record: Mapping[str, Any]) -> str | None:
     if "device" not in plan or record["env"] is None or is_measured(record):
         return None
     common = {name: plan[name] for name in IDENTITY}
-    if plan.get("family") is not None:
-        common["family"] = plan["family"]
-    return run_id(common, plan["seed"], record["env"]["rsbench"])
+    return run_id(common | group_of(plan), plan["seed"], record["env"]["rsbench"])
 
 
 def samples(audit: Audit, ids: Sequence[str]) -> None:

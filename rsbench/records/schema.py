@@ -8,18 +8,21 @@ is listed here, which a later rsbench or a plugin has put there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Final, Literal, NotRequired
 
-from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, with_config
 from typing_extensions import TypedDict  # pydantic takes that of typing from Python 3.12 on
 
 from rsbench.foreign import in_one_line
+from rsbench.plan import DIVISIONS
 from rsbench.records.blank import SchemaName
 
 CLOSED: Final = with_config(ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
 OPEN: Final = with_config(ConfigDict(strict=True, extra="allow", allow_inf_nan=False))
 
+SCORED, MEASURED = "scored", "measured"  # kinds of plans
 Number = Annotated[float, Field(ge=-1e300, le=1e300)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Whole = Annotated[int, Field(ge=-(2**53), le=2**53)]
@@ -129,7 +132,7 @@ class RunPlan(TypedDict):
 
     task: str
     seed: Whole
-    division: Literal["closed", "open", "debug", "external"]
+    division: Literal[DIVISIONS]  # type: ignore[valid-type]
     model: Model
     dataset: Dataset
     protocol: Protocol
@@ -144,8 +147,8 @@ class RunPlan(TypedDict):
 
 
 @OPEN
-class SpeedProtocol(TypedDict):
-    """How speed was measured."""
+class MeasuringProtocol(TypedDict):
+    """How something else than scores, such as speed, was measured."""
 
     name: str
     fingerprint: str
@@ -154,8 +157,8 @@ class SpeedProtocol(TypedDict):
 
 
 @OPEN
-class SpeedRecipe(TypedDict):
-    """What of a recipe decides on speed."""
+class MeasuringRecipe(TypedDict):
+    """What of a recipe decides on what was measured."""
 
     name: NotRequired[str]
     precision: NotRequired[str]
@@ -165,20 +168,28 @@ class SpeedRecipe(TypedDict):
 
 
 @OPEN
-class SpeedPlan(TypedDict):
-    """What was measured: a plan of division ``throughput``; see :mod:`rsbench_throughput`."""
+class MeasuringPlan(TypedDict):
+    """What was measured by a runner with a division of its own; see :class:`rsbench.extensions.RunnerSpec`."""
 
     task: str
     seed: Whole
-    division: Literal["throughput"]
+    division: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.+-]*$", json_schema_extra={"not": {"enum": [*DIVISIONS]}})]
     model: Model
     dataset: Dataset
-    protocol: SpeedProtocol
-    recipe: SpeedRecipe
+    protocol: MeasuringProtocol
+    recipe: MeasuringRecipe
     run_id: NotRequired[FileName]
     command: NotRequired[str | None]
     device: NotRequired[str]
     threads: NotRequired[Count]
+
+
+def _kind(plan: Any) -> str | None:
+    """Which of the two a plan is to fit; ``None``: it is none."""
+    if not isinstance(plan, Mapping):
+        return None
+    division = plan.get("division", DIVISIONS[0])
+    return SCORED if division in DIVISIONS or not isinstance(division, str) else MEASURED
 
 
 @CLOSED
@@ -395,7 +406,7 @@ class Record(TypedDict):
     created: str
     status: Literal["ok", "failed"]
     error: Error | None
-    plan: Annotated[RunPlan | SpeedPlan, Field(discriminator="division")]
+    plan: Annotated[Annotated[RunPlan, Tag(SCORED)] | Annotated[MeasuringPlan, Tag(MEASURED)], Discriminator(_kind)]
     metrics: dict[str, MetricValue]
     by_group: dict[str, Any]
     train: Training | None

@@ -15,8 +15,10 @@ from rsbench.engine.events import Interrupted
 from rsbench.engine.run import run
 from rsbench.engine.run.report import RunContext
 from rsbench.extensions import RunnerSpec
+from rsbench.leaderboard.result import leaderboard
 from rsbench.plan import RunPlan, groups
 from rsbench.records import store
+from rsbench.records.verify import examine
 from rsbench.registry import registry
 
 
@@ -46,7 +48,7 @@ def plans(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plans:
     def made(*seeds: int, runner: str = "counted", **facts: Any) -> list[RunPlan]:
         spec = RunnerSpec(name=runner, summary="Count.", run=f"{__name__}:{runner}", **facts)
         monkeypatch.setitem(registry()._specs["runner"], runner, spec)
-        own = {"runner": runner, "family": {"id": "group"}, "command": "rsbench count --threads 2 --compile none"}
+        own = {"runner": runner, "group": {"id": "group"}, "command": "rsbench count --threads 2 --compile none"}
         return [dataclasses.replace(first, run_id=f"counted-{seed}", seed=seed, **own) for seed in seeds]
 
     return made
@@ -96,3 +98,15 @@ def test_an_interrupt_leaves_no_record(plans: Plans, tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         run.execute_together(plans(0, 1), ignore, lambda: True)
     assert store.load_all([tmp_path]) == []
+
+
+def test_a_runner_has_a_division_of_its_own_and_names_its_group(plans: Plans, tmp_path: Path) -> None:
+    (plan,) = plans(0, division="counts", group="company")
+    company = {"id": "two", "members": ["a", "b"], "member": "a"}
+    record = run.execute(dataclasses.replace(plan, division="counts", group=company), ignore)
+    kept = store.load(tmp_path / "counted-0")
+    assert (record["status"], kept["plan"]["division"], kept["plan"]["company"]) == ("ok", "counts", company)
+    assert RunPlan.from_record(kept["plan"]).group == company
+    board = leaderboard(tmp_path)
+    assert (board.tables, dict(board.board.census.left_out)["of counts"]) == ([], 1)
+    assert examine(store.LoadedRecord(tmp_path / "counted-0" / store.FILE)).status == "verified"

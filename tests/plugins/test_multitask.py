@@ -94,8 +94,8 @@ def test_streams_pass_over_their_data_in_turn_and_go_on_where_they_stood(text_ro
 
 def test_a_group_of_one_is_the_same_run_as_the_task_alone(text_root: Path, tmp_path: Path) -> None:
     twin = [p for p in plans_of(text_root, tmp_path, single_task=True, steps_per_epoch=4) if p.task == "vqa"][-1]
-    assert twin.family is not None
-    assert twin.family["members"] == [QUESTIONS]
+    assert twin.group is not None
+    assert twin.group["members"] == [QUESTIONS]
     alone = RunRequest(
         models=(("spatialnet-vit", SMALL),),
         dataset=QUESTIONS,
@@ -112,7 +112,7 @@ def test_a_group_of_one_is_the_same_run_as_the_task_alone(text_root: Path, tmp_p
     (twin,) = [
         p
         for p in plans_of(text_root, tmp_path, single_task=True, steps_per_epoch=len(loaders[0]))
-        if p.task == "vqa" and p.family and len(p.family["members"]) == 1
+        if p.task == "vqa" and p.group and len(p.group["members"]) == 1
     ]
     ours = run.execute(plan, lambda e: None)
     (theirs,) = run.execute_together([twin], lambda e: None)
