@@ -373,7 +373,7 @@ def load(blocked: Iterable[str] = (), environ: Mapping[str, str] = os.environ) -
     only = [n for n in environ.get("RSBENCH_PLUGINS", "").split(",") if n]
     barred = {*blocked, *environ.get(BLOCK_VARIABLE, "").split(",")}
     seen: dict[str, str] = {}
-    for distribution, version, entry in _entries():
+    for distribution, version, entry in entries():
         if entry.name in barred or (only and entry.name not in only and not _is_core(distribution, entry)):
             continue
         first = seen.setdefault(entry.name, distribution)
@@ -395,7 +395,7 @@ def _is_core(distribution: str, entry: metadata.EntryPoint) -> bool:
     return distribution == HOME and entry.value.startswith(f"{HOME}.")
 
 
-def _entries() -> list[tuple[str, str, metadata.EntryPoint]]:
+def entries() -> list[tuple[str, str, metadata.EntryPoint]]:
     """Distribution, its version, and entry point of each plugin: ours first, so that nobody takes a name of ours."""
     known: dict[metadata.Distribution, tuple[str, str]] = {}
     found = []

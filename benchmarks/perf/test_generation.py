@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 from ratios import paired
+from rsbench_captioners.beam_search import Search, generate
 from torch import nn
 
-from rsbench.engine.tasks.beam_search import Search, generate
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
 from rsbench.tasks.context import ModelContext

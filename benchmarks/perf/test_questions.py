@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from ratios import paired
+from rsbench_vqa.training import VQATraining
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
@@ -19,7 +20,6 @@ from rsbench.engine.input.loader import ArrayLoader, Group
 from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.input.run_data import open_data
 from rsbench.engine.run.build import build_model, make_task, normalization
-from rsbench.engine.tasks.vqa import VQATraining
 from rsbench.plan import RunRequest, expand
 from rsbench.registry import registry
 from rsbench.tasks.text import Vocabulary

@@ -18,7 +18,6 @@ from rsbench.metrics.intervals import wilson
 BASELINE: Final = "pixel-statistics"
 CHANCE: Final = "gate:above-chance"
 ABOVE_BASELINE: Final = "gate:above-pixel-statistics"
-ABOVE_MOST_FREQUENT: Final = "gate:above-commonest-caption"
 COLLAPSED: Final = "gate:not-collapsed"
 
 SanityCheck = dict[str, Any]
@@ -41,29 +40,11 @@ def above_baseline(accuracy: float, floor: float) -> SanityCheck:
     return {"name": ABOVE_BASELINE, "ok": accuracy > floor, "detail": detail}
 
 
-def above_most_frequent(metric: str, value: float, floor: float) -> SanityCheck:
-    """The primary metric lies above that of the most frequent training sentence, predicted for every image."""
-    detail = f"{metric} {value:.4f}, one caption for all {floor:.4f}"
-    return {"name": ABOVE_MOST_FREQUENT, "ok": value > floor, "detail": detail}
-
-
 def not_collapsed(labels: np.ndarray, probabilities: np.ndarray) -> SanityCheck:
     """More than one class is predicted and the outputs differ between images."""
     spread = float(probabilities.std(axis=0).max())
     detail = f"{len(np.unique(labels))} classes predicted, largest spread of a probability {spread:.2e}"
     return {"name": COLLAPSED, "ok": len(np.unique(labels)) > 1 and spread > 1e-6, "detail": detail}
-
-
-def several_captions(captions: Sequence[str]) -> SanityCheck:
-    """More than one sentence is predicted."""
-    distinct = len(set(captions))
-    return {"name": COLLAPSED, "ok": distinct > 1, "detail": f"{distinct} distinct captions"}
-
-
-def several_answers(answers: np.ndarray) -> SanityCheck:
-    """More than one answer is given."""
-    given = len(np.unique(answers))
-    return {"name": COLLAPSED, "ok": given > 1, "detail": f"{given} different answers"}
 
 
 def decided(value: float, floor: float) -> bool:

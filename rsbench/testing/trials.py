@@ -149,7 +149,7 @@ class ClassificationTrial(TaskTrial):
 class CaptioningTrial(TaskTrial):
     """Two sentences an image, in a vocabulary of some thirty words."""
 
-    checks = "rsbench.testing.captioners:CHECKS"
+    checks = "rsbench_captioners.conformance:CHECKS"
 
     def __init__(self) -> None:
         self.vocabulary = Vocabulary.of(SENTENCES, 1)

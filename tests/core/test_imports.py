@@ -128,7 +128,7 @@ def test_no_file_imports_itself_by_way_of_others() -> None:
 
 # Where the core says a name that a plugin gives, and why.
 NAMED = {
-    "tasks/": "the three tasks of the core",
+    "tasks/": "the task of the core, and contracts and metrics of those that plugins give",
     "engine/tasks/": "their training side",
     "testing/": "made-up inputs of these tasks, and short runs of the kit",
     "specs.py": "defaults of fields",

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 from rsbench_losses.losses import FocalLoss
+from rsbench_vqa.training import VqaTargets
 from torch import nn
 
 from rsbench.engine.input.loader import Batch
 from rsbench.engine.step.activation_checkpointing import checkpoint_activations
 from rsbench.engine.step.micro_batches import can_split, slice_batch, split_batch
 from rsbench.engine.step.oom_recovery import StepRunner
-from rsbench.engine.tasks.vqa import VqaTargets
 from rsbench.engine.training.single_device import SingleDeviceFabric
 from rsbench.tasks.captioning import CaptionTargets, token_loss
 from rsbench.tasks.text import PAD

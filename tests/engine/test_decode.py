@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from rsbench_captioners.beam_search import Search, generate
 from torch import nn
 
-from rsbench.engine.tasks.beam_search import Search, generate, map_state
+from rsbench.engine.input.loader import map_state
 from rsbench.tasks.text import END, PAD, START
 
 WORDS = 8  # four special ones and four more

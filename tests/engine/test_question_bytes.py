@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from rsbench_vqa.training import EVALUATION_IMAGES, QuestionTargets
 
 from rsbench.engine.input.cpu_images import CpuImages
 from rsbench.engine.input.loader import ArrayLoader, Group
 from rsbench.engine.input.normalization import Normalization
-from rsbench.engine.tasks.vqa import EVALUATION_IMAGES, QuestionTargets
 
 CPU = torch.device("cpu")
 IMAGES, TRAINING_IMAGES, QUESTIONS = 772, 572, 77_232

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from rsbench_captioners.training import SentenceTargets
+from rsbench_vqa.training import QuestionTargets
 
 from rsbench.engine.input.run_data import open_data
 from rsbench.engine.run.build import make_task, normalization
 from rsbench.engine.run.run import execute
-from rsbench.engine.tasks.captioning import SentenceTargets
-from rsbench.engine.tasks.vqa import QuestionTargets
 from rsbench.errors import UserErrors
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.records.store import load_all

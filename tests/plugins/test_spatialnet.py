@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from rsbench_spatialnet.questions import NEVER, bucket_edges, own_answers
 from torch import nn
 
-from rsbench.engine.tasks.beam_search import map_state
+from rsbench.engine.input.loader import map_state
 from rsbench.errors import UserError
 from rsbench.registry import registry
 from rsbench.specs import load_attribute

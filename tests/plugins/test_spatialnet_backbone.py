@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from rsbench_captioners.beam_search import Search, generate
 from torch import nn
 
+from rsbench.engine.input.loader import map_state
 from rsbench.engine.run.cached_features import encodes_once
-from rsbench.engine.tasks.beam_search import Search, generate, map_state
 from rsbench.errors import UserError
 from rsbench.registry import registry
 from rsbench.specs import load_attribute

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rsbench_captioners.task import ABOVE_MOST_FREQUENT
 from rsbench_throughput import recount
 from typer.testing import CliRunner
 
@@ -133,7 +134,7 @@ def test_every_edited_leaf_is_noticed_and_most_of_them_even_where_the_digest_is_
     floors = {
         k
         for k, check in enumerate(record["checks"])
-        if check["name"] in (sanity_checks.ABOVE_BASELINE, sanity_checks.ABOVE_MOST_FREQUENT)
+        if check["name"] in (sanity_checks.ABOVE_BASELINE, ABOVE_MOST_FREQUENT)
     }
     assert [p for p in free if p[0] == "checks" and p[1] in floors and p[2] == "ok"] == []
 

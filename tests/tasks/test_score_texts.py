@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rsbench_vqa.score import outcome_of
 
 from rsbench.errors import UserError
 from rsbench.tasks.scoring import score_files
 from rsbench.tasks.task import get_task
-from rsbench.tasks.vqa.score import outcome_of
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 CAPTIONS = json.loads((GOLDEN / "captions.json").read_text())["corpora"]

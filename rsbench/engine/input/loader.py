@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -238,3 +238,12 @@ class ArrayLoader:
         """Side in pixels that images are resized to; ``None``: they stay as stored."""
         small = None if epoch is None or self.augmentation is None else self.augmentation.side(epoch)
         return small or self.size
+
+
+def map_state(state: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """Apply *change* to every tensor in nested dicts, lists and tuples."""
+    if isinstance(state, torch.Tensor):
+        return change(state)
+    if isinstance(state, dict):
+        return {key: map_state(value, change) for key, value in state.items()}
+    return type(state)(map_state(value, change) for value in state)

@@ -11,10 +11,9 @@ import psutil
 import torch
 from torch import nn
 
-from rsbench.engine.input.loader import ArrayLoader, Batch, Group, Labels
+from rsbench.engine.input.loader import ArrayLoader, Batch, Group, Labels, map_state
 from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.tasks.base import TrainingTask
-from rsbench.engine.tasks.beam_search import map_state
 
 BATCH: Final = 32
 MEMORY_SHARE: Final = 0.25  # of what is free

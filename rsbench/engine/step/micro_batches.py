@@ -4,9 +4,9 @@ Where a target is a tensor (one label an image), each part is judged among the t
 logits in the place of the other parts'.  So the sum is exact for every loss that is a sum over samples divided by what
 targets alone decide: means, and means with class weights.  A loss in which samples meet one another is not such a sum.
 
-Sentences and questions are cut with the images that they are about, and each part counts by its share of the words or
-the answers.  That is exact for plain means over these; class weights, and what a network adds in a ``training_loss`` of
-its own, are averaged over parts.
+Sentences and questions are cut with the images that they are about (by ``about`` of such targets), and each part counts
+by its share of the words or the answers (their ``weight``).  That is exact for plain means over these; class weights,
+and what a network adds in a ``training_loss`` of its own, are averaged over parts.
 
 Nothing of this holds for what a network itself takes over a batch: BatchNorm in training sees one part at a time.
 """
@@ -15,19 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import singledispatch
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rsbench.engine.input.loader import Batch
+from rsbench.engine.input.loader import Batch, map_state
 from rsbench.engine.tasks.base import Loss
-from rsbench.engine.tasks.beam_search import map_state
-from rsbench.engine.tasks.vqa import VqaTargets
-from rsbench.tasks.captioning import CaptionTargets
-from rsbench.tasks.text import PAD
 
 
 @dataclass(frozen=True)
@@ -46,8 +41,8 @@ class MicroBatch:
 
 def can_split(batch: Any) -> bool:
     """Whether *batch* has several images, and targets that are known to belong to them one by one."""
-    known = slice_targets.dispatch(type(getattr(batch, "targets", None))) is not slice_targets.dispatch(object)
-    return isinstance(batch, Batch) and known and len(batch.index) > 1
+    known = isinstance(batch, Batch) and (isinstance(batch.targets, torch.Tensor) or hasattr(batch.targets, "about"))
+    return known and len(batch.index) > 1
 
 
 def split_batch(batch: Batch, loss: Loss, parts: int) -> Iterator[MicroBatch]:
@@ -59,13 +54,14 @@ def split_batch(batch: Batch, loss: Loss, parts: int) -> Iterator[MicroBatch]:
         if isinstance(batch.targets, torch.Tensor):
             yield MicroBatch(part, FullBatchLoss(loss, batch.targets, first, last, parts), 1.0)
         else:
-            yield MicroBatch(part, loss, _weight(part.targets) / _weight(batch.targets))
+            yield MicroBatch(part, loss, part.targets.weight / batch.targets.weight)
 
 
 def slice_batch(batch: Batch, first: int, last: int) -> Batch:
     """Return the images from number *first* to *last* - 1, with their targets; tensors are views where they can be."""
-    images = map_state(batch.images, lambda tensor: tensor[first:last])
-    return Batch(images, slice_targets(batch.targets, first, last), batch.index[first:last])
+    images, targets = map_state(batch.images, lambda tensor: tensor[first:last]), batch.targets
+    own = targets[first:last] if isinstance(targets, torch.Tensor) else targets.about(slice(first, last))
+    return Batch(images, own, batch.index[first:last])
 
 
 class FullBatchLoss(nn.Module):
@@ -89,31 +85,3 @@ class FullBatchLoss(nn.Module):
         around = F.pad(logits, (0, 0, first, len(self.targets) - last))
         constant = self.loss(torch.zeros_like(around), self.targets)
         return self.loss(around, self.targets) - constant * ((self.parts - 1) / self.parts)
-
-
-@singledispatch
-def slice_targets(targets: Any, first: int, last: int) -> Any:
-    """Return the targets of the images from number *first* to *last* - 1; a task's own type is registered here."""
-    raise TypeError(f"Targets of type {type(targets).__name__} cannot be cut.")
-
-
-@slice_targets.register
-def _(targets: torch.Tensor, first: int, last: int) -> torch.Tensor:
-    return targets[first:last]
-
-
-@slice_targets.register
-def _(targets: CaptionTargets, first: int, last: int) -> CaptionTargets:
-    each = targets.sentences
-    labels = None if targets.labels is None else targets.labels[first:last]
-    return CaptionTargets(targets.tokens[first * each : last * each], labels, each)
-
-
-@slice_targets.register
-def _(targets: VqaTargets, first: int, last: int) -> VqaTargets:
-    return targets.about(slice(first, last))
-
-
-def _weight(targets: Any) -> Any:
-    """What a plain mean over these targets divides by: words of sentences that follow another, or answers."""
-    return (targets.tokens[:, 1:] != PAD).sum() if isinstance(targets, CaptionTargets) else len(targets)

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from rsbench.engine.input.loader import ArrayLoader, Batch
+from rsbench.engine.input.loader import ArrayLoader, Batch, map_state
 from rsbench.engine.memory import is_out_of_memory, release
-from rsbench.engine.tasks.beam_search import map_state
 
 
 @dataclass(frozen=True)

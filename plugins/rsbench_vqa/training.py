@@ -18,10 +18,11 @@ from rsbench.engine.tasks.base import Evaluated, Fitted, Loss, TrainingTask
 from rsbench.engine.tasks.evaluate import of_all
 from rsbench.errors import RunError
 from rsbench.tasks.context import LossContext, ModelContext
-from rsbench.tasks.sanity_checks import above_chance, several_answers
+from rsbench.tasks.sanity_checks import above_chance
 from rsbench.tasks.task import Outcome
 from rsbench.tasks.text import PAD, SPECIAL, Vocabulary
 from rsbench.tasks.vqa import AnswerReferences, Answers, Questions
+from rsbench_vqa.task import several_answers
 
 EVALUATION_IMAGES: Final = 16
 
@@ -41,6 +42,11 @@ class VqaTargets:
     starts: np.ndarray | None = None
 
     def __len__(self) -> int:
+        return len(self.answers)
+
+    @property
+    def weight(self) -> int:
+        """What a plain mean over them divides by."""
         return len(self.answers)
 
     def about(self, images: slice) -> VqaTargets:

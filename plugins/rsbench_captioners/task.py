@@ -1,4 +1,4 @@
-"""Captioning as a task of the core."""
+"""Captioning: how captions are kept, scored and shown."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from rsbench.data.store import PreparedStore
 from rsbench.metrics.contract import Metric, MetricContext
 from rsbench.specs import MetricSpec
 from rsbench.tasks import sanity_checks, tables
-from rsbench.tasks.captioning import Captions, score
+from rsbench.tasks.captioning import Captions
 from rsbench.tasks.task import Entry, Outcome, Statistics, Task
+from rsbench_captioners import score
 
+ABOVE_MOST_FREQUENT: Final = "gate:above-commonest-caption"  # as records have always called it
 STATISTICS: Final = "statistics:"
 SENTENCES: Final = 5  # of a made-up image
 
@@ -75,10 +77,10 @@ class Captioning(Task):
     ) -> list[sanity_checks.SanityCheck]:
         """Above the most frequent caption; more than one sentence said."""
         name, value = next(((n, m["value"]) for n, m in metrics.items() if m["primary"]), ("", None))
-        floor = sanity_checks.floor_of(checks, sanity_checks.ABOVE_MOST_FREQUENT)
-        found = [sanity_checks.several_captions(outcome.predictions.captions)]
+        floor = sanity_checks.floor_of(checks, ABOVE_MOST_FREQUENT)
+        found = [several_captions(outcome.predictions.captions)]
         if floor is not None and value is not None and sanity_checks.decided(value, floor):
-            found.append(sanity_checks.above_most_frequent(name, value, floor))
+            found.append(above_most_frequent(name, value, floor))
         return found
 
     def merged(self, references: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -143,6 +145,18 @@ class Captioning(Task):
         """Vocabulary, longest caption and search."""
         beam = f"beam {options['beam']}" if options["beam"] > 1 else "greedy"
         return [f"{dataset['words']} words known", f"up to {options['max_words']} a caption", beam]
+
+
+def above_most_frequent(metric: str, value: float, floor: float) -> sanity_checks.SanityCheck:
+    """The primary metric lies above that of the most frequent training sentence, predicted for every image."""
+    detail = f"{metric} {value:.4f}, one caption for all {floor:.4f}"
+    return {"name": ABOVE_MOST_FREQUENT, "ok": value > floor, "detail": detail}
+
+
+def several_captions(captions: Sequence[str]) -> sanity_checks.SanityCheck:
+    """More than one sentence is predicted."""
+    distinct = len(set(captions))
+    return {"name": sanity_checks.COLLAPSED, "ok": distinct > 1, "detail": f"{distinct} distinct captions"}
 
 
 TASK: Final = Captioning()

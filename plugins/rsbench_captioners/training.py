@@ -15,13 +15,13 @@ from torch import nn
 from rsbench.engine.input.loader import ArrayLoader, Batch
 from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.tasks.base import Evaluated, Fitted, Loss, TrainingTask
-from rsbench.engine.tasks.beam_search import Search, generate
 from rsbench.errors import RunError
 from rsbench.tasks.captioning import Captions, CaptionTargets, token_loss
 from rsbench.tasks.context import LossContext, ModelContext
-from rsbench.tasks.sanity_checks import above_most_frequent, several_captions
 from rsbench.tasks.task import Outcome
 from rsbench.tasks.text import END, PAD, SPECIAL, START, Vocabulary
+from rsbench_captioners.beam_search import Search, generate
+from rsbench_captioners.task import above_most_frequent, several_captions
 
 EVALUATION_BATCH: Final = 32
 
@@ -69,11 +69,7 @@ class SentenceTargets:
 
 def _own(batch: Batch) -> CaptionTargets:
     """Return what is to be learned from the images of a batch, of which other ranks may have more."""
-    targets, share = batch.targets, batch.share
-    if share is None:
-        return targets
-    rows = targets.tokens[share.start * targets.sentences : share.stop * targets.sentences]
-    return CaptionTargets(rows, None if targets.labels is None else targets.labels[share], targets.sentences)
+    return batch.targets if batch.share is None else batch.targets.about(batch.share)
 
 
 class CaptioningTraining(TrainingTask):

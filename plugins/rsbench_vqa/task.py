@@ -1,4 +1,4 @@
-"""Visual question answering as a task of the core."""
+"""Visual question answering: how answers are kept, scored and shown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from rsbench.metrics.contract import MetricContext
 from rsbench.tasks import sanity_checks, tables
 from rsbench.tasks.answers import ANSWERS_LR, TYPES_LR
 from rsbench.tasks.task import Entry, Outcome, Parts, Task
-from rsbench.tasks.vqa import AnswerReferences, Answers, score
+from rsbench.tasks.vqa import AnswerReferences, Answers
+from rsbench_vqa import score
 
 QUESTIONS: Final = 4  # of one image that a page shows
 
@@ -93,7 +94,7 @@ class VisualQuestionAnswering(Task):
         """Above the most frequent answer; more than one answer given."""
         made, true = outcome.predictions, outcome.references
         correct = int((made.answers == true.answers).sum())
-        return [sanity_checks.above_chance(correct, true.answers), sanity_checks.several_answers(made.answers)]
+        return [sanity_checks.above_chance(correct, true.answers), several_answers(made.answers)]
 
     def references_of(
         self, entries: Sequence[Entry], classes: Sequence[str] | None, predictions: Sequence[Entry]
@@ -174,6 +175,12 @@ class VisualQuestionAnswering(Task):
 def numbers_or_nan(column: Any) -> np.ndarray:
     """Return a column of numbers float64 [N], NaN where there is none."""
     return np.array([np.nan if v is None else v for v in column.to_pylist()], dtype=np.float64)
+
+
+def several_answers(answers: np.ndarray) -> sanity_checks.SanityCheck:
+    """More than one answer is given."""
+    given = len(np.unique(answers))
+    return {"name": sanity_checks.COLLAPSED, "ok": given > 1, "detail": f"{given} different answers"}
 
 
 TASK: Final = VisualQuestionAnswering()

@@ -13,6 +13,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from rsbench.engine.input.loader import map_state
 from rsbench.tasks.text import END, PAD, START, UNKNOWN
 
 BANNED_TOKENS: Final = (PAD, START, UNKNOWN)
@@ -54,15 +55,6 @@ def generate(model: nn.Module, images: Any, search: Search, uniforms: torch.Tens
     if search.beam == 1:
         return _one_by_one(model, state, len(first), first.device, search.max_words, _largest)
     return _beam(model, state, len(first), first.device, search)
-
-
-def map_state(state: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
-    """Apply *change* to every tensor in nested dicts, lists and tuples."""
-    if isinstance(state, torch.Tensor):
-        return change(state)
-    if isinstance(state, dict):
-        return {key: map_state(value, change) for key, value in state.items()}
-    return type(state)(map_state(value, change) for value in state)
 
 
 def _first(state: Any) -> torch.Tensor:

@@ -64,6 +64,16 @@ class CaptionTargets:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def about(self, images: slice) -> CaptionTargets:
+        """Return those of some consecutive images."""
+        rows = slice(images.start * self.sentences, images.stop * self.sentences)
+        return CaptionTargets(self.tokens[rows], None if self.labels is None else self.labels[images], self.sentences)
+
+    @property
+    def weight(self) -> Any:
+        """What a plain mean over them divides by: words that follow another."""
+        return (self.tokens[:, 1:] != PAD).sum()
+
 
 class CaptionEstimator(Protocol):
     """A captioner that is fitted in one go.  Images come as stored (uint8 [N, C, H, W]), in consecutive blocks."""

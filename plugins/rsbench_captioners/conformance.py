@@ -6,10 +6,10 @@ from typing import Final
 
 import torch
 
-from rsbench.engine.tasks.beam_search import Search, generate
 from rsbench.testing.contract import Checks, require
 from rsbench.testing.model_trial import BATCH, ModelTrial
 from rsbench.testing.networks import close
+from rsbench_captioners.beam_search import Search, generate
 
 CHECKS: Final = Checks()
 WORDS: Final = 8
