@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
 from rsbench.errors import did_you_mean
+from rsbench.specs import TaskSpec
 
 OUT: Final = "rsbench-results"
 AUTO: Final = "auto"
@@ -18,6 +19,7 @@ COMPILE_MODES: Final = ("default", "reduce-overhead", "max-autotune", "max-autot
 COMPILE_FIXED: Final = (NONE, *COMPILE_MODES)
 COMPILE: Final = (NONE, AUTO, *COMPILE_MODES)
 STRATEGIES: Final = (AUTO, "ddp", "fsdp")  # auto is ddp
+SLICED_STEPS: Final = ("sgd", "adam", "adamw")  # optimizers that look at each number of a parameter by itself
 
 
 def option(
@@ -76,6 +78,38 @@ class Execution:
         """Return the fields of this class as *other* has them, but for *changes*."""
         return {f.name: getattr(other, f.name) for f in fields(cls)} | changes
 
+    def problems(self) -> list[str]:
+        """Return what of these options does not go together; without a compile mode the device decides."""
+        if self.compile is not None and self.compile not in COMPILE:
+            near = did_you_mean(self.compile, COMPILE)
+            return [f"--compile is one of {', '.join(COMPILE)}; '{self.compile}' is not.{near}"]
+        if self.checkpoint_activations and self.compile not in (None, NONE, AUTO):
+            wanted = f"--compile {self.compile}"
+            return [f"Networks that checkpoint activations are not compiled: leave out {wanted} or the other."]
+        return []
+
+    def too_wide(self, task: TaskSpec, recipe: Mapping[str, Any], samples: int) -> list[str]:
+        """Return what stands against a run on so many devices.
+
+        Args:
+            task: says which strategies it can take.
+            recipe: resolved; its ``batch`` is that of all devices together.
+            samples: of the training split.
+        """
+        found = []
+        if self.strategy not in STRATEGIES:
+            found.append(f"Strategy '{self.strategy}' is not one of {', '.join(STRATEGIES)}.")
+        world = self.devices * self.nodes
+        if world == 1:
+            return found
+        if ":" in self.device:
+            alone = self.device.partition(":")[0]
+            found.append(f"--device {self.device} names one device; for {world} give --device {alone}.")
+        batch = min(int(recipe.get("batch", world)), samples)
+        if batch < world:
+            found.append(f"A batch of {batch} cannot be shared by {world} devices: use fewer, or a larger batch.")
+        return found + (_unsliceable(task, recipe) if self.strategy == "fsdp" else [])
+
 
 OPTION_FIELDS: Final = tuple(f for f in fields(Execution) if f.metadata)
 FIELDS: Final = tuple(f.name for f in OPTION_FIELDS if not f.metadata["kept"])
@@ -98,15 +132,6 @@ OPTIONS: Final = (
 _MEMBER: Final = re.compile(r"^([\w-]+:)/(?!/)(?:.*/)?(?=[^/,])")  # before the last name of an absolute path
 
 
-def problems(*, compile: str | None, checkpoint_activations: bool) -> list[str]:
-    """Return what stands against a run with these options; ``compile`` is ``None`` where the device decides."""
-    if compile is not None and compile not in COMPILE:
-        return [f"--compile is one of {', '.join(COMPILE)}; '{compile}' is not.{did_you_mean(compile, COMPILE)}"]
-    if checkpoint_activations and compile not in (None, NONE, AUTO):
-        return [f"Networks that checkpoint activations are not compiled: leave out --compile {compile} or the other."]
-    return []
-
-
 def portable_command(command: str, keeps: Sequence[str] = ()) -> str:
     """Return a command line without :data:`OPTIONS`, and with the names of files for absolute paths, also of members of
     a family.
@@ -126,3 +151,18 @@ def portable_command(command: str, keeps: Sequence[str] = ()) -> str:
         absolute = Path(place).is_absolute()
         kept.append(word.removesuffix(place) + Path(place).name if absolute else _MEMBER.sub(r"\1", word))
     return shlex.join(kept)
+
+
+def _unsliceable(task: TaskSpec, recipe: Mapping[str, Any]) -> list[str]:
+    """Return what stands against a run whose network is in slices, one a device."""
+    found = []
+    if "fsdp" not in task.strategies:
+        found.append(f"--strategy fsdp is not for {task.name}; share a run of it by --strategy ddp.")
+    if recipe.get("ema"):
+        found.append("--strategy fsdp keeps no moving average of weights: use --set ema=null or --strategy ddp.")
+    if recipe.get("precision") == "fp16":
+        found.append("--strategy fsdp does not scale gradients of fp16: use --precision bf16 or --strategy ddp.")
+    phases = (recipe, *(phase["overrides"] for phase in recipe.get("phases") or ()))
+    for name in sorted({str(phase.get("optimizer", "sgd")).lower() for phase in phases} - set(SLICED_STEPS)):
+        found.append(f"--strategy fsdp takes {', '.join(SLICED_STEPS)}, not '{name}', which needs whole parameters.")
+    return found

@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from rsbench import __version__, execution, renamed, scale
+from rsbench import __version__, execution, renamed
 from rsbench.data import integrity, manifest
 from rsbench.data.location import data_root
 from rsbench.errors import UserError, UserErrors
@@ -54,7 +54,7 @@ class RunPlan(execution.Execution):
     runner: str = "run"  # a :class:`rsbench.extensions.RunnerSpec`
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plan as plain JSON-able data."""
+        """Return the plan as plain JSON-able data, which the class takes as its fields."""
         how = {f.name for f in dataclasses.fields(execution.Execution)}
         everything = dataclasses.asdict(self)
         return {k: v for k, v in everything.items() if k not in how} | {k: everything[k] for k in sorted(how)}
@@ -83,11 +83,6 @@ class RunPlan(execution.Execution):
         known = {field.name for field in dataclasses.fields(cls)}
         group = next(iter(group_of(plan).values()), None)
         return cls(**{key: value for key, value in plan.items() if key in known}, group=group)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> RunPlan:
-        """Inverse of :meth:`to_dict`."""
-        return cls(**data)
 
 
 def groups(plans: Sequence[RunPlan]) -> Iterator[list[RunPlan]]:
@@ -134,7 +129,7 @@ def expand(request: RunRequest) -> list[RunPlan]:
     Raises:
         UserErrors: every problem of the request at once.
     """
-    problems = execution.problems(compile=request.compile, checkpoint_activations=request.checkpoint_activations)
+    problems = request.problems()
     setting = _setting(request, problems)
     plans: list[RunPlan] = []
     for name, options in request.models:
@@ -148,7 +143,8 @@ def expand(request: RunRequest) -> list[RunPlan]:
         )
         found += _mismatches(model, setting, recipe)
         if model.kind != "estimator":
-            found += _too_wide(request, setting, recipe)
+            task, samples = registry().get("task", setting.protocol.task), setting.block["split_sizes"]["train"]
+            found += request.too_wide(task, recipe, samples)
         if not found:
             plans += _plans(request, setting, model, values, recipe, closed)
         problems += [p for p in found if p not in problems]
@@ -315,19 +311,6 @@ def _mismatches(model: ModelSpec, setting: _Setting, recipe: Mapping[str, Any]) 
     return found
 
 
-def _too_wide(request: RunRequest, setting: _Setting, recipe: Mapping[str, Any]) -> list[str]:
-    """What stands against so many devices."""
-    return scale.problems(
-        devices=request.devices,
-        nodes=request.nodes,
-        strategy=request.strategy,
-        device=request.device,
-        task=registry().get("task", setting.protocol.task),
-        recipe=recipe,
-        samples=setting.block["split_sizes"]["train"],
-    )
-
-
 def _plans(
     request: RunRequest,
     setting: _Setting,
@@ -352,14 +335,8 @@ def _plans(
         "device": request.device,
         "overfit": request.overfit,
     }
-    return [
-        RunPlan(
-            run_id=run_id(common, seed),
-            seed=seed,
-            **common | how,
-        )
-        for seed in (seeds[:1] if estimator else seeds)
-    ]
+    seeds = seeds[:1] if estimator else seeds
+    return [RunPlan(run_id=run_id(common, seed), seed=seed, **common | how) for seed in seeds]
 
 
 # What the run id of a plan is over, beside its seed; a group where there is one.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from functools import partial
 from typing import Any, Final
 
 from rsbench.errors import UserError, UserErrors, did_you_mean
 from rsbench.registry import registry
-from rsbench.specs import PRECISIONS, RECIPE_DESCRIPTION, ModelSpec, Option, ProtocolSpec, to_jsonable
+from rsbench.specs import PRECISIONS, RECIPE_DESCRIPTION, ModelSpec, Option, ProtocolSpec, RecipeSpec, to_jsonable
 
 
 def resolve_recipe(
@@ -95,9 +96,9 @@ def changes_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
 def _change(recipe: dict[str, Any], key: str, value: Any, problems: list[str]) -> None:
     """Set a (dotted) field of a recipe."""
     first, dot, rest = key.partition(".")
-    fields = [f for f in recipe if f not in RECIPE_DESCRIPTION]
-    if first not in fields:
-        problems.append(f"A recipe has no field '{first}'.{did_you_mean(first, fields)} Fields: {', '.join(fields)}.")
+    if first not in RECIPE_TYPES:
+        known = ", ".join(RECIPE_TYPES)
+        problems.append(f"A recipe has no field '{first}'.{did_you_mean(first, RECIPE_TYPES)} Fields: {known}.")
     elif dot and not isinstance(recipe[first], dict):
         problems.append(f"Recipe field '{first}' has no parts: set it with --set {first}=VALUE.")
     elif dot:
@@ -112,33 +113,20 @@ def _change(recipe: dict[str, Any], key: str, value: Any, problems: list[str]) -
             )
 
 
-# Field -> (types, what they are called); a whole number may stand for a float.
-_NUMBER: Final = ((int, float), "a number")
-_OPTIONAL: Final = ((int, float, type(None)), "a number or none")
-RECIPE_TYPES: Final[dict[str, tuple[tuple[type, ...], str]]] = {
-    "optimizer": ((str,), "a name"),
-    "optimizer_options": ((dict,), "a mapping"),
-    "lr": _NUMBER,
-    "schedule": ((str,), "a name"),
-    "schedule_options": ((dict,), "a mapping"),
-    "warmup": _NUMBER,
-    "weight_decay": _NUMBER,
-    "no_decay": ((list,), "a list of patterns"),
-    "batch": ((int,), "a whole number"),
-    "drop_last": ((bool,), "true or false"),
-    "epochs": ((int,), "a whole number"),
-    "seconds": _OPTIONAL,
-    "loss": ((str,), "a name"),
-    "loss_options": ((dict,), "a mapping"),
-    "augmentation": ((dict,), "a mapping"),
-    "precision": ((str,), f"one of {', '.join(PRECISIONS)}"),
-    "ema": _OPTIONAL,
-    "clip_grad": _OPTIONAL,
-    "patience": ((int, type(None)), "a whole number or none"),
-    "validate_from": ((int,), "a whole number"),
-    "phases": ((list,), "a list"),
-    "task_options": ((dict,), "a mapping"),
+# Declared type of a field -> (types, what they are called); a whole number may stand for a float.
+_KINDS: Final[dict[str, tuple[tuple[type, ...], str]]] = {
+    "str": ((str,), "a name"),
+    "bool": ((bool,), "true or false"),
+    "int": ((int,), "a whole number"),
+    "int | None": ((int, type(None)), "a whole number or none"),
+    "float": ((int, float), "a number"),
+    "float | None": ((int, float, type(None)), "a number or none"),
+    "Mapping[str, Any]": ((dict,), "a mapping"),
+    "tuple[str, ...]": ((list,), "a list of patterns"),
+    "tuple[Phase, ...]": ((list,), "a list"),
 }
+RECIPE_TYPES: Final = {f.name: _KINDS[str(f.type)] for f in fields(RecipeSpec) if f.name not in RECIPE_DESCRIPTION}
+RECIPE_TYPES["precision"] = ((str,), f"one of {', '.join(PRECISIONS)}")
 
 
 def _fits(value: Any, expected: tuple[tuple[type, ...], str]) -> bool:

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from rsbench import hookimpl
 from rsbench.extensions import ExporterSpec
+
+
+@hookimpl
+def rsbench_commands(app: Any, chosen: str | None) -> None:
+    """``rsbench export`` and ``rsbench import``, of whatever plugin has the form."""
+    from rsbench_export.command import register
+
+    register(app, chosen)
 
 
 @hookimpl

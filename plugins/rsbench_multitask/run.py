@@ -132,7 +132,7 @@ class MultitaskRun:
             test = task.make_loader(task.data.test, self.machine.device, member.norm, training=False)
             result = task.evaluate(network, test, self.fabric)
         facts = checkpoint.describe(task, member.norm)
-        saved = checkpoint.save_weights(network, member.folder / checkpoint.WEIGHTS, facts)
+        saved = checkpoint.save(network.state_dict(), member.folder / checkpoint.WEIGHTS, facts)
         train = report.train_block(progress, member.selection, member.initial)
         train["samples"] = round(progress.steps * member.train.batch_samples)
         train["curve"] = own_curve(progress.curve, member.name, plan.group["members"].index(member.name))

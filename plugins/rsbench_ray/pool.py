@@ -228,7 +228,7 @@ def run_group(plans_data: list[dict[str, Any]], environment: dict[str, str], mai
     """
     for sign in ENV_MARKERS:  # a cluster that srun has started is no group of ranks
         os.environ.pop(sign, None)
-    plans = [RunPlan.from_dict(data) for data in plans_data]
+    plans = [RunPlan(**data) for data in plans_data]
 
     def post(event: dict[str, Any]) -> None:
         if event["type"] != "done":

@@ -55,7 +55,6 @@ Observers = Annotated[
         autocompletion=complete.observers,
     ),
 ]
-DataRoot = Annotated[Path | None, typer.Option(help="Data root.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plans and stop.")]
 Json = Annotated[bool, typer.Option("--json", help="Print outcomes as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]

@@ -6,13 +6,12 @@ both (see :mod:`rsbench.metrics.two_level`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rsbench import renamed
 from rsbench.leaderboard.census import Census
-from rsbench.leaderboard.identical import flag_identical
 from rsbench.leaderboard.installed import metric_spec
 from rsbench.leaderboard.members import Member, Seeds, by_seed
 from rsbench.leaderboard.reading import PredictionReaders
@@ -21,9 +20,10 @@ from rsbench.leaderboard.rows import NO_PREDICTIONS, Measured
 from rsbench.leaderboard.summary import Read
 from rsbench.metrics.two_level import Pool
 from rsbench.plan import group_of, is_baseline
+from rsbench.recipes import ADDED_FIELDS
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
-from rsbench.specs import MetricSpec
+from rsbench.specs import RECIPE_DESCRIPTION, MetricSpec
 
 
 @dataclass
@@ -137,7 +137,7 @@ def _table(members: list[Member], census: Census, readers: PredictionReaders) ->
     rows = [*map(_row, seeds, read)]
     for row, label in zip(rows, recipe_labels([row.plan for row in rows]), strict=True):
         row.recipe = label
-    flag_identical(rows)
+    _flag_identical(rows)
     return Table(
         task=plan["task"],
         dataset=plan["dataset"]["name"],
@@ -202,3 +202,34 @@ def tags_of(plan: Mapping[str, Any]) -> set[str]:
     installed = registry().find("model", model["name"])
     tags = {*model.get("tags", ()), *(installed.tags if installed else ())}
     return {renamed.current(renamed.TAG, tag) for tag in tags}
+
+
+def _flag_identical(rows: Sequence[Row]) -> None:
+    """Flag each row of which a run predicted, bit for bit, what one of an earlier row did, and say what set them apart:
+    an option had no effect, or a result was copied."""
+    seen: dict[str, tuple[LoadedRecord, Row]] = {}
+    for row in rows:
+        for loaded, sha in zip(row.records, row.predictions, strict=True):
+            first, other = seen.setdefault(sha, (loaded, row)) if sha else (loaded, row)
+            if other is not row and not row.baseline:
+                row.flags.append(_sentence(first.record["plan"], other, loaded.record["plan"]))
+                break
+
+
+def _sentence(first: Mapping[str, Any], other: Row, plan: Mapping[str, Any]) -> str:
+    same = f"predictions identical to those of {other.system} ({other.recipe})"
+    changed = list(_changes(first, plan))
+    return f"{same}: {', '.join(changed)} changed nothing" if changed else same
+
+
+def _changes(first: Mapping[str, Any], plan: Mapping[str, Any]) -> Iterator[str]:
+    """Yield ``option=value`` for each option of model or recipe in which *plan* differs from *first*."""
+    if first["model"]["name"] != plan["model"]["name"]:
+        return
+    for a, b, aside in (
+        (first["model"].get("options", {}), plan["model"].get("options", {}), ()),
+        (ADDED_FIELDS | first["recipe"], ADDED_FIELDS | plan["recipe"], RECIPE_DESCRIPTION),
+    ):
+        for name in sorted({*a, *b}):
+            if a.get(name) != b.get(name) and name not in aside:
+                yield f"{name}={b.get(name)}"

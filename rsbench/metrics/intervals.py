@@ -16,19 +16,6 @@ def wilson(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def t_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
-    """Student's t interval of the mean of several seeds; ``None`` for fewer than two."""
-    from scipy import stats
-
-    if len(values) < 2:
-        return None
-    mean, error = float(np.mean(values)), float(stats.sem(values))
-    if error == 0:
-        return mean, mean
-    low, high = stats.t.interval(level, len(values) - 1, loc=mean, scale=error)
-    return float(low), float(high)
-
-
 def mcnemar_exact(only_a: int, only_b: int) -> float:
     """Exact McNemar p-value from the numbers of samples that only one of two systems has right; 1 without any."""
     from scipy.stats import binomtest

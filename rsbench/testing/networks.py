@@ -138,7 +138,7 @@ def state_dict(trial: ModelTrial) -> None:
     """Weights written as the engine does go into a network of another seed, which then gives the same outputs."""
     from safetensors.torch import load_file
 
-    from rsbench.engine.training.checkpoint import save_weights
+    from rsbench.engine.training.checkpoint import save
 
     model = trial.network()
     model.train()
@@ -147,7 +147,7 @@ def state_dict(trial: ModelTrial) -> None:
         expected = trial.synthetic.outputs(model.eval(), trial.arguments())
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.safetensors"
-            save_weights(model, path, {"format": "pt"})
+            save(model.state_dict(), path, {"format": "pt"})
             other = trial.network(seed=1).eval()
             other.load_state_dict(load_file(path))
         found = trial.synthetic.outputs(other, trial.arguments())

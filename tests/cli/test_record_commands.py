@@ -96,7 +96,7 @@ def ids(root: Path, monkeypatch: pytest.MonkeyPatch) -> Ids:
         monkeypatch.setattr(sys, "argv", ["rsbench", *words])
         done = CliRunner().invoke(build(), [*words, "--dry-run", "--json"])
         assert done.exit_code == 0, done.output
-        found = [RunPlan.from_dict(plan) for plan in json.loads(done.stdout)]
+        found = [RunPlan(**plan) for plan in json.loads(done.stdout)]
         (command,) = {plan.public_dict()["command"] for plan in found}
         assert command.startswith("rsbench ")
         return {plan.run_id for plan in found}, command.removeprefix("rsbench ")

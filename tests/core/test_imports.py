@@ -27,7 +27,7 @@ LEVELS = (
     {"errors", "files", "foreign", "specs"},
     {"containment", "cores", "extensions", "reading", "spec_check"},
     {"data", "execution", "hookspecs", "suites"},
-    {"registry", "scale"},
+    {"registry"},
     {"metrics"},
     {"observing", "scaffold", "tasks"},
     {"recipes"},

@@ -37,7 +37,7 @@ def test_plan_is_whole_and_survives_json(root: Path) -> None:
     assert plan.division == "closed"
     assert plan.protocol["split_sizes"] == {"train": 20, "val": 20, "test": 20}
     assert plan.recipe["name"] == "eurosat-standard"
-    assert RunPlan.from_dict(json.loads(json.dumps(plan.to_dict()))).run_id == plan.run_id
+    assert RunPlan(**json.loads(json.dumps(plan.to_dict()))).run_id == plan.run_id
 
 
 def test_fingerprint_ignores_the_recipe_and_the_id_does_not(root: Path) -> None:

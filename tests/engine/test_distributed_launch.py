@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 from torch.distributed import TCPStore
 
-from rsbench import scale
 from rsbench.engine.events import Interrupted
 from rsbench.engine.launch import rank_process, supervisor
 from rsbench.engine.launch.launch import run_plans
@@ -26,6 +25,7 @@ from rsbench.engine.launch.supervisor import Board, Supervisor
 from rsbench.engine.parallel import world
 from rsbench.engine.parallel.world import LaunchEnvironment, RankInfo
 from rsbench.errors import UserError
+from rsbench.execution import Execution
 from rsbench.plan import RunPlan, RunRequest, expand
 from rsbench.records.store import load_all
 from rsbench.records.verify import verify
@@ -140,16 +140,13 @@ def test_number_of_devices_is_no_part_of_a_run(root: Path, tmp_path: Path) -> No
 )
 def test_what_cannot_be_shared_is_refused_in_a_sentence(given: dict[str, Any], message: str) -> None:
     fine: dict[str, Any] = {
-        "devices": 2,
-        "nodes": 2,
-        "strategy": "auto",
-        "device": "auto",
         "task": registry().get("task", "classification"),
         "recipe": {"batch": 64},
         "samples": 100,
     }
-    assert scale.problems(**fine) == []
-    (found,) = scale.problems(**fine | given)
+    how = {k: v for k, v in given.items() if k not in fine}
+    assert Execution(devices=2, nodes=2).too_wide(**fine) == []
+    (found,) = Execution(devices=2, nodes=2, **how).too_wide(**fine | {k: v for k, v in given.items() if k in fine})
     assert message in found
 
 

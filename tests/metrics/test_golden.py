@@ -12,7 +12,7 @@ from rsbench_metrics.specs import METRICS
 
 from rsbench.metrics.contract import MetricContext
 from rsbench.metrics.evaluate import build
-from rsbench.metrics.intervals import holm, mcnemar_exact, t_interval, wilson
+from rsbench.metrics.intervals import holm, mcnemar_exact, wilson
 from rsbench.tasks.classification import Predictions, breakdown
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -100,12 +100,6 @@ def test_wilson() -> None:
 def test_mcnemar() -> None:
     for row in STATISTICS["mcnemar_exact"]:
         assert mcnemar_exact(row["only_a_correct"], row["only_b_correct"]) == pytest.approx(row["p"], abs=1e-9)
-
-
-def test_t_interval() -> None:
-    for row in STATISTICS["t_interval_95"]:
-        assert t_interval(row["values"]) == pytest.approx((row["low"], row["high"]), abs=1e-9)
-    assert t_interval([0.5]) is None
 
 
 def test_holm() -> None:

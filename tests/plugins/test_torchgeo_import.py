@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rsbench_export.exports import export
 from rsbench_export.torchgeo_bench import COLUMNS
 from rsbench_export.torchgeo_import import Imported, import_rows
 from typer.testing import CliRunner, Result
@@ -18,7 +19,6 @@ from typer.testing import CliRunner, Result
 from rsbench.cli.app import build as app
 from rsbench.errors import UserError
 from rsbench.leaderboard.result import leaderboard
-from rsbench.records.exports import export
 from rsbench.records.store import load_all
 
 ROW = {"dataset": "m-eurosat", "metric_name": "accuracy", "n_train": 2000, "n_val": 1000, "n_test": 1000, "seed": 0}

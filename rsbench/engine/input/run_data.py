@@ -1,10 +1,11 @@
-"""The data of a run: the prepared store and the split of its protocol."""
+"""The data of a run: the prepared store and the split of its protocol, or images that belong to no dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -91,3 +92,31 @@ def evenly(samples: np.ndarray, count: int) -> np.ndarray:
     """Return ``count`` of the sample numbers, evenly spaced in stored order, so that every class is among them."""
     ordered = np.sort(samples)
     return ordered[np.linspace(0, len(ordered) - 1, count).round().astype(np.int64)]
+
+
+class NewStore(PreparedStore):
+    """A store that is on no disk: one sample an image, of which nothing more is known.
+
+    Args:
+        plan: says what the images are of.
+        images: [N, C, H, W] as the plan's dataset stores them.
+        names: N ids.
+        columns: what the plan's task needs besides (:meth:`rsbench.tasks.task.Task.blank_columns`).
+    """
+
+    def __init__(
+        self, plan: RunPlan, images: np.ndarray, names: Sequence[str], columns: Mapping[str, list[Any]]
+    ) -> None:
+        self._samples = {"columns": {"id": [*names], **columns}, "image_ids": [*names]}
+        self.manifest = {key: plan.dataset.get(key, ()) for key in ("fingerprint", "classes", "question_types")}
+        self.images = images
+
+
+def new_data(plan: RunPlan, images: np.ndarray, names: Sequence[str], columns: Mapping[str, list[Any]]) -> RunData:
+    """Return the data of a run whose test split are these images; no others are known.
+
+    Args:
+        plan, images, names, columns: as for :class:`NewStore`.
+    """
+    everything = np.arange(len(images))
+    return taken(plan, NewStore(plan, images, names, columns), everything[:0], everything[:0], everything)

@@ -57,7 +57,7 @@ def main(
     stop = StopFlag()
     if parent := multiprocessing.parent_process():
         exit_with_parent(stop, parent.join)
-    plans = [RunPlan.from_dict(data) for data in plans_data]
+    plans = [RunPlan(**data) for data in plans_data]
     folder = folder_of(plans[0])
     folder.mkdir(parents=True, exist_ok=True)
     redirect_output(folder / world.log_name())

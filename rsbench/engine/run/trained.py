@@ -16,9 +16,8 @@ from torch import nn
 from rsbench.data.location import data_root
 from rsbench.data.places import of_fingerprint
 from rsbench.engine.input.loader import ArrayLoader
-from rsbench.engine.input.new_store import new_data
 from rsbench.engine.input.normalization import Normalization
-from rsbench.engine.input.run_data import open_data
+from rsbench.engine.input.run_data import new_data, open_data
 from rsbench.engine.run import build, checkpoint_run
 from rsbench.engine.step.snapshot import random_state, set_random_state
 from rsbench.engine.training.checkpoint import CONTEXT

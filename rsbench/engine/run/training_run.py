@@ -174,7 +174,7 @@ class NetworkRun:
         if not self.ranks.first:
             return {}
         facts = checkpoint.describe(self.task, self.norm)
-        saved = checkpoint.save_tensors(weights, self.context.folder / checkpoint.WEIGHTS, facts)
+        saved = checkpoint.save(weights, self.context.folder / checkpoint.WEIGHTS, facts)
         return {
             "train": report.train_block(self.progress, self.selection, self.initial_loss),
             "perf": perf | ({"compile": self.choice.block()} if self.choice else {}),

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from torch import nn
 
 from rsbench import __version__
 from rsbench.engine.input.normalization import Normalization
@@ -55,20 +54,15 @@ def describe(task: TrainingTask, norm: Normalization) -> dict[str, str]:
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
 
 
-def save_weights(model: nn.Module, path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+def save(state: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     """Write parameters and buffers; return ``{path, sha256, bytes}`` with the path relative to its folder.
 
     The same weights and metadata give the same bytes.
     """
-    return save_tensors(model.state_dict(), path, metadata)
-
-
-def save_tensors(state: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    """As :func:`save_weights`, for the state of a network."""
-    from safetensors.torch import save
+    from safetensors.torch import save as bytes_of
 
     tensors = {k: v.detach().contiguous().cpu().clone() for k, v in state.items()}
-    data = _in_order(save(tensors, metadata=dict(metadata)))
+    data = _in_order(bytes_of(tensors, metadata=dict(metadata)))
     write_atomically(path, data)
     return {"path": path.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 

@@ -11,7 +11,7 @@ from rsbench.cli import complete, hints, lazy
 from rsbench.errors import UserError, UserErrors
 from rsbench.execution import OUT
 from rsbench.files import write_atomically
-from rsbench.records import exports
+from rsbench_export import exports
 
 
 def register(app: typer.Typer, chosen: str | None = None) -> None:
