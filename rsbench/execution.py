@@ -59,7 +59,9 @@ class Execution:
     and of plans; here is the one place where it is said."""
 
     device: str = option(AUTO, "auto | cpu | cuda | cuda:N", examples=(AUTO, "cpu", "cuda"), identity=True)
-    threads: int = option(0, "CPU threads; 0: all usable cores.", least=0, kept=True)
+    threads: int = option(
+        0, "CPU threads; 0: all cores, fewer where others keep them busy and that is faster.", least=0, kept=True
+    )
     devices: int = option(1, "Devices of each node; with --device cpu, processes.", least=1)
     nodes: int = option(1, "Nodes, on which torchrun or srun has started a process a device.", least=1)
     strategy: str = option(

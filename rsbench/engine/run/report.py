@@ -23,10 +23,11 @@ from rsbench.engine.run.observers import Observers
 from rsbench.engine.step.count_macs import macs_of_sample
 from rsbench.engine.tasks.base import Evaluated, TrainingTask
 from rsbench.engine.training.checkpoint_selection import Selection
-from rsbench.engine.training.device import has_bf16, pin_threads, select_device, select_precision, set_arithmetic
+from rsbench.engine.training.device import has_bf16, select_device, select_precision, set_arithmetic
+from rsbench.engine.training.threads import pin_threads
 from rsbench.engine.training.trainer import Progress
 from rsbench.errors import RunError, UserError
-from rsbench.plan import RunPlan, is_baseline
+from rsbench.plan import DIVISIONS, RunPlan, is_baseline
 from rsbench.records import store
 from rsbench.registry import HOME, registry
 from rsbench.specs import MetricSpec
@@ -67,15 +68,22 @@ class Machine:
     cpu: float
 
     @classmethod
-    def prepare(cls, plan: RunPlan) -> Machine:
-        """Pin threads, and choose device and precision."""
-        threads = pin_threads(plan.threads)
+    def prepare(cls, plan: RunPlan, alone: bool = True) -> Machine:
+        """Choose device and precision, and pin threads.
+
+        *alone*: the run is that of one process; ranks, each of which has its part of the cores, start at once and would
+        take each other for strangers.
+        """
         device = select_device(plan.device)
         if device.type == "cuda":
             torch.cuda.set_device(device)  # else each process also takes memory of the first GPU
         precision = select_precision(plan.recipe["precision"], device)
         if device.type == "cuda":
             set_arithmetic(precision)
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        follows = alone and device.type == "cpu" and plan.model["kind"] == "network"
+        follows = follows and plan.division in DIVISIONS  # speeds are measured on all cores
+        threads = pin_threads(plan.threads, dtype if follows else None)
         return cls(device, precision, threads, time.perf_counter(), time.process_time())
 
     def speed(self, result: Evaluated) -> dict[str, Any]:

@@ -66,7 +66,8 @@ def execute_together(
         observers.tell("rsbench_run_start", plan=plan)
     machine: Machine | None = None
     try:
-        machine = Machine.prepare(dataclasses.replace(plans[0], device=local_device(plans[0].device, place)))
+        on = dataclasses.replace(plans[0], device=local_device(plans[0].device, place))
+        machine = Machine.prepare(on, alone=place is None)
         context = RunContext(runs[0].folder, machine, stages, emit, interrupted, observers, place)
         body = load_attribute(registry().get("runner", plans[0].runner).run)
         with observers.process_of(plans[0]):

@@ -1,4 +1,4 @@
-"""Devices, threads and precision of a run."""
+"""Devices and precision of a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from rsbench.cores import usable_cores
 from rsbench.engine.parallel.world import RankInfo, detect_launcher
 from rsbench.engine.training.single_device import AUTOCAST, SingleDeviceFabric
 from rsbench.errors import UserError
@@ -55,13 +54,6 @@ def set_arithmetic(precision: str) -> None:
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
     torch.backends.cudnn.allow_tf32 = precision != "fp32"
-
-
-def pin_threads(threads: int) -> int:
-    """Set torch's thread count (0: all usable cores) and return it."""
-    count = threads or usable_cores()
-    torch.set_num_threads(count)
-    return count
 
 
 def local_device(name: str, place: RankInfo | None) -> str:
