@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import IO, Final
 
 TEMPORARY: Final = re.compile(r"\..+\.(?P<node>[^.]*)-(?P<pid>\d+)-\d+\.tmp")
-SETTLED_NS: Final = 2_000_000_000
 ABANDONED_SECONDS: Final = 3600.0
 _numbers = itertools.count()  # for threads that write the same file at once
 
@@ -107,38 +106,6 @@ def regular(path: Path, most: int | None = None, *, links: bool = True) -> Path:
     if most is not None and state.st_size > most:
         raise OSError(errno.EFBIG, f"it has {state.st_size:,} bytes, {most:,} at most are read", str(path))
     return path
-
-
-def state_of(path: Path | str) -> list[int] | None:
-    """Return what changes whenever a file is written to: size, inode and times.
-
-    The time of change cannot be set by a program, as that of modification can.
-
-    Returns:
-        ``None`` where the file has just been written: within a tick of the clock it may change again unnoticed.
-
-    Raises:
-        OSError: there is none.
-    """
-    found = os.stat(path)
-    settled = max(found.st_mtime_ns, found.st_ctime_ns) < time.time_ns() - SETTLED_NS
-    return [found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns] if settled else None
-
-
-def walk(
-    root: Path | str, onerror: Callable[[OSError], object] | None = None
-) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Yield what :func:`os.walk` does; links to folders are followed, and a folder is entered once, however many lead
-    there."""
-    seen: set[tuple[int, int]] = set()
-    for place, folders, files in os.walk(root, onerror=onerror, followlinks=True):
-        found = os.stat(place)
-        if (found.st_dev, found.st_ino) in seen:  # by another link, or a circle
-            folders.clear()
-            continue
-        seen.add((found.st_dev, found.st_ino))
-        folders.sort()  # so that the same of several links leads there everywhere
-        yield place, folders, files
 
 
 def _write(stream: IO[bytes], content: str | bytes | Callable[[IO[bytes]], object]) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import boards
 import pytest
 
-from rsbench.files import SETTLED_NS
-from rsbench.leaderboard.cache import FOLDER
+from rsbench.records import BOARD_CACHE
+from rsbench.states import SETTLED_NS
 
 pytestmark = pytest.mark.timeout(3600)  # thousands of records are written first
 SIZES = (1_000, 2_500, 10_000)
@@ -43,7 +43,7 @@ def measure(folder: Path, csv: Path) -> tuple[float, float]:
 
 def anew(folder: Path, csv: Path) -> tuple[float, float]:
     """As :func:`measure`, of a board for which nothing was read before."""
-    shutil.rmtree(folder / FOLDER, ignore_errors=True)
+    shutil.rmtree(folder / BOARD_CACHE, ignore_errors=True)
     return measure(folder, csv)
 
 
@@ -66,7 +66,7 @@ def test_again(benchmark, folders: dict[int, Path], tmp_path: Path) -> None:
     folder, last = folders[size], tmp_path / "last"
     (folder / "00000-0").rename(last)
     time.sleep(SETTLED_NS / 1e9)
-    shutil.rmtree(folder / FOLDER, ignore_errors=True)
+    shutil.rmtree(folder / BOARD_CACHE, ignore_errors=True)
     first = cpu_seconds(folder, tmp_path / "first.csv")
     last.rename(folder / "00000-0")
     again = cpu_seconds(folder, tmp_path / "again.csv")

@@ -73,7 +73,7 @@ def leaderboard(
         paths = records or [Path(OUT)]
         boards.write(other, paths, format_, output, check, **kept, **asked.numbers)
         return
-    from rsbench.api import leaderboard as rank
+    from rsbench.leaderboard.result import leaderboard as rank
 
     spec = formats.find(format_)
     if check and output is None:
@@ -102,7 +102,7 @@ def leaderboard(
 def show(paths: Sequence[Path], page: Path | None = None, data_root: str = "") -> None:
     """Print the board of these records in the terminal and write it as *page*, with images where data are generated;
     no page where no format has its ending."""
-    from rsbench.api import leaderboard as rank
+    from rsbench.leaderboard.result import leaderboard as rank
 
     board = rank(paths)
     typer.echo(str(board), nl=False)

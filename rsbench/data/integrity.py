@@ -17,9 +17,10 @@ from typing import Any, Final
 from rsbench.cores import usable_cores
 from rsbench.data import manifest as manifest_files
 from rsbench.errors import UserError
-from rsbench.files import regular, state_of
+from rsbench.files import regular
 from rsbench.reading import LARGEST_NOTE
 from rsbench.specs import DatasetSpec
+from rsbench.states import state_of
 
 STORE: Final = "(store)"  # no name of a protocol, which stands for its split
 

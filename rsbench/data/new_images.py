@@ -15,8 +15,8 @@ from rsbench.data.images import decode_bands, decode_rgb
 from rsbench.data.source import SampleError
 from rsbench.data.tree import JPEG, TIFF
 from rsbench.errors import UserError
-from rsbench.files import walk
 from rsbench.reading import content_of
+from rsbench.states import walk
 
 ENDINGS: Final = (*JPEG, ".png", *TIFF)
 

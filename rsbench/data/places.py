@@ -15,8 +15,9 @@ from typing import Any, Final
 from rsbench import reading
 from rsbench.containment import code_of, contained
 from rsbench.data import manifest
-from rsbench.files import state_of, write_atomically
+from rsbench.files import write_atomically
 from rsbench.specs import DatasetSpec, load_attribute
+from rsbench.states import state_of
 
 NOTE: Final = "place.json"
 

@@ -16,7 +16,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from rsbench.data.source import SampleError
 from rsbench.errors import UserError
-from rsbench.files import walk
+from rsbench.states import walk
 
 CLUTTER: Final = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")
 JPEG: Final = (".jpg", ".jpeg")

@@ -22,18 +22,18 @@ import numpy as np
 from pydantic_core import from_json
 
 from rsbench import __version__
-from rsbench.execution import OUT
-from rsbench.files import state_of, sweep, write_atomically
+from rsbench.files import sweep, write_atomically
 from rsbench.leaderboard.members import Member
 from rsbench.leaderboard.rows import Measured
 from rsbench.leaderboard.summary import Read, Summary
 from rsbench.metrics.two_level import System
 from rsbench.plan import digest, source_sha256
+from rsbench.records import BOARD_CACHE
 from rsbench.records.store import LoadedRecord
 from rsbench.registry import registry
+from rsbench.states import Listing, state_of
 from rsbench.tasks.task import get_task
 
-FOLDER: Final = ".rsbench-board"
 SUFFIX: Final = ".measured"
 FEW: Final = 200  # records, of which a board is made at once
 PARTS: Final = 8  # files, each with what one board has read; more become one
@@ -41,7 +41,7 @@ ALIGNMENT: Final = 64  # bytes
 SHORT: Final = 16  # digits of the code's digest
 CODE: Final = ("rsbench.leaderboard.rows", "rsbench.metrics.two_level", "rsbench.records.schema", "rsbench.tasks.task")
 
-State = list[int] | None  # as :func:`rsbench.files.state_of` returns it
+State = list[int] | None  # as :func:`rsbench.states.state_of` returns it
 
 
 @dataclass
@@ -65,11 +65,13 @@ class Cache:
 
     Args:
         folder: the one with the records.
+        listing: of the files in it, where it was made beforehand.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / FOLDER
+    def __init__(self, folder: Path, listing: Listing | None = None) -> None:
+        self.folder = folder / BOARD_CACHE
         self.code = digest([__version__, np.__version__, *_plugins(), *map(source_sha256, CODE)])[:SHORT]
+        self._state_of = listing.state if listing else state_of
         self._sources: dict[tuple[str, str], str] = {}
         self._states: dict[str, State] = {}
         self._used = _Content()
@@ -92,7 +94,7 @@ class Cache:
         known, new, before = [], [], self._found.members
         for file in files:
             try:
-                self._states[file] = found = state_of(file)
+                self._states[file] = found = self._state_of(file)
             except OSError:  # what is wrong with it is found by loading it
                 found = None
             state = tuple(found or ())
@@ -115,7 +117,7 @@ class Cache:
         """Return what a row of these runs and of the primary metric *name* rests on; ``None`` where it cannot be
         kept."""
         try:
-            states = [(self._states[m.loaded.file], _predictions(m)) for m in group]
+            states = [(self._states[m.loaded.file], self._predictions(m)) for m in group]
             task, *_ = group[0].table
             if not all(map(all, states)):
                 return None
@@ -129,6 +131,13 @@ class Cache:
             sources = registry().get("metric", name).factory, type(get_task(task)).__module__
             self._sources[name, task] = digest([name, *map(source_sha256, sources)])
         return self._sources[name, task]
+
+    def _predictions(self, member: Member) -> State | str:
+        """The state of a run's predictions; ``None`` where they may be changing."""
+        if member.predictions is None:
+            return "none"
+        (folder, end, _), name = member.loaded.file.rpartition(os.sep), member.predictions
+        return self._state_of(folder + end + name) if os.path.basename(name) == name else None
 
     def get(self, key: str) -> Read | None:
         """Return what is known under a key."""
@@ -158,14 +167,6 @@ def _plugins() -> list[Any]:
     """What is installed, and what its metrics say of themselves."""
     found: list[Any] = sorted((one.plugin, one.distribution, one.version) for one in registry().plugins.values())
     return found + [(s.name, s.version, *s.range, s.unit) for _, s in sorted(registry().specs("metric").items())]
-
-
-def _predictions(member: Member) -> State | str:
-    """The state of a run's predictions; ``None`` where they may be changing."""
-    if member.predictions is None:
-        return "none"
-    (folder, end, _), name = member.loaded.file.rpartition(os.sep), member.predictions
-    return state_of(folder + end + name) if os.path.basename(name) == name else None
 
 
 def _write(folder: Path, code: str, content: _Content) -> Path:
@@ -218,9 +219,3 @@ def _add(content: bytes, found: _Content) -> None:
         read.rows[key] = Read(Summary(**summary), measured, issues)
     found.members |= read.members
     found.rows |= read.rows
-
-
-def beside(sources: Sequence[object]) -> Cache | None:
-    """Return what is kept in the first folder among *sources*; there may be none."""
-    folders = (Path(source) for source in sources or (OUT,) if isinstance(source, str | os.PathLike))
-    return next((Cache(folder) for folder in folders if folder.is_dir()), None)

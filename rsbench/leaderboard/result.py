@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsbench.errors import UserError
+from rsbench.execution import OUT
 from rsbench.files import write_atomically
 from rsbench.leaderboard import formats
 from rsbench.reading import collector_paused
-from rsbench.records.sources import Source, load_records
-from rsbench.records.store import LoadedRecord
+from rsbench.records import BOARD_CACHE, FILE
+from rsbench.states import Listing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rsbench.leaderboard.aggregate import Table
     from rsbench.leaderboard.board import Board
     from rsbench.leaderboard.members import Member
+    from rsbench.records.sources import Source
 
 
 @dataclass(frozen=True)
@@ -131,15 +133,20 @@ def leaderboard(
     Raises:
         UserError: a path is not there.
     """
-    from rsbench.leaderboard.board import build
-    from rsbench.leaderboard.cache import beside
-    from rsbench.leaderboard.reading import PredictionReaders
-
-    many = isinstance(records, Iterable) and not isinstance(records, str | PathLike | LoadedRecord)
+    many = isinstance(records, Iterable) and not isinstance(records, str | PathLike)
     sources: list[Source] = [*records] if many else [records]  # type: ignore[misc,list-item]
+    folders = [Path(source) for source in sources or (OUT,) if isinstance(source, str | PathLike)]
+    folder = next((folder for folder in folders if folder.is_dir()), None)
+    listing = Listing(folder, FILE) if len(sources) < 2 and folder and (folder / BOARD_CACHE).is_dir() else None
+
+    from rsbench.leaderboard.board import build  # while files are being listed
+    from rsbench.leaderboard.cache import Cache
+    from rsbench.leaderboard.reading import PredictionReaders
+    from rsbench.records.sources import load_records
+
     problems: list[str] = []
     known: list[Member] = []
-    cache = beside(sources)
+    cache = Cache(folder, listing) if folder else None
     with PredictionReaders(cache) as readers:
 
         def choose(files: list[str]) -> list[str]:
@@ -149,7 +156,8 @@ def leaderboard(
             readers.start(len(files))
             return files
 
-        loaded = load_records(*sources, problems=problems, choose=choose)
+        listed = (lambda: listing.files) if listing else None
+        loaded = load_records(*sources, problems=problems, choose=choose, listed=listed)
         board = build(
             loaded,
             task=task,

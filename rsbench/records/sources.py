@@ -28,11 +28,13 @@ def load_records(
     *sources: Source,
     problems: list[str] | None = None,
     choose: Callable[[list[str]], Iterable[str]] | None = None,
+    listed: Callable[[], list[str]] | None = None,
 ) -> list[LoadedRecord]:
     """Return the records in files, in folders and of outcomes, sorted by run id; by default those in :data:`OUT`.
 
-    Where *problems* is given, a record that is not valid is named there and left out.  *choose* is given the files
-    before the first is read, and returns those that are to be.
+    Args:
+        sources: one or many.
+        problems, choose, listed: as in :func:`rsbench.records.store.load_all`.
 
     Raises:
         UserError: a path is not there, or a record is not valid.
@@ -48,5 +50,5 @@ def load_records(
             paths.append(source.record_path)
     if not sources and not Path(OUT).exists():
         raise UserError(f"There is no folder '{OUT}' here: type rsbench run, or name the folder of your runs.")
-    found = load_all(paths, problems, choose)
+    found = load_all(paths, problems, choose, listed)
     return in_order([*loaded, *found]) if loaded else found

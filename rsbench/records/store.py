@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from rsbench.errors import UserError
-from rsbench.files import regular, sweep, walk, write_atomically
+from rsbench.files import regular, sweep, write_atomically
 from rsbench.reading import collector_paused, content_of
+from rsbench.records import FILE
 from rsbench.records.seal import sealed
 from rsbench.records.upgrade import upgrade
+from rsbench.states import walk
 
-FILE: Final = "record.json"
 LARGEST: Final = 64 << 20  # bytes of a record; a thousand times what one takes
 
 
@@ -166,16 +167,20 @@ def load_all(
     paths: Iterable[Path],
     problems: list[str] | None = None,
     choose: Callable[[list[str]], Iterable[str]] | None = None,
+    listed: Callable[[], list[str]] | None = None,
 ) -> list[LoadedRecord]:
     """Load every record at or below *paths*, sorted by run id and path.
 
-    Where *problems* is given, a record that is not valid is named there and left out.  *choose* is given the files
-    before the first is read, and returns those that are to be.
+    Args:
+        paths: files and folders.
+        problems: where it is given, a record that is not valid is named there and left out.
+        choose: is given the files before the first is read, and returns those that are to be.
+        listed: returns the files at or below *paths*, where somebody else has looked for them.
 
     Raises:
         UserError: a path is not there, or a record below it is not valid.
     """
-    files = _files(paths)
+    files = listed() if listed else _files(paths)
     loaded = []
     with collector_paused():
         for file in choose(files) if choose else files:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rsbench import files
+from rsbench import states
 from rsbench.cli import main
 from rsbench.data import integrity, splits
 from rsbench.data.manifest import CHECKED, store_path
@@ -44,7 +44,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def store(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Prepared data that have been checked and noted as whole."""
-    monkeypatch.setattr(files, "SETTLED_NS", -1)
+    monkeypatch.setattr(states, "SETTLED_NS", -1)
     monkeypatch.setenv("RSBENCH_DATA", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "1000")
     monkeypatch.chdir(tmp_path)
@@ -251,7 +251,7 @@ def test_pixels_are_read_once_for_each_state(store: Path, monkeypatch: pytest.Mo
 
 def test_what_was_written_just_now_is_not_noted(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It could be written again without a change of its times."""
-    monkeypatch.setattr(files, "SETTLED_NS", 60_000_000_000)
+    monkeypatch.setattr(states, "SETTLED_NS", 60_000_000_000)
     (store / CHECKED).unlink()
     integrity.ensure_intact(store)
     assert not (store / CHECKED).exists()

@@ -13,8 +13,9 @@ from typing import IO
 
 import pytest
 
-from rsbench import files
-from rsbench.files import publish, regular, state_of, sweep, write_atomically
+from rsbench import files, states
+from rsbench.files import publish, regular, sweep, write_atomically
+from rsbench.states import state_of
 
 RSBENCH = Path(__file__).parent.parent.parent / "rsbench"
 
@@ -173,7 +174,7 @@ def test_a_file_changes_its_state_whatever_is_done_to_hide_it(tmp_path: Path, mo
     path = tmp_path / "file"
     path.write_bytes(b"one")
     assert state_of(path) is None  # it may be written again within a tick of the clock
-    monkeypatch.setattr(files, "SETTLED_NS", -1)
+    monkeypatch.setattr(states, "SETTLED_NS", -1)
     before, times = state_of(path), path.stat()
     assert before == state_of(path)
     path.write_bytes(b"two")
@@ -186,7 +187,7 @@ def test_a_walk_enters_a_folder_once_whatever_leads_there(tmp_path: Path) -> Non
     (tmp_path / "b" / "inner" / "file").touch()
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b" / "inner" / "up").symlink_to(tmp_path)
-    found = [(Path(place).relative_to(tmp_path).as_posix(), inside) for place, _, inside in files.walk(tmp_path)]
+    found = [(Path(place).relative_to(tmp_path).as_posix(), inside) for place, _, inside in states.walk(tmp_path)]
     assert found == [(".", []), ("a", []), ("a/inner", ["file"])]
 
 

@@ -24,7 +24,7 @@ FILES = {
 # Parts of rsbench, each importing only from above its own line.
 LEVELS = (
     {"renamed"},
-    {"errors", "files", "foreign", "specs"},
+    {"errors", "files", "states", "foreign", "specs"},
     {"containment", "cores", "extensions", "reading", "spec_check"},
     {"data", "execution", "hookspecs", "suites"},
     {"registry"},

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from test_board import add
 
-from rsbench import files, leaderboard
+from rsbench import leaderboard, states
 from rsbench.leaderboard import cache, rows
 from rsbench.leaderboard.board import build
 from rsbench.leaderboard.result import Leaderboard
@@ -25,7 +25,7 @@ from rsbench.records.store import load_all
 def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files of which predictions are read; stores are kept of any number of records of any age."""
     monkeypatch.setattr(cache, "FEW", 1)
-    monkeypatch.setattr(files, "SETTLED_NS", 0)
+    monkeypatch.setattr(states, "SETTLED_NS", 0)
     seen: list[Path] = []
     columns = rows.Columns
     monkeypatch.setattr(rows, "Columns", lambda path, content: seen.append(path) or columns(path, content))
@@ -61,7 +61,7 @@ def fresh(folder: Path) -> list[object]:
 
 
 def parts(folder: Path) -> list[Path]:
-    return sorted((folder / cache.FOLDER).glob("*"))
+    return sorted((folder / cache.BOARD_CACHE).glob("*"))
 
 
 def test_only_what_is_new_is_read(tmp_path: Path, read: list[Path], loads: list[Path]) -> None:
@@ -92,11 +92,11 @@ def test_nothing_is_kept_of_a_few_or_of_what_may_be_changing(
     tmp_path: Path, read: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled(tmp_path)
-    for module, name, value in ((cache, "FEW", 9), (files, "SETTLED_NS", 10**12)):
+    for module, name, value in ((cache, "FEW", 9), (states, "SETTLED_NS", 10**12)):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, value)
             said(tmp_path)
-        assert not (tmp_path / cache.FOLDER).exists()
+        assert not (tmp_path / cache.BOARD_CACHE).exists()
 
 
 def test_parts_become_one(tmp_path: Path, read: list[Path]) -> None:
@@ -142,7 +142,9 @@ def _forge(folder: Path) -> None:
         b'{"members": [], "rows": {"a": 1}}\n',
         parts(folder)[0].read_bytes()[:-8],
     ):
-        (folder / cache.FOLDER / f"{code}-{hashlib.sha256(content).hexdigest()}{cache.SUFFIX}").write_bytes(content)
+        (folder / cache.BOARD_CACHE / f"{code}-{hashlib.sha256(content).hexdigest()}{cache.SUFFIX}").write_bytes(
+            content
+        )
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {
@@ -160,7 +162,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "store truncated": lambda folder: [os.truncate(part, part.stat().st_size // 2) for part in parts(folder)],
     "store damaged": lambda folder: [part.write_bytes(part.read_bytes()[:-1] + b"!") for part in parts(folder)],
     "store forged": _forge,
-    "store gone": lambda folder: shutil.rmtree(folder / cache.FOLDER, ignore_errors=True),
+    "store gone": lambda folder: shutil.rmtree(folder / cache.BOARD_CACHE, ignore_errors=True),
 }
 
 
@@ -178,7 +180,7 @@ def test_changed_records_and_stores_make_the_board_of_a_fresh_read(
 
 def test_a_folder_that_cannot_be_written_to_has_a_board(tmp_path: Path, read: list[Path]) -> None:
     filled(tmp_path)
-    (tmp_path / cache.FOLDER).write_text("in the way")
+    (tmp_path / cache.BOARD_CACHE).write_text("in the way")
     assert said(tmp_path) == fresh(tmp_path)
 
 
@@ -188,3 +190,22 @@ def test_other_code_reads_anew(tmp_path: Path, read: list[Path], monkeypatch: py
     monkeypatch.setattr(cache, "__version__", "0")
     said(tmp_path)
     assert len(read) == 8
+
+
+def test_another_process_lists_what_this_one_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(tmp_path / "runs")
+    (tmp_path / "runs" / "again").symlink_to(tmp_path / "runs" / "net-1-s0-closed")
+    (tmp_path / "runs" / "nowhere").mkdir()
+    (tmp_path / "runs" / "nowhere" / store.FILE).symlink_to(tmp_path / "lost")
+    listing = states.Listing(tmp_path / "runs", store.FILE)
+    assert listing.files == [*map(str, store.record_files([tmp_path / "runs"]))]
+    assert listing.state(listing.files[0]) is None  # it was just written
+    monkeypatch.setattr(states, "SETTLED_NS", -(10**18))
+    predictions = os.path.join(os.path.dirname(listing.files[0]), "predictions.parquet")
+    assert [listing.state(path) for path in (listing.files[0], predictions)] == [
+        states.state_of(path) for path in (listing.files[0], predictions)
+    ]
+    monkeypatch.setattr(states.sys, "executable", "/bin/false")  # where it cannot, this one does
+    assert states.Listing(tmp_path / "runs", store.FILE).files == listing.files
+    with pytest.raises(OSError):
+        listing.state(str(tmp_path / "lost"))

@@ -463,7 +463,7 @@ def test_data_are_prepared_again_when_files_changed_and_only_then(
     assert len(told) == 1
     assert prepared().manifest["fingerprint"] == first
     assert "written just before" in told[1]
-    monkeypatch.setattr("rsbench.files.SETTLED_NS", -(10**18))  # as if files had been left alone for a while
+    monkeypatch.setattr("rsbench.states.SETTLED_NS", -(10**18))  # as if files had been left alone for a while
     prepared()
     told.clear()
     assert prepared().manifest["fingerprint"] == first

@@ -19,9 +19,9 @@ from rsbench import reading
 from rsbench.engine.launch.run_result import LOCK, PLAN, primary_of
 from rsbench.engine.training import resume
 from rsbench.errors import UserError, did_you_mean, first_of
-from rsbench.files import walk
 from rsbench.records import store
 from rsbench.records.sources import HasRecord, Source
+from rsbench.states import walk
 
 TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 _MARKS: Final = {store.FILE, PLAN, LOCK, resume.FILE, resume.PREVIOUS}
