@@ -22,13 +22,15 @@ class FormatSpec(Spec):
     samples: ``samples(table, root, count)`` returns what the format shows of so many test images of a
         ``rsbench.leaderboard.aggregate.Table``; *root* is the data root.
     beside: ending -> ``function(board) -> str`` of each file that is written beside *output*.
+    files: in place of *render*, ``files(board, output) -> {path: bytes}`` of a format of several files, or no text.
     """
 
-    render: str
+    render: str = ""
     suffix: str = ""  # of its files, such as ".html"
     takes: tuple[str, ...] = ()
     samples: str | None = None
     beside: Mapping[str, str] = field(default_factory=dict)
+    files: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,23 +23,29 @@ Line = tuple[Series, list[tuple[float, float]]]
 
 def figures(series: Sequence[Series]) -> list[Figure]:
     """Return validation quality and training loss of every record that has a curve."""
-    name = next((n for one in series for record in one.facts if (n := score_name(record))), None)
-    quality = (name, heading(name), factor(name)) if name else VALIDATION_LOSS
     made = []
-    for key, title, times in (quality, LOSS):
-        lines = _lines(series, key, times)
-        if lines:
-            made.append(Figure(title[0].upper() + title[1:], _draw(lines, title), "One line a seed."))
+    for key, title, times in (quality(series), LOSS):
+        found = lines(series, key, times)
+        if found:
+            made.append(Figure(title[0].upper() + title[1:], _draw(found, title), "One line a seed."))
     return made
+
+
+def quality(series: Sequence[Series]) -> tuple[str, str, float]:
+    """Return name, heading and factor of the validation score of these series, of validation loss where none has a
+    score."""
+    name = next((n for one in series for record in one.facts if (n := score_name(record))), None)
+    return (name, heading(name), factor(name)) if name else VALIDATION_LOSS
 
 
 def losses(one: Series) -> Markup | None:
     """Return training loss (solid) and validation loss (dashed) of one system, or ``None`` without a curve."""
-    solid, dashed = _lines([one], "train_loss", 1.0), _lines([one], "val_loss", 1.0)
+    solid, dashed = lines([one], "train_loss", 1.0), lines([one], "val_loss", 1.0)
     return _draw(solid, f"training and validation loss of {one.label}", dashed) if solid else None
 
 
-def _lines(series: Sequence[Series], key: str, times: float) -> list[Line]:
+def lines(series: Sequence[Series], key: str, times: float) -> list[Line]:
+    """Return (series, points) of every record whose curve has *key*, thinned, its values times *times*."""
     found = []
     for one in series:
         for record in one.facts:
@@ -56,16 +62,16 @@ def _points(curve: Sequence[dict[str, Any]], key: str, times: float) -> list[tup
     return kept[::-1][::step][::-1] if step > 1 else kept
 
 
-def _draw(lines: Sequence[Line], title: str, dashed: Sequence[Line] = ()) -> Markup:
+def _draw(solid: Sequence[Line], title: str, dashed: Sequence[Line] = ()) -> Markup:
     frame = Frame()
-    every = [p for _, points in (*lines, *dashed) for p in points]
+    every = [p for _, points in (*solid, *dashed) for p in points]
     x = Scale.over([e for e, _ in every], *frame.x, room=0.03)
     y = Scale.over([v for _, v in every], *frame.y)
     parts = frame.axes(x, y, "epoch", whole=True)
-    for drawn, class_ in ((dashed, "line dashed"), (lines, "line")):
+    for drawn, class_ in ((dashed, "line dashed"), (solid, "line")):
         for one, points in sorted(drawn, key=lambda line: line[0].color is not None):
             parts.append(_line(one, [(x(e), y(v)) for e, v in points], class_))
-    return frame.drawing(parts, f"{title} by epoch, {len(lines)} lines")
+    return frame.drawing(parts, f"{title} by epoch, {len(solid)} lines")
 
 
 def _line(one: Series, corners: list[tuple[float, float]], class_: str) -> Markup:

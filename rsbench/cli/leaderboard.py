@@ -41,7 +41,9 @@ def leaderboard(
             "--format", help=" | ".join(formats.formats()), autocompletion=complete.among(lambda: [*formats.formats()])
         ),
     ] = "terminal",
-    output: Annotated[Path | None, typer.Option(help="Write to this file; latex writes a .bib beside it.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write to this file; latex writes a .bib beside it, figures are a file each.")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Fail if --output is not what would be written.")] = False,
     samples: Annotated[
         int, typer.Option(min=0, help="html: show what was said of this many test images, which go into the file.")

@@ -23,7 +23,8 @@ Samples = Mapping[str, Sequence[Any]]  # protocol fingerprint -> what `collect` 
 
 def formats() -> dict[str, FormatSpec]:
     """Return name -> format, the core's own first."""
-    return registry().specs("format")
+    found: dict[str, FormatSpec] = registry().specs("format")
+    return dict(sorted(found.items(), key=lambda item: not item[1].render.startswith(f"{__package__}.")))
 
 
 def find(name: str) -> FormatSpec:
@@ -53,8 +54,11 @@ def render(spec: FormatSpec, board: Board, output: Path | None, samples: Samples
         samples: protocol fingerprint -> sample predictions, as :func:`collect` gives them.
 
     Raises:
+        UserError: the format is for files alone.
         PluginError: the code of a plugin failed.
     """
+    if spec.files is not None:
+        raise UserError(f"{spec.name} is written to files: add --output board{spec.suffix}.")
     offered = {"output": output, "samples": samples}
     with _called(spec, "format"):
         text: str = load_attribute(spec.render)(board, **{name: offered[name] for name in spec.takes})
@@ -62,7 +66,7 @@ def render(spec: FormatSpec, board: Board, output: Path | None, samples: Samples
 
 
 def files(spec: FormatSpec, board: Board, output: Path, samples: Samples | None) -> dict[Path, bytes]:
-    """Return what is to be written: *output*, and what belongs beside it.
+    """Return what is to be written: *output*, and what belongs beside it, or the files that the format makes of it.
 
     Args:
         spec: of the format.
@@ -74,6 +78,10 @@ def files(spec: FormatSpec, board: Board, output: Path, samples: Samples | None)
         UserError: *output* is the name of what belongs beside it.
         PluginError: the code of a plugin failed.
     """
+    if spec.files is not None:
+        with _called(spec, "format"):
+            made: dict[Path, bytes] = load_attribute(spec.files)(board, output)
+        return made
     if output.suffix in spec.beside:
         better = output.with_suffix(spec.suffix).name
         raise UserError(f"{output} is the name of what {spec.name} writes beside the board; call that {better}.")

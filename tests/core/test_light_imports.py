@@ -28,6 +28,7 @@ PLUGINS = [
     "convnets",
     "eurosat",
     "export",
+    "figures",
     "formats",
     "html",
     "latex",

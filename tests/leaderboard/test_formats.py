@@ -37,16 +37,16 @@ def without_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_what_is_installed_is_offered() -> None:
-    assert list(formats.formats()) == [*CORE, "html", "latex"]
+    assert list(formats.formats()) == [*CORE, "png", "pdf", "svg", "html", "latex"]
     assert among(lambda: [*formats.formats()])("la") == ["latex"]
     help_ = CliRunner().invoke(app("leaderboard"), ["leaderboard", "--help"], env={"COLUMNS": "200"}).output
-    assert "terminal | markdown | csv | json | html | latex" in help_
+    assert "terminal | markdown | csv | json | png | pdf | svg | html | latex" in help_
 
 
 @pytest.mark.usefixtures("without_page")
 def test_without_its_plugin_a_format_is_not_there(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, said in (
-        (["--format", "html"], "'html' is not a format; use terminal, markdown, csv, json, latex."),
+        (["--format", "html"], "'html' is not a format; use terminal, markdown, csv, json, png, pdf, svg, latex."),
         (["--samples", "3"], "--samples is for --format html, which is not installed: the others hold no images."),
     ):
         done = CliRunner().invoke(app("leaderboard"), ["leaderboard", str(records), *arguments])
