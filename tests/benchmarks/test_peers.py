@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.peers import image_folder, networks
+from benchmarks.peers import curves, image_folder, networks
 from benchmarks.peers.dataset import MEAN, STD, Selection, prepare_store, select
 from benchmarks.peers.measure import Job, run
 from benchmarks.peers.peer import PEERS, Setting
@@ -145,3 +145,16 @@ def test_a_round_that_did_not_get_there_leaves_no_median() -> None:
 def test_too_many_images_are_refused(source: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="ask for at most"):
         select(source, tmp_path, 10_000, VAL)
+
+
+def test_a_plain_loop_trains_and_its_curves_are_compared(source: Path, tmp_path: Path) -> None:
+    folder = source / "2750"
+    one = [list(curves.fit(folder, seed, epochs=2)) for seed in (0, 0, 1)]
+    assert one[0] == one[1] != one[2]  # a seed decides all
+    assert all(0 <= epoch["val_accuracy"] <= 1 < epoch["train_loss"] for curve in one for epoch in curve)
+    plain = {str(seed): [{"train_loss": 2.0 + seed / 10, "val_accuracy": 0.5}] for seed in range(5)}
+    lower = {seed: [{"train_loss": curve[0]["train_loss"] - 1, "val_accuracy": 0.5}] for seed, curve in plain.items()}
+    assert "cannot be told apart" in curves.markdown(plain, plain)
+    found = curves.markdown(plain, lower)
+    assert "| 1 | training loss | 2.2000 ± 0.1581 | 1.2000 ± 0.1581 | -1.0000 | [-1.2306, -0.7694] |" in found
+    assert "the two differ" in found

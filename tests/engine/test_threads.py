@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 
 from rsbench import cores
 from rsbench.engine.run import report
-from rsbench.engine.training import threads
+from rsbench.engine.training import resume, threads
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +81,17 @@ def test_only_a_run_that_trains_alone_looks(
     machine = report.Machine.prepare(SimpleNamespace(**plan), alone)  # type: ignore[arg-type]
     assert bool(asked) is follows
     assert machine.environment()["flags"]["threads"] == (1 if follows else changes.get("threads", 4))
+
+
+def test_a_resumed_run_goes_on_with_the_threads_it_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = timed(monkeypatch, 1.0, {1: 2.0, 4: 1.0})
+    resume.save({"threads": 1}, tmp_path)
+    plan = {"threads": 0, "device": "cpu", "recipe": {"precision": "fp32"}, "division": "closed"}
+    plan |= {"model": {"kind": "network"}}
+    assert report.Machine.prepare(SimpleNamespace(**plan), folder=tmp_path).threads == 1  # type: ignore[arg-type]
+    plan["threads"] = 2
+    assert report.Machine.prepare(SimpleNamespace(**plan), folder=tmp_path).threads == 2  # type: ignore[arg-type]
+    assert not asked
 
 
 def test_free_cores_are_counted_among_those_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from rsbench.containment import described
+from rsbench.cores import usable_cores
 from rsbench.engine.events import Emit, Interrupted
 from rsbench.engine.memory import peak_memory_bytes
 from rsbench.engine.parallel.world import RankInfo
@@ -22,6 +23,7 @@ from rsbench.engine.run import environment
 from rsbench.engine.run.observers import Observers
 from rsbench.engine.step.count_macs import macs_of_sample
 from rsbench.engine.tasks.base import Evaluated, TrainingTask
+from rsbench.engine.training import resume
 from rsbench.engine.training.checkpoint_selection import Selection
 from rsbench.engine.training.device import has_bf16, select_device, select_precision, set_arithmetic
 from rsbench.engine.training.threads import pin_threads
@@ -68,11 +70,11 @@ class Machine:
     cpu: float
 
     @classmethod
-    def prepare(cls, plan: RunPlan, alone: bool = True) -> Machine:
+    def prepare(cls, plan: RunPlan, alone: bool = True, folder: Path | None = None) -> Machine:
         """Choose device and precision, and pin threads.
 
         *alone*: the run is that of one process; ranks, each of which has its part of the cores, start at once and would
-        take each other for strangers.
+        take each other for strangers.  *folder*: of the run, which goes on with the threads it had where it is resumed.
         """
         device = select_device(plan.device)
         if device.type == "cuda":
@@ -83,7 +85,8 @@ class Machine:
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         follows = alone and device.type == "cpu" and plan.model["kind"] == "network"
         follows = follows and plan.division in DIVISIONS  # speeds are measured on all cores
-        threads = pin_threads(plan.threads, dtype if follows else None)
+        kept = 0 if plan.threads or folder is None else (resume.load(folder) or {}).get("threads", 0)
+        threads = pin_threads(plan.threads or min(kept, usable_cores()), dtype if follows else None)
         return cls(device, precision, threads, time.perf_counter(), time.process_time())
 
     def speed(self, result: Evaluated) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def execute_together(
     machine: Machine | None = None
     try:
         on = dataclasses.replace(plans[0], device=local_device(plans[0].device, place))
-        machine = Machine.prepare(on, alone=place is None)
+        machine = Machine.prepare(on, alone=place is None, folder=runs[0].folder)
         context = RunContext(runs[0].folder, machine, stages, emit, interrupted, observers, place)
         body = load_attribute(registry().get("runner", plans[0].runner).run)
         with observers.process_of(plans[0]):

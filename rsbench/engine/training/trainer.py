@@ -332,6 +332,7 @@ class Trainer:
             "schedule": schedule.state_dict(),
             "scaling": self.scaling and self.scaling.state_dict(),
             "random": random_state(),
+            "threads": torch.get_num_threads(),
         }
         if self.ranks.world > 1:
             state["random_of_ranks"] = self.ranks.all_gather_object(state["random"])
