@@ -65,7 +65,7 @@ class Cache:
 
     Args:
         folder: the one with the records.
-        listing: of the files in it, where it was made beforehand.
+        listing: of the records in it, where there may be many.
     """
 
     def __init__(self, folder: Path, listing: Listing | None = None) -> None:
@@ -88,6 +88,11 @@ class Cache:
             with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
                 _add(content.result(), found)
         return found
+
+    def files(self, listing: Listing) -> list[str]:
+        """Return the files of records; while they are being listed, what was read before is taken up."""
+        _ = self._found
+        return listing.files
 
     def members(self, files: Iterable[str]) -> tuple[list[Member], list[str]]:
         """Return what is known of the records in *files*, and the files that have to be loaded."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,7 +157,7 @@ def leaderboard(
             readers.start(len(files))
             return files
 
-        listed = (lambda: listing.files) if listing else None
+        listed = partial(cache.files, listing) if cache and listing else None
         loaded = load_records(*sources, problems=problems, choose=choose, listed=listed)
         board = build(
             loaded,
