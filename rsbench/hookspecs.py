@@ -124,7 +124,10 @@ def rsbench_commands(app: Any, chosen: str | None) -> None:
 
 @hookspec
 def rsbench_remarks(table: Any) -> Iterable[str]:  # type: ignore[empty-body]
-    """Sentences to stand below a ``rsbench.leaderboard.aggregate.Table``; called for each table of a board."""
+    """Sentences to stand below a ``rsbench.leaderboard.aggregate.Table``; called for each table of a board.
+
+    A ``rsbench.leaderboard.remark.Remark`` is one that pages show as a small table.
+    """
 
 
 @hookspec

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rsbench.leaderboard.aggregate import Table
+from rsbench.leaderboard.remark import Remark
 from rsbench.registry import registry
 from rsbench.specs import Claim, ClaimSet
 from rsbench_claims.check import issues
@@ -42,14 +44,19 @@ def reported(table: Table) -> list[Reported]:
     return [*found.values()]
 
 
-def published(table: Table) -> list[str]:
-    """One sentence for each paper that reports the primary metric under the table's protocol."""
-    papers: dict[str, dict[str, None]] = {}
+def published(table: Table) -> list[Remark]:
+    """One sentence, or small table, for each paper that reports the primary metric under the table's protocol."""
+    papers: dict[str, dict[tuple[str, str, str], None]] = {}
     for one in reported(table):
         remarks = [one.place, *(["recalled, not read"] if one.recalled else ())]
         remarks += ["contradicted by the paper's own numbers"] if one.doubted else []
-        papers.setdefault(one.paper, {})[f"{one.system} {one.printed} ({', '.join(remarks)})"] = None
-    return [f"Reported, not measured here, by {paper}: {'; '.join(texts)}." for paper, texts in papers.items()]
+        papers.setdefault(one.paper, {})[one.system, one.printed, ", ".join(remarks)] = None
+    return [_remark(f"Reported, not measured here, by {paper}", [*rows]) for paper, rows in papers.items()]
+
+
+def _remark(title: str, rows: Sequence[tuple[str, str, str]]) -> Remark:
+    texts = [f"{system} {printed} ({where})" for system, printed, where in rows]
+    return Remark(f"{title}: {'; '.join(texts)}.", title, ("System", "Value", "Where"), rows)
 
 
 def _fits(claims: ClaimSet, claim: Claim, table: Table) -> bool:

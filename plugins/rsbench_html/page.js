@@ -57,9 +57,29 @@
     for (const part of every(".figures [data-s]", board)) part.classList.toggle("faded", series !== null && part.dataset.s !== series);
   }
 
+  /* On a page of many records, what is behind a system is drawn when it is opened, from one compressed block. */
+  const packed = document.getElementById("details");
+  let unpacked = null;
+  function unpack() {
+    const bytes = Uint8Array.from(atob(packed.textContent), (letter) => letter.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+  }
+  async function draw(part) {
+    const details = await (unpacked ??= unpack());
+    if (part.childElementCount === 1) part.insertAdjacentHTML("beforeend", details[part.id]);
+  }
+  async function drawn(id) {
+    const details = await (unpacked ??= unpack());
+    const holder = Object.keys(details).find((key) => details[key].includes(`id="${id}"`));
+    if (holder) await draw(document.getElementById(holder));
+    if (holder) location.replace(location.href); // what was not there when the link was followed becomes its target
+    return document.getElementById(id);
+  }
+
   /* A link to a closed part opens it. */
-  function open() {
-    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  async function open() {
+    const id = decodeURIComponent(location.hash.slice(1));
+    const target = document.getElementById(id) || (packed && id ? await drawn(id) : null);
     if (!target) return;
     for (let part = target; part; part = part.parentElement) if (part.tagName === "DETAILS") part.open = true;
     target.scrollIntoView();
@@ -76,6 +96,10 @@
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("reset", () => setTimeout(filter));
     filter();
+  }
+  if (packed) {
+    const opened = (event) => event.target.open && event.target.matches("details.system") && draw(event.target);
+    document.addEventListener("toggle", opened, true);
   }
   window.addEventListener("hashchange", open);
   document.addEventListener("click", (event) => {

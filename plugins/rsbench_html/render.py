@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rsbench.leaderboard.board import Board
 from rsbench_html.samples import Sample
 
+if TYPE_CHECKING:
+    from rsbench_html.view import Section, System
+
 HERE: Final = Path(__file__).parent
+PLAIN: Final = 200  # records up to which a page holds all that is behind its systems as it is; it opens in no time
 
 
 def render(board: Board, samples: Mapping[str, Sequence[Sample]] | None = None, output: Path | None = None) -> str:
@@ -32,15 +38,25 @@ def render(board: Board, samples: Mapping[str, Sequence[Sample]] | None = None, 
     )
     style, script = (Markup((HERE / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
     shown = sections(board, samples or {}, output)
+    parts = environment.get_template("parts.html").module
+    packed = _packed(parts.details, shown) if len(board.records) > PLAIN else None  # type: ignore[attr-defined]
     return environment.get_template("page.html").render(
         style=style,
         script=script,
         script_hash=_hash(script),
         closing=closing(board),
         sections=shown,
+        packed=packed,
         filters=_filters(shown),
         records=len(board.records),
     )
+
+
+def _packed(details: Callable[[System], str], shown: Sequence[Section]) -> str:
+    """What is behind each system, by its id, as JSON, compressed and in letters of base64."""
+    found = {f"s-{system.series.id}": details(system) for section in shown for system in section.systems}
+    data = json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return base64.b64encode(gzip.compress(data, mtime=0)).decode()
 
 
 def _hash(script: str) -> str:

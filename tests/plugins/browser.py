@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 import urllib.request
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -92,6 +93,14 @@ class Browser:
     def run(self, script: str, *arguments: Any) -> Any:
         """Return what a script returns."""
         return self._call("POST", f"{self.session}/execute/sync", {"script": script, "args": arguments})
+
+    def until(self, script: str, fits: Callable[[Any], bool], *arguments: Any) -> Any:
+        """Run a script until what it returns fits, for ten seconds at most; return that."""
+        for _ in range(100):
+            if fits(found := self.run(script, *arguments)):
+                break
+            time.sleep(0.1)
+        return found
 
     def type(self, keys: str) -> None:
         """Press and release keys on whatever has the focus."""

@@ -100,3 +100,38 @@ def test_nothing_is_wider_than_the_window(opened: Browser, page: Path, width: in
     assert image.width == width
     corner, darkest, lightest = image.getpixel((2, 2)), *image.getextrema()
     assert (corner > 250 and darkest < 60) if scheme == "light" else (corner < 40 and lightest > 200)
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same page, written as if it were one of very many records."""
+    folder = tmp_path_factory.mktemp("packed")
+    path = folder / "board.html"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(html, "PLAIN", 0)
+        path.write_text(html.render(made.several(folder / "records"), output=path), encoding="utf-8")
+    return path
+
+
+def test_what_is_behind_systems_is_drawn_when_they_are_opened(window: Browser, packed: Path, page: Path) -> None:
+    inside = "return document.querySelectorAll('details.system')[arguments[0]].innerHTML"
+    window.open(page.as_uri())
+    plain = [window.run(inside, number) for number in range(6)]
+    window.open(packed.as_uri())
+    assert window.run("return document.querySelectorAll('details.system > *').length") == 6  # summaries
+    for number in range(6):
+        window.run("document.querySelectorAll('details.system')[arguments[0]].open = true", number)
+        drawn = window.until(f"{inside}.trim()", lambda text: "Metrics on" in text, number)
+        assert "".join(drawn.split()) == "".join(plain[number].split())
+    assert window.log("browser") == []
+    assert window.requests() <= {page.as_uri(), packed.as_uri()}
+
+
+def test_a_value_opens_its_record_where_that_was_not_drawn(window: Browser, packed: Path, page: Path) -> None:
+    window.open(packed.as_uri())
+    window.run("document.querySelector('.ranking tbody td a[href^=\"#run-\"]').click()")
+    assert window.until(f"{SEEN}", lambda seen: seen == 1, "details.record:target .metrics") == 1
+    address = window.run("return location.href")
+    window.open(page.as_uri())
+    window.open(address)  # as a link from elsewhere
+    assert window.until(f"{SEEN}", lambda seen: seen == 1, "details.record:target .metrics") == 1

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import base64
 import csv
+import gzip
 import hashlib
 import io
+import json
 import os
 import re
 import subprocess
@@ -266,3 +268,29 @@ def test_latex_and_html_agree_on_ranks(board: Board) -> None:
     ranks = re.findall(r"^(\d+)(?:\\rlap\{\$\^\{=\}\$\})? &", latex.render(board), re.M)
     shown = re.findall(r'class="place" data-v="\d+">.*?<span>(\d+)=?</span>', html.render(board))
     assert ranks == shown
+
+
+def test_published_numbers_are_a_small_table() -> None:
+    page = html.render(build(store.load_all([RECORDS / "ucm-captions"])))
+    table = page[page.index('<table class="reported">') :].partition("</table>")[0]
+    assert "<caption>Reported, not measured here, by spatialnet-vit</caption>" in table
+    assert "<th>System</th><th>Value</th><th>Where</th>" in table
+    assert "<tr><td>VGG19+LSTM (Qu 2016)</td><td>45.10</td>" in table
+    assert "VGG19+LSTM (Qu 2016) 45.10" not in page
+
+
+def test_pages_of_many_records_hold_what_is_behind_systems_once_and_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = made.board(tmp_path, *(made.record(f"net {k}", 0.5 + k / 50, seed=s) for k in range(20) for s in range(3)))
+    plain = html.render(board)
+    monkeypatch.setattr(html, "PLAIN", 59)
+    page = html.render(board)
+    assert page == html.render(board)
+    (block,) = re.findall(r'<script type="application/gzip" id="details">([A-Za-z0-9+/=]+)</script>', page)
+    found = json.loads(gzip.decompress(base64.b64decode(block)))
+    assert [*found] == [f"s-t0r{k}" for k in range(20)]
+    assert all(part.strip() in plain for part in found.values())
+    assert 'details class="record"' not in page
+    assert sum(map(len, found.values())) > 10 * len(block)  # each system costs little more than its row
+    assert len(page) < len(plain) / 3

@@ -122,7 +122,7 @@ def told(table: Table) -> list[str]:
     for origin, call in reversed([*registry().callers("rsbench_remarks")]):  # in pluggy's order
         try:
             with contained(origin, "rsbench_remarks", limit=False):
-                found += map(str, call(table=table))
+                found += (line if isinstance(line, str) else str(line) for line in call(table=table))
         except UserError as error:
             found.append(f"{error}.")
     return found
