@@ -1,4 +1,5 @@
-"""Draws README's picture of a leaderboard: ``python -m docs.pictures`` (Chromium is needed)."""
+"""Draws README's pictures: of a leaderboard by ``python -m docs.pictures`` (Chromium is needed), of a terminal by
+``python -m docs.pictures terminal``."""
 
 from __future__ import annotations
 
@@ -46,4 +47,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["terminal"]:
+        from docs.pictures import terminal
+
+        terminal.main()
+    else:
+        main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rsbench import hookimpl
@@ -20,7 +20,7 @@ def rsbench_commands(app: Any, chosen: str | None) -> None:
 
 
 @hookimpl
-def rsbench_remarks(table: Table) -> list[str]:
+def rsbench_remarks(table: Table) -> Sequence[str]:
     """The published numbers that a table can be compared with."""
     from rsbench_claims.reported import published
 

@@ -10,17 +10,17 @@ class Remark(str):
 
     Args:
         sentence: for formats of text.
-        title: of the small table.
-        columns: its headings.
-        rows: its cells, one for each heading.
+        heading: of the small table.
+        columns: names of its columns.
+        rows: its cells, one for each column.
     """
 
-    title: str
+    heading: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
-    def __new__(cls, sentence: str, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Remark:
+    def __new__(cls, sentence: str, heading: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Remark:
         """Keep what the small table holds beside the sentence."""
         made = super().__new__(cls, sentence)
-        made.title, made.columns, made.rows = title, tuple(columns), tuple(map(tuple, rows))
+        made.heading, made.columns, made.rows = heading, tuple(columns), tuple(map(tuple, rows))
         return made
