@@ -25,6 +25,7 @@ KINDS: Final[dict[str, Any]] = {
     "classes": list,
     "bands": list,
     "normalization": dict,
+    "fit": dict,
 }  # of metadata that are JSON
 LARGEST: Final = sys.float_info.max  # a whole number of JSON may be larger
 FROM_CHECKPOINT: Final = "checkpoint"  # the normalization that the file itself holds
@@ -73,6 +74,9 @@ def expand_evaluation(request: EvaluationRequest) -> RunPlan:
     options = {k: v for k, v in known.items() if k in spec.options} | dict(request.options)
     # The checkpoint's weights are the only ones.
     options |= {name: option.file_unless[0] for name, option in spec.options.items() if option.file_unless}
+    if request.normalization is not None:
+        plain = {name: option.normalized for name, option in spec.options.items() if option.normalized is not None}
+        options |= {name: request.options.get(name, value) for name, value in plain.items()}
     (plan,) = expand(
         RunRequest(
             models=((name, options),),
@@ -86,11 +90,20 @@ def expand_evaluation(request: EvaluationRequest) -> RunPlan:
         )
     )
     _check(said, plan, request)
-    return _untrained(plan, request, facts)
+    return _untrained(plan, request, facts, said.get("fit", {}))
 
 
-def _untrained(plan: RunPlan, request: EvaluationRequest, facts: Mapping[str, str]) -> RunPlan:
-    """Return *plan* with the checkpoint in place of training, and an id that goes with it."""
+def _untrained(
+    plan: RunPlan, request: EvaluationRequest, facts: Mapping[str, str], fitted: Mapping[str, Any]
+) -> RunPlan:
+    """Return *plan* with the checkpoint in place of training, and an id that goes with it.
+
+    Args:
+        plan: of a run.
+        request: what the user asked for.
+        facts: metadata of the checkpoint.
+        fitted: how its network was fitted, where not by epochs.
+    """
     normalization = request.normalization or (FROM_CHECKPOINT if "normalization" in facts else None)
     accepts = plan.model["accepts"] | renamed.recorded(
         renamed.ACCEPTS, {"normalization": normalization} if normalization else {}
@@ -103,7 +116,8 @@ def _untrained(plan: RunPlan, request: EvaluationRequest, facts: Mapping[str, st
         "weights_sha256": file_sha256(request.checkpoint),
         **({"state": request.state} if request.state else {}),
     }
-    recipe = {"name": "", "epochs": 0, "augmentation": {}} | {k: plan.recipe[k] for k in EVAL_FIELDS}
+    recipe = {"name": "", "epochs": 0, "augmentation": {}, **fitted}
+    recipe |= {k: plan.recipe[k] for k in EVAL_FIELDS if k in plan.recipe}
     common = {
         "task": plan.task,
         "division": "external",

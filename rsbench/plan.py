@@ -142,7 +142,7 @@ def expand(request: RunRequest) -> list[RunPlan]:
             request.recipe, _changes(request), setting.protocol, model, found, tolerant=request.tolerant
         )
         found += _mismatches(model, setting, recipe)
-        if model.kind != "estimator":
+        if model.kind != "estimator" and not recipe.get("fit"):
             task, samples = registry().get("task", setting.protocol.task), setting.block["split_sizes"]["train"]
             found += request.too_wide(task, recipe, samples)
         if not found:
@@ -321,9 +321,9 @@ def _plans(
 ) -> list[RunPlan]:
     division = "debug" if request.overfit is not None else "closed" if closed else "open"
     block = model_block(model, options)
-    estimator = model.kind == "estimator"
-    seeds = request.seeds or setting.protocol.seeds
-    alone = {"devices": 1, "nodes": 1} if estimator else {}
+    estimator, fitted = model.kind == "estimator", recipe.get("fit") is not None
+    seeds = request.seeds or setting.protocol.seeds[: 1 if fitted else None]  # what is fitted has one optimum
+    alone = {"devices": 1, "nodes": 1} if estimator or fitted else {}
     how = execution.Execution.of(request, data_root=str(data_root(request.data_root)), **alone)
     common: dict[str, Any] = {
         "task": setting.protocol.task,

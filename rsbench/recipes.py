@@ -9,7 +9,16 @@ from typing import Any, Final
 
 from rsbench.errors import UserError, UserErrors, did_you_mean
 from rsbench.registry import registry
-from rsbench.specs import PRECISIONS, RECIPE_DESCRIPTION, ModelSpec, Option, ProtocolSpec, RecipeSpec, to_jsonable
+from rsbench.specs import (
+    PRECISIONS,
+    RECIPE_DESCRIPTION,
+    ModelSpec,
+    Option,
+    ProtocolSpec,
+    RecipeSpec,
+    load_attribute,
+    to_jsonable,
+)
 
 
 def resolve_recipe(
@@ -42,6 +51,10 @@ def resolve_recipe(
         return {}, False
     recipe = to_jsonable(spec)
     del recipe["provenance"]  # for readers of the spec; what is trained does not rest on it
+    if spec.fit is not None:
+        recipe = {name: recipe[name] for name in FIT_FIELDS}
+        if protocol.task not in spec.tasks:
+            problems.append(f"Recipe '{spec.name}' is for {', '.join(spec.tasks)}, not for {protocol.task}.")
     for key, value in changes.items():
         _change(recipe, key, value, problems)
     loss = attempt(problems, partial(registry().get, "loss", recipe["loss"]))
@@ -69,7 +82,26 @@ def _check_task_options(recipe: dict[str, Any], task: str, problems: list[str], 
 
 
 # Fields younger than the first records: at these defaults a plan leaves them out, so that run ids stay what they were.
-ADDED_FIELDS: Final[dict[str, Any]] = {"validate_from": 1, "drop_last": True}
+ADDED_FIELDS: Final[dict[str, Any]] = {"validate_from": 1, "drop_last": True, "fit": None, "fit_options": {}}
+# What a recipe with a ``fit`` holds.
+FIT_FIELDS: Final = (
+    *(name for name in RECIPE_DESCRIPTION if name != "provenance"),
+    *("fit", "fit_options", "precision", "loss", "loss_options", "augmentation", "task_options"),
+)
+
+
+def fit_of(recipe: Mapping[str, Any]) -> Any:
+    """Return what a plan's recipe names as its ``fit``, imported; ``None`` where training is by epochs.
+
+    Raises:
+        UserError: no installed recipe names it: that of a record or a file may name anything.
+    """
+    path = recipe.get("fit")
+    if path is None:
+        return None
+    if path not in {spec.fit for spec in registry().specs("recipe").values()}:
+        raise UserError(f"No installed recipe fits networks by '{path}': install the plugin that has it.")
+    return load_attribute(path)
 
 
 def changes_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,11 +128,14 @@ def changes_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
 def _change(recipe: dict[str, Any], key: str, value: Any, problems: list[str]) -> None:
     """Set a (dotted) field of a recipe."""
     first, dot, rest = key.partition(".")
-    if first not in RECIPE_TYPES:
-        known = ", ".join(RECIPE_TYPES)
-        problems.append(f"A recipe has no field '{first}'.{did_you_mean(first, RECIPE_TYPES)} Fields: {known}.")
+    known = [name for name in RECIPE_TYPES if name in recipe]
+    if first not in known:
+        problems.append(f"A recipe has no field '{first}'.{did_you_mean(first, known)} Fields: {', '.join(known)}.")
     elif dot and not isinstance(recipe[first], dict):
         problems.append(f"Recipe field '{first}' has no parts: set it with --set {first}=VALUE.")
+    elif dot and first == "fit_options" and rest not in recipe[first]:
+        said = f"{did_you_mean(rest, recipe[first])} Options: {', '.join(recipe[first]) or 'none'}."
+        problems.append(f"Recipe '{recipe['name']}' has no option '{rest}'.{said}")
     elif dot:
         recipe[first][rest] = value
     elif not _fits(value, RECIPE_TYPES[first]):
@@ -125,7 +160,7 @@ _KINDS: Final[dict[str, tuple[tuple[type, ...], str]]] = {
     "tuple[str, ...]": ((list,), "a list of patterns"),
     "tuple[Phase, ...]": ((list,), "a list"),
 }
-RECIPE_TYPES: Final = {f.name: _KINDS[str(f.type)] for f in fields(RecipeSpec) if f.name not in RECIPE_DESCRIPTION}
+RECIPE_TYPES: Final = {f.name: _KINDS[str(f.type)] for f in fields(RecipeSpec) if f.name not in (*RECIPE_DESCRIPTION, "fit")}
 RECIPE_TYPES["precision"] = ((str,), f"one of {', '.join(PRECISIONS)}")
 
 

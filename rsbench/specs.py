@@ -83,12 +83,15 @@ class Option:
 
     file_unless: the values that name no file, the first of them for random weights; any other is the path of a file of
         weights, whose content is a part of what the run is.  An option that holds paths is called ``weights``.
+    normalized: of an option that changes how images are normalized, its value where ``evaluate --normalization`` says
+        how they are.
     """
 
     default: Any
     help: str
     choices: tuple[Any, ...] | None = None
     file_unless: tuple[Any, ...] | None = None
+    normalized: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,6 +305,9 @@ class RecipeSpec(Spec):
     task_options: what a task leaves open; captioning: ``min_count`` (of a word in the vocabulary), ``max_words``,
     ``sentences`` (learned of each image in a step), ``beam``, ``length_penalty``, ``temperature``; VQA: ``min_count``,
     ``max_words``, ``questions_per_image`` (together in a step).
+    fit: names what fits a network in place of epochs of gradient descent, such as a linear probe of its features: a
+        class with the members of ``rsbench_probes.probe:Probe``.  Of such a recipe no field of an optimizer counts.
+    fit_options: all settings of it, with defaults.
     provenance: see :func:`check_provenance`; of a published recipe.
     """
 
@@ -328,6 +334,8 @@ class RecipeSpec(Spec):
     validate_from: int = 1
     phases: tuple[Phase, ...] = ()
     task_options: Mapping[str, Any] = field(default_factory=dict)
+    fit: str | None = None
+    fit_options: Mapping[str, Any] = field(default_factory=dict)
     reconstruction: bool = False
     citation: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)

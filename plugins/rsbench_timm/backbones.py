@@ -65,6 +65,7 @@ def timm_backbone(
     drop_rate: float | None = None,
     drop_path_rate: float | None = None,
     input_size: int = 0,
+    normalization: str = "given",
 ) -> nn.Module:
     """Build a timm network for ``context.channels`` bands and ``context.num_classes`` classes.
 
@@ -74,6 +75,8 @@ def timm_backbone(
         weights: ``none``, ``imagenet``, or the path of a file.
         drop_rate, drop_path_rate: of dropout and of stochastic depth; ``None``: the network's own.
         input_size: side in pixels to which images are resized; 0 leaves them.
+        normalization: ``own``: with the mean and deviation that the pretrained weights of this name are for, whichever
+            weights are taken, where images are 3 bands uint8; ``given``: as the run normalizes them.
 
     Raises:
         UserError: the weights cannot be had or do not fit, or the network cannot be built with these settings.
@@ -92,19 +95,20 @@ def timm_backbone(
     if facts.fixed_input_size:
         options["img_size"] = size
     name = f"timm:{architecture}"
+    rgb = context.channels == 3 and {*context.units} <= {"uint8"}  # which the run gives ImageNet's statistics
+    restated = rgb and normalization == "own" and (facts.mean, facts.std) != (IMAGENET_MEAN, IMAGENET_STD)
+    statistics = (facts.mean, facts.std) if restated else ((), ())
     if weights == "imagenet":
         if not facts.has_weights:
             raise UserError(f"timm offers no pretrained weights for {name}; use weights=none or a local file.")
         _build(name, size, lambda: timm.create_model(architecture, **options))  # its own errors, not the download's
         with downloading(name):
             network = timm.create_model(architecture, pretrained=True, **options)
-        restated = context.channels == 3 and (facts.mean, facts.std) != (IMAGENET_MEAN, IMAGENET_STD)
-        adapted = _adapted(network, input_size, context, facts.mean if restated else (), facts.std if restated else ())
-        return _tried(adapted, name, context)
+        return _tried(_adapted(network, input_size, context, *statistics), name, context)
     network = _build(name, size, lambda: timm.create_model(architecture, **options))
     if weights != "none":
         load_weights(network, weights, _classifier(network))
-    return _tried(_adapted(network, input_size, context), name, context)
+    return _tried(_adapted(network, input_size, context, *statistics), name, context)
 
 
 def _timm_facts(architecture: str) -> Any:

@@ -21,7 +21,7 @@ _WIGHTMAN: Final = "Wightman 2019, PyTorch Image Models"
 def _weights(default: str) -> Option:
     return Option(
         default=default,
-        help="none | imagenet (downloaded) | a local .safetensors, .npz, .pt or .pth file, for ImageNet mean and std",
+        help="none | imagenet (downloaded) | a local .safetensors, .npz, .pt or .pth file",
         file_unless=("none", "imagenet"),
     )
 
@@ -55,6 +55,12 @@ def _member(kind: str, architecture: str, base: str, known: tuple[str, ...]) -> 
         options["drop_path_rate"] = Option(
             default=None, help="stochastic depth, in [0, 1); none: as the network has it"
         )
+        options["normalization"] = Option(
+            default="own",
+            help="own: mean and std that timm's pretrained weights of this name are for; given: as the run normalizes",
+            choices=("own", "given"),
+            normalized="given",
+        )
     return ModelSpec(
         name=f"{kind}:{architecture}",
         summary=f"{architecture} of {kind} with a new classifier.",
@@ -86,9 +92,17 @@ def _torchvision() -> tuple[str, ...]:
     return _names("torchvision", r"@register_model\(\)[\s\S]{0,200}?def (\w+)\(")
 
 
+@cache
+def _timm_tags() -> tuple[str, ...]:
+    """``architecture.tag`` of the pretrained weights that timm knows."""
+    known, pattern = {*_timm()}, r"""['"](\w+\.\w+)['"]: *_\w*cfg\("""
+    return tuple(n for n in _names("timm", pattern) if n.partition(".")[0] in known)
+
+
 def timm_names(pattern: str = "*") -> list[str]:
-    """timm architectures that match a shell pattern."""
-    return [n for n in _timm() if fnmatch(n, pattern)]
+    """timm architectures that match a shell pattern; pretrained tags of them where the pattern has a dot, as in
+    ``resnet50.*``."""
+    return [n for n in (_timm_tags() if "." in pattern else _timm()) if fnmatch(n, pattern)]
 
 
 def torchvision_names(pattern: str = "*") -> list[str]:

@@ -109,7 +109,9 @@ def _facts(group: Sequence[RunPlan], seconds: float | None) -> Iterator[tuple[st
     yield "model", f"{model['name']} ({model['distribution']} {model['distribution_version']}){params}"
     yield "protocol", f"{plan.protocol['name']}, fingerprint {plan.protocol['fingerprint'][:16]}"
     yield "data", f"{sizes['train']:,} train, {sizes['val']:,} val, {sizes['test']:,} test"
-    if plan.checkpoint is None and model["kind"] == "network":
+    if plan.checkpoint is None and recipe.get("fit"):
+        yield "recipe", f"{recipe['name']}: {', '.join(f'{k} {v}' for k, v in recipe['fit_options'].items())}"
+    elif plan.checkpoint is None and model["kind"] == "network":
         schedule = f"{recipe['optimizer']}, lr {recipe['lr']:g} {recipe['schedule']}, loss {recipe['loss']}"
         yield "recipe", f"{recipe['name']}: {recipe['epochs']} epochs, batch {recipe['batch']}, {schedule}"
     threads = f", {plan.threads or usable_cores()} threads" if device.type == "cpu" else ""

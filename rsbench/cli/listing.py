@@ -72,9 +72,9 @@ COLUMNS: Final[dict[str, Sequence[Column]]] = {
     ),
     "recipe": (
         TASKS,
-        ("epochs", lambda s: str(s.epochs)),
-        ("batch", lambda s: str(s.batch)),
-        ("optimizer", lambda s: s.optimizer),
+        ("epochs", lambda s: "" if s.fit else str(s.epochs)),
+        ("batch", lambda s: "" if s.fit else str(s.batch)),
+        ("optimizer", lambda s: "" if s.fit else s.optimizer),
         ("loss", lambda s: s.loss),
     ),
     "claims": (("dataset", lambda s: s.dataset), ("numbers", lambda s: str(len(s.rows)))),

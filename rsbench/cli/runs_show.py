@@ -127,7 +127,8 @@ def _plan(run: RunFolder) -> list[tuple[str, str]]:
     sizes = ", ".join(f"{n} {split}" for split, n in (protocol.get("split_sizes") or {}).items())
     package = " ".join(filter(None, [model.get("distribution"), model.get("distribution_version")]))
     changed = ", ".join(f"{name}={value}" for name, value in changes_of(recipe).items())
-    asked = f"{recipe.get('epochs', '?')} epochs, batch {recipe.get('batch', '?')}" if recipe.get("name") else ""
+    by_epochs = recipe.get("name") and not recipe.get("fit")
+    asked = f"{recipe.get('epochs', '?')} epochs, batch {recipe.get('batch', '?')}" if by_epochs else ""
     found = [
         ("folder", str(run.path)),
         ("command", plan.get("command") or ""),

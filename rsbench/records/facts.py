@@ -138,6 +138,8 @@ def training(audit: Audit) -> None:
     if perf.get("train_samples_per_s") is not None:
         audit.hold(RECOMPUTED, ("perf", "train_samples_per_s"), train["samples"] / max(seconds, 1e-9))
         audit.cover(AGREED, ("train", "samples"))
+    if (sweep := train.get("sweep")) is not None:
+        _sweep(audit, sweep)
     audit.hold(RECOMPUTED, ("train", "epochs"), len(curve))
     for k in range(len(curve)):
         audit.hold(AGREED, ("train", "curve", k, "epoch"), k + 1)
@@ -151,6 +153,15 @@ def training(audit: Audit) -> None:
         for k in range(len(curve)):
             audit.cover(AGREED, ("train", "curve", k, "seconds"))
     _selection(audit, curve, passed if whole else None)
+
+
+def _sweep(audit: Audit, sweep: Mapping[str, Any]) -> None:
+    """Of settings that were tried, the one with the best validation score was taken."""
+    tried, by = sweep["tried"], sweep["by"]
+    scored = [one for one in tried if one.get(by) is not None] if by else []
+    if scored:
+        best = max(scored, key=lambda one: one[by])  # the first of several
+        audit.hold(RECOMPUTED, ("train", "sweep", "chosen"), best.get(sweep["option"]))
 
 
 def _selection(audit: Audit, curve: Sequence[Mapping[str, Any]], passed: Sequence[float] | None) -> None:

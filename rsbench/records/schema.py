@@ -248,6 +248,20 @@ class Epoch(TypedDict, total=False):
     val_score: Number | None
 
 
+@OPEN
+class Sweep(TypedDict):
+    """Settings that were tried, with their validation scores, and which was taken; each of *tried* names the *option*
+    and holds the score that decided under the name that *by* says."""
+
+    option: str
+    chosen: Number
+    by: str | None
+    tried: list[dict[str, Any]]
+    train_samples: Count
+    val_samples: Count
+    refit_samples: Count
+
+
 @CLOSED
 class Training(TypedDict):
     """What training did."""
@@ -260,6 +274,7 @@ class Training(TypedDict):
     initial_loss: Number | None
     curve: list[Epoch]
     time_to: Annotated[dict[Target, Number], Field(json_schema_extra={"additionalProperties": False})]
+    sweep: NotRequired[Sweep]
 
 
 @OPEN

@@ -13,6 +13,7 @@ from rsbench.engine.input.run_data import RunData
 from rsbench.engine.tasks.base import TrainingTask
 from rsbench.errors import RunError
 from rsbench.plan import RunPlan
+from rsbench.recipes import fit_of
 from rsbench.registry import registry
 from rsbench.specs import load_attribute
 from rsbench.tasks.context import ModelContext
@@ -45,6 +46,8 @@ def network(plan: RunPlan, context: ModelContext, device: torch.device) -> nn.Mo
     model = build_model(plan, context)
     if not isinstance(model, nn.Module):
         raise RunError(f"The factory of '{plan.model['name']}' returned {type(model).__name__}, not a module.", "build")
+    if (fit := fit_of(plan.recipe)) is not None:
+        model = fit(plan).network(model, context)
     if device.type == "cuda":
         torch.cuda.manual_seed(plan.seed)  # fork_rng, under which a factory may try things out, is of the CPU alone
     return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

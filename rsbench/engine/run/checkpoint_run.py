@@ -92,7 +92,7 @@ def try_loading(plan: RunPlan) -> str:
             model = build.build_network(build.make_task(plan, open_data(plan)), torch.device("cpu"))
         except RunError as error:
             raise UserError(str(error)) from None
-        path = plan.checkpoint or plan.start
+        path = plan.checkpoint or (None if plan.recipe.get("fit") else plan.start)  # it was there before the fit
         return load(model, dataclasses.replace(plan, checkpoint=path)) if path else ""
 
 

@@ -13,6 +13,7 @@ from rsbench.engine.run.training_run import run_network
 from rsbench.engine.tasks.base import Evaluated, TrainingTask
 from rsbench.engine.training.trainer import Progress
 from rsbench.plan import RunPlan
+from rsbench.recipes import fit_of
 
 
 def run(plans: Sequence[RunPlan], context: RunContext) -> Iterator[dict[str, Any]]:
@@ -36,7 +37,10 @@ def _runner(plan: RunPlan) -> Callable[[TrainingTask, RunContext], tuple[dict[st
     """How the run comes to its test predictions."""
     if plan.checkpoint is not None:
         return run_checkpoint
-    return _run_estimator if plan.model["kind"] == "estimator" else run_network
+    if plan.model["kind"] == "estimator":
+        return _run_estimator
+    fit = fit_of(plan.recipe)
+    return run_network if fit is None else fit(plan).run
 
 
 def _run_estimator(task: TrainingTask, context: RunContext) -> tuple[dict[str, Any], Evaluated]:

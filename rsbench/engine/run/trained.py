@@ -122,6 +122,9 @@ def load(loaded: LoadedRecord, device: str = "auto", root: Path | None = None) -
     path = weights_of(loaded)
     facts = read_metadata(path)
     plan, notes = _plan(loaded.record["plan"], data_root(root))
+    if "fit" in facts:
+        fitted = value_of(facts["fit"], "fit", KINDS["fit"], path)
+        plan = dataclasses.replace(plan, recipe={**plan.recipe, **fitted})
     place = select_device(device)
     before = random_state(), np.random.get_state()
     try:

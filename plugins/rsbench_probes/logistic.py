@@ -1,0 +1,102 @@
+"""Multinomial logistic regression for many strengths of its penalty.
+
+The objective is that of scikit-learn's ``LogisticRegression``: the sum of cross entropies times C, plus half the
+squared norm of the coefficients but for the intercepts.  Features are standardized, turned into their principal axes and scaled
+there by the curvature that the objective has at most, which makes L-BFGS need some dozens of passes where features as
+they are take hundreds; optimum and penalty stay what they are.  Products over the samples are in float32, all else in
+float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+CURVATURE: Final = 0.1  # of a softmax: 1/2 at most, about p (1 - p)
+PASSES: Final = 1000
+SMALLEST: Final = 1e-12  # share of the largest variance below which an axis is none
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Coefficients float64 [K, D] and intercepts float64 [K] for features as they are given, and the passes taken."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+    passes: int
+
+
+class Regression:
+    """Logistic regression on one training set.
+
+    Args:
+        features: float32 [N, D], on the device that computes.
+        labels: int64 [N].
+        classes: K.
+        standardize: subtract the mean and divide by the deviation of each feature.
+    """
+
+    def __init__(self, features: torch.Tensor, labels: torch.Tensor, classes: int, *, standardize: bool = True) -> None:
+        exact = features.double()
+        self.mean = exact.mean(0)
+        spread = exact.std(0, unbiased=False)
+        self.scale = (
+            torch.where(spread > 0, spread, torch.ones_like(spread)) if standardize else torch.ones_like(spread)
+        )
+        centered = ((exact - self.mean) / self.scale).float()
+        samples, width = centered.shape
+        if samples < width:
+            _, values, axes = torch.linalg.svd(centered.double(), full_matrices=False)
+            variances, axes = values**2 / samples, axes.T
+        else:
+            variances, axes = torch.linalg.eigh((centered.T @ centered).double() / samples)
+        kept = variances > SMALLEST * variances.max()
+        self.variances, self.axes = variances[kept], axes[:, kept]
+        ones = torch.ones(samples, 1, device=features.device)
+        self.inputs = torch.cat([centered @ self.axes.float(), ones], dim=1)
+        self.targets = torch.nn.functional.one_hot(labels, classes).T.float().contiguous()
+        self.coefficients = torch.zeros(classes, self.inputs.shape[1], dtype=torch.float64, device=features.device)
+
+    def fit(self, c: float, tolerance: float = 1e-5) -> Solution:
+        """Return the optimum for *c*, starting from that of the call before.
+
+        Args:
+            c: inverse strength of the penalty.
+            tolerance: largest derivative of the mean cross entropy by a scaled coefficient.
+        """
+        samples = len(self.inputs)
+        strength = 1 / (c * samples)
+        one = torch.ones(1, dtype=torch.float64, device=self.variances.device)
+        scale = 1 / torch.cat([CURVATURE * self.variances + strength, CURVATURE * one]).sqrt()
+        penalty = torch.cat([torch.full_like(self.variances, strength), 0 * one])
+        scaled = (self.coefficients / scale).requires_grad_(True)
+        passes = 0
+
+        @torch.no_grad()
+        def closure() -> float:
+            nonlocal passes
+            passes += 1
+            weights = scaled * scale
+            log_p = torch.log_softmax(weights.float() @ self.inputs.T, dim=0)
+            # Targets come first: a product with a transposed right side is several times slower on a CPU.
+            gradient = ((log_p.exp() - self.targets) @ self.inputs).double() / samples
+            scaled.grad = scale * (gradient + penalty * weights)
+            cross_entropy = -(self.targets * log_p).double().sum() / samples
+            return float(cross_entropy + 0.5 * (penalty * weights**2).sum())
+
+        optimizer = torch.optim.LBFGS(
+            [scaled],
+            max_iter=PASSES,
+            max_eval=PASSES,
+            history_size=20,
+            tolerance_grad=tolerance,
+            tolerance_change=1e-12,
+            line_search_fn="strong_wolfe",
+        )
+        optimizer.step(closure)
+        self.coefficients = (scaled * scale).detach()
+        weight = (self.coefficients[:, :-1] @ self.axes.T) / self.scale
+        # A softmax is the same for all intercepts moved alike; scikit-learn's sum to zero, as these do from zero on.
+        return Solution(weight, self.coefficients[:, -1] - weight @ self.mean, passes)
