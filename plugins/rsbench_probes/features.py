@@ -14,6 +14,7 @@ from torch import nn
 from rsbench.errors import UserError, first_of
 
 POOLINGS: Final = ("network", "mean", "class")
+WRAPPER: Final = "network."  # of what prepares images for a network of a library, whose names people know
 _CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -112,10 +113,11 @@ class Features(nn.Module):
     def _chosen(self, seen: Sequence[tuple[str, nn.Module, torch.Tensor]], layers: Sequence[str]) -> list[str]:
         """Return the names of the modules whose tensors are pooled."""
         if layers:
-            called = dict.fromkeys(name for name, _, out in seen if out.ndim in (2, 3, 4))
+            called = {name.removeprefix(WRAPPER): name for name, _, out in seen if out.ndim in (2, 3, 4)}
             if lost := [pattern for pattern in layers if not any(fnmatchcase(name, pattern) for name in called)]:
-                raise UserError(f"The network has no layer '{lost[0]}'; it has {first_of([*called], 12)}.")
-            return [name for name in called if any(fnmatchcase(name, pattern) for pattern in layers)]
+                top = dict.fromkeys(".".join(name.split(".")[:2]) for name in called)
+                raise UserError(f"The network has no layer '{lost[0]}'; it has {first_of([*top], 12)}.")
+            return [name for short, name in called.items() if any(fnmatchcase(short, pattern) for pattern in layers)]
         if self.pooling == "network":
             if self.classifier is None:
                 raise UserError(

@@ -1,10 +1,9 @@
 """Multinomial logistic regression for many strengths of its penalty.
 
 The objective is that of scikit-learn's ``LogisticRegression``: the sum of cross entropies times C, plus half the
-squared norm of the coefficients but for the intercepts.  Features are standardized, turned into their principal axes and scaled
-there by the curvature that the objective has at most, which makes L-BFGS need some dozens of passes where features as
-they are take hundreds; optimum and penalty stay what they are.  Products over the samples are in float32, all else in
-float64.
+squared norm of the coefficients but for the intercepts.  Features are standardized, turned into their principal axes
+and scaled there by about the curvature that the objective has, which makes L-BFGS need fewer passes than with features
+as they are; optimum and penalty stay what they are.  Products over the samples are in float32, all else in float64.
 """
 
 from __future__ import annotations
