@@ -79,6 +79,8 @@ def make_requests(
     options: Mapping[str, Any] | None = None,
     precision: str | None = None,
     overfit: int | None = None,
+    train_fraction: float | None = None,
+    shots: int | None = None,
     start: Source | None = None,
     **how: Any,
 ) -> list[RunRequest]:
@@ -88,13 +90,15 @@ def make_requests(
 
     Args:
         models, dataset: names; models as a list, or with commas.
-        suite: a YAML file of runs, in place of *models* and *dataset*; it holds the next seven itself, for each run.
+        suite: a YAML file of runs, in place of *models* and *dataset*; it holds the next nine itself, for each run.
         protocol, recipe: names.
         seeds: such as ``3``, ``"0-4"`` or ``[0, 2]``.
         changes: dotted fields of the recipe, ``{"lr": 0.1}``.
         options: of the models.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
         overfit: train and test on this many training images.
+        train_fraction: share of the images of each class in training and validation, drawn by the seed.
+        shots: in place of that, how many of each class.
         start: a finished run, as for :func:`rsbench.load_model`, from whose weights training starts; its seed is the
             default then.
         how: fields of :class:`rsbench.execution.Execution`: device, devices, compile, threads, out, ...
@@ -114,6 +118,8 @@ def make_requests(
         "options": options,
         "precision": precision,
         "overfit": overfit,
+        "train_fraction": train_fraction,
+        "shots": shots,
         "start": start,
     }
     given: dict[str, Any] = {key: value for key, value in of_runs.items() if value not in (None, {})}

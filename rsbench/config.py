@@ -77,6 +77,8 @@ def _requests(run: Mapping[str, Any], common: Mapping[str, Any], origin: str) ->
             seeds=seeds,
             precision=run.get("precision"),
             overfit=run.get("overfit"),
+            train_fraction=run.get("train_fraction"),
+            shots=run.get("shots"),
             origin=origin,
             **common,
         )

@@ -33,6 +33,9 @@ def start_from(plan: RunPlan, parent: LoadedRecord) -> RunPlan:
             f"{record['run_id']} was trained on another split of '{plan.dataset['name']}', and so on images that this "
             f"one tests: take --protocol {before['protocol']['name']}."
         )
+    few = plan.protocol.get("labels")
+    if same_data and few and (before["protocol"].get("labels"), before["seed"]) != (few, plan.seed):
+        raise UserError(f"{record['run_id']} was trained with other labels than the few that this one may use.")
     model = {
         **plan.model,
         "label": f"{plan.model['label']} from {record['run_id'].rpartition('-')[2]}",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rsbench import __version__, execution, renamed
-from rsbench.data import integrity, manifest
+from rsbench.data import few_labels, integrity, manifest
 from rsbench.data.location import data_root
 from rsbench.errors import UserError, UserErrors
 from rsbench.recipes import attempt, resolve_options, resolve_recipe
@@ -34,7 +34,8 @@ class RunPlan(execution.Execution):
         factory, accepts, params, plugin, distribution, distribution_version, source_sha256, weights_sha256, tags.
     dataset: name, version, fingerprint, store (path), image_shape, dtype, classes, bands.
     protocol: name, version, fingerprint, task, split_sizes, split_sha256, bands, size, primary, metrics, selection,
-        targets.  With ``overfit`` set, training and test split are the same images, evenly spaced over the set.
+        targets; labels, where they are few, and refit.  With ``overfit`` set, training and test split are the same
+        images, evenly spaced over the set.
     recipe: every field of the RecipeSpec, after ``--set``.
     group: what it is run with: plans of one ``id`` share a process; ``members`` names all, ``member`` this one.
     """
@@ -105,6 +106,7 @@ class RunRequest(execution.Execution):
     """What the user asked for; names are not yet resolved.
 
     models: (name, options) pairs.  changes: dotted recipe fields to values (``--set``).
+    train_fraction, shots: of the labels of training and validation (see :mod:`rsbench.data.few_labels`).
     start: record of a finished run, from whose weights training starts (see :mod:`rsbench.continuation`).
     origin: begins the sentences on what is wrong, such as the line of a suite.
     tolerant: the recipe may hold options of other tasks than the run's.
@@ -118,6 +120,8 @@ class RunRequest(execution.Execution):
     seeds: tuple[int, ...] | None = None
     precision: str | None = None
     overfit: int | None = None
+    train_fraction: float | None = None
+    shots: int | None = None
     start: str | None = None
     tolerant: bool = False
     origin: str = ""
@@ -179,7 +183,8 @@ def _setting(request: RunRequest, problems: list[str]) -> _Setting | None:
     if protocol is None or stored is None:
         return None
     store = manifest.store_path(root, dataset)
-    block = attempt(problems, lambda: protocol_block(store, stored, protocol, request.overfit))
+    labels = attempt(problems, lambda: few_labels.asked(request.train_fraction, request.shots))
+    block = attempt(problems, lambda: protocol_block(store, stored, protocol, request.overfit, labels))
     return None if block is None else _Setting(dataset, protocol, store, stored, block)
 
 
@@ -206,7 +211,11 @@ def choose_protocol(dataset: DatasetSpec, name: str | None, stored: Mapping[str,
 
 
 def protocol_block(
-    store: Path, stored: Mapping[str, Any], protocol: ProtocolSpec, overfit: int | None = None
+    store: Path,
+    stored: Mapping[str, Any],
+    protocol: ProtocolSpec,
+    overfit: int | None = None,
+    labels: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return a plan's ``protocol`` with its fingerprint.
 
@@ -215,16 +224,23 @@ def protocol_block(
         stored: its manifest.
         protocol: of the dataset.
         overfit: train and test on this many training images; ``None``: on the split.
+        labels: ``{"fraction": .1}`` or ``{"shots": 5}`` of training and validation; ``None``: all.
     """
     found = splits_summary(store, stored, protocol)
     sizes = found["sizes"]
     if overfit is not None and not 0 < overfit <= sizes["train"]:
         raise UserError(f"--overfit {overfit} must lie between 1 and the {sizes['train']} training images.")
     versions = {name: registry().get("metric", name).version for name in protocol.metrics}
+    if labels is not None:
+        if overfit is not None:
+            raise UserError(
+                "--overfit takes the images that it trains on itself; leave --train-fraction and --shots out."
+            )
+        sizes = {**sizes, **_few(store, protocol, labels)}
     if overfit is not None:
         sizes = {"train": overfit, "val": 0, "test": overfit}
     block = {
-        "name": protocol.name if overfit is None else f"{protocol.name}+overfit{overfit}",
+        "name": protocol.name + (few_labels.named(labels) if labels else f"+overfit{overfit}" if overfit else ""),
         "version": protocol.version,
         "fingerprint": "",
         "task": protocol.task,
@@ -237,11 +253,23 @@ def protocol_block(
         "selection": protocol.selection,
         "targets": list(protocol.targets),
     }
+    block |= ({"labels": dict(labels)} if labels else {}) | ({"refit": True} if protocol.refit else {})
     return block | {"fingerprint": fingerprint(block, stored, versions, overfit)}
+
+
+def _few(store: Path, protocol: ProtocolSpec, labels: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many samples of training and validation so many labels leave, which is the same for every seed."""
+    from rsbench.data import splits
+    from rsbench.data.store import PreparedStore
+
+    data = PreparedStore.open(store)
+    split = splits.resolve(data, protocol)
+    return {part: len(few_labels.reduced(data, getattr(split, part), labels, 0)) for part in ("train", "val")}
 
 
 # What a fingerprint is over, beside the dataset, the versions of metrics and the number of images to overfit.
 COMPARABLE: Final = ("task", "split_sha256", "bands", "size", "primary", "selection")
+NARROWER: Final = ("labels", "refit")  # what else it is over where a protocol has it
 
 
 def fingerprint(
@@ -249,8 +277,8 @@ def fingerprint(
 ) -> str:
     """Return the SHA-256 over what makes results comparable.
 
-    That is task, dataset version and content, sample ids of the split, bands, size, metrics and their versions, and
-    how the checkpoint is chosen; not the recipe.
+    That is task, dataset version and content, sample ids of the split, bands, size, metrics and their versions, how
+    the checkpoint is chosen, and how many labels may be used; not the recipe, nor which labels a seed draws.
 
     Args:
         protocol, dataset: blocks of a plan.
@@ -258,6 +286,7 @@ def fingerprint(
         overfit: how many images are trained and tested on, if these are the same.
     """
     facts = {name: protocol[name] for name in COMPARABLE}
+    facts |= {name: protocol[name] for name in NARROWER if protocol.get(name)}
     facts |= {"dataset": [dataset[k] for k in ("name", "version", "fingerprint")], "metrics": dict(versions)}
     return digest(facts if overfit is None else facts | {"overfit": overfit})
 
@@ -322,7 +351,8 @@ def _plans(
     division = "debug" if request.overfit is not None else "closed" if closed else "open"
     block = model_block(model, options)
     estimator, fitted = model.kind == "estimator", recipe.get("fit") is not None
-    seeds = request.seeds or setting.protocol.seeds[: 1 if fitted else None]  # what is fitted has one optimum
+    few = "labels" in setting.block  # which another seed draws anew
+    seeds = request.seeds or setting.protocol.seeds[: 1 if fitted and not few else None]  # a fit has one optimum
     alone = {"devices": 1, "nodes": 1} if estimator or fitted else {}
     how = execution.Execution.of(request, data_root=str(data_root(request.data_root)), **alone)
     common: dict[str, Any] = {
@@ -335,7 +365,7 @@ def _plans(
         "device": request.device,
         "overfit": request.overfit,
     }
-    seeds = seeds[:1] if estimator else seeds
+    seeds = seeds[:1] if estimator and not few else seeds
     return [RunPlan(run_id=run_id(common, seed), seed=seed, **common | how) for seed in seeds]
 
 

@@ -352,7 +352,10 @@ RECIPE_DESCRIPTION: Final = ("name", "summary", "version", "tasks", "citation", 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolSpec(Spec):
     """What makes results comparable.  ``split(ids, columns) -> {"train": [...], "val": [...], "test": [...]}`` gives
-    indices; its identity is the hash of the sample ids, so two routes to the same split are the same protocol."""
+    indices; its identity is the hash of the sample ids, so two routes to the same split are the same protocol.
+
+    refit: what a recipe chooses on validation samples is then fitted to these as well; of recipes with a ``fit``.
+    """
 
     dataset: str
     split: str
@@ -366,6 +369,7 @@ class ProtocolSpec(Spec):
     seeds: tuple[int, ...] = (0, 1, 2)
     recipe: str = "standard-classification"
     targets: tuple[float, ...] = ()
+    refit: bool = False
     citation: str = ""
 
 

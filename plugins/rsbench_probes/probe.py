@@ -172,23 +172,19 @@ class Probe(ABC):
         final = np.concatenate([data.train, data.val]) if refit else data.train
         validation: ArrayLoader | None = None
         tried: list[dict[str, Any]] = []
-        best, place, kept = -math.inf, len(values) // 2, dict[str, torch.Tensor]()
+        best, place, training = -math.inf, len(values) // 2, samples(train)
         begin = time.perf_counter()
-        for value, known in zip(values, self.fit(model.head, samples(train), values), strict=True):
+        for value, known in zip(values, self.fit(model.head, training, values), strict=True):
             if validation is None and len(val):
                 validation = loader(val, self.prepared(model.head, samples(val).features, values))
             scores = task.validate(model, validation, fabric) if validation is not None else {}
             if scores.get(task.score, -math.inf) > best:
                 best, place = scores[task.score], len(tried)
-                kept = {k: tensor.clone() for k, tensor in model.head.state_dict().items()}
             now = time.perf_counter()
             tried.append({self.swept: value, **known, **scores, "seconds": now - begin})
             begin = now
-        again: dict[str, Any] | None = None
-        if kept and np.array_equal(final, train):
-            model.head.load_state_dict(kept)
-        else:
-            (again,) = self.fit(model.head, samples(final), [values[place]])
+        again = training if np.array_equal(final, train) else samples(final)
+        (last,) = self.fit(model.head, again, [values[place]])
         sweep = {
             "option": self.swept,
             "chosen": values[place],
@@ -197,7 +193,7 @@ class Probe(ABC):
             "train_samples": len(train),
             "val_samples": len(val),
             "held_out": len(val) > 0 and not len(data.val),
-            "refit": again,
+            "refit": last,
             "refit_samples": len(final),
         }
         return sweep, len(final)

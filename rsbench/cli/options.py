@@ -35,6 +35,13 @@ Overfit = Annotated[
     int | None,
     typer.Option(min=1, help="Train and test on this many training images: a sanity check that a model can learn."),
 ]
+TrainFraction = Annotated[
+    float | None,
+    typer.Option(help="Share of the images of each class in training and validation; the seed draws them."),
+]
+Shots = Annotated[
+    int | None, typer.Option(min=1, help="So many images of each class in training, and in validation, drawn likewise.")
+]
 Parallel = Annotated[
     int | None,
     typer.Option(min=1, help="Runs at once. Default: one; with Ray, as many as fit. Cores are divided among them."),

@@ -59,6 +59,8 @@ def run(
     suite: Annotated[Path | None, typer.Option(help="A YAML file of runs.")] = None,
     precision: options.Precision = None,
     overfit: options.Overfit = None,
+    train_fraction: options.TrainFraction = None,
+    shots: options.Shots = None,
     from_: Annotated[
         str | None,
         typer.Option(
@@ -91,6 +93,8 @@ def run(
 
       rsbench run torchvision:squeezenet1_0 eurosat --weights squeezenet.npz --recipe finetune
 
+      rsbench run timm:resnet50 eurosat --weights imagenet --recipe linear-probe --shots 5
+
       rsbench run bmta eurosat --recipe author --epochs 60 --from 0b9f31c2
 
       rsbench run bmta eurosat --recipe author --devices 8
@@ -122,6 +126,8 @@ def run(
         options=parse_pairs(option or [], "--option") | options.given(weights=weights, backbone=backbone),
         precision=precision,
         overfit=overfit,
+        train_fraction=train_fraction,
+        shots=shots,
         start=from_,
         **Execution.of(how, devices=devices, nodes=nodes),
     )

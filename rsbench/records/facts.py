@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Final
 
-from rsbench.plan import COMPARABLE, IDENTITY, fingerprint, group_of, run_id
+from rsbench.plan import COMPARABLE, IDENTITY, NARROWER, fingerprint, group_of, run_id
 from rsbench.records import external
 from rsbench.records.audit import AGREED, RECOMPUTED, Audit, Place, close
 from rsbench.records.curve import score_name
@@ -92,7 +92,7 @@ def protocol(audit: Audit) -> None:
     versions = {name: record["metrics"][name]["version"] for name in block["metrics"]}
     found = fingerprint(block, plan["dataset"], versions, plan.get("overfit"))
     places = [
-        *((PLAN, "protocol", name) for name in (*COMPARABLE, "metrics", "fingerprint")),
+        *((PLAN, "protocol", name) for name in (*COMPARABLE, *NARROWER, "metrics", "fingerprint")),
         *((PLAN, "dataset", name) for name in ("name", "version", "fingerprint")),
         *(("metrics", name, "version") for name in versions),
         (PLAN, "overfit"),

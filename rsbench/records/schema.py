@@ -104,6 +104,8 @@ class Protocol(TypedDict):
     size: NotRequired[Count | None]
     selection: NotRequired[str]
     targets: NotRequired[list[Number] | None]
+    labels: NotRequired[dict[str, Number]]
+    refit: NotRequired[bool]
 
 
 @OPEN

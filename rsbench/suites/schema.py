@@ -55,6 +55,10 @@ class Run(_Part):
     options: dict[str, Any] | None = Field(None, description="Options of the models: rsbench show MODEL.")
     precision: str | None = Field(None, description=" | ".join(PRECISIONS), examples=list(PRECISIONS))
     overfit: int | None = Field(None, ge=1, description="Train and test on this many training images.")
+    train_fraction: float | None = Field(
+        None, gt=0, le=1, description="Share of the images of each class in training and validation."
+    )
+    shots: int | None = Field(None, ge=1, description="Images of each class in training and in validation.")
 
 
 class Suite(_Part):

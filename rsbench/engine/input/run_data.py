@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rsbench.data import splits
+from rsbench.data import few_labels, splits
 from rsbench.data.store import PreparedStore
 from rsbench.errors import RunError
 from rsbench.plan import RunPlan
@@ -61,6 +61,8 @@ def open_data(plan: RunPlan) -> RunData:
         raise RunError("The prepared data changed after the run was planned; start the run again.", "data")
     split = splits.resolve(store, registry().get("protocol", plan.protocol["name"].partition("+")[0]))
     train, val, test = split.train, split.val, split.test
+    if labels := plan.protocol.get("labels"):
+        train, val = (few_labels.reduced(store, part, labels, plan.seed) for part in (train, val))
     if plan.overfit:
         train = test = evenly(train, plan.overfit)
         val = val[:0]

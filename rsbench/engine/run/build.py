@@ -50,7 +50,7 @@ def network(plan: RunPlan, context: ModelContext, device: torch.device) -> nn.Mo
         model = fit(plan).network(model, context)
     if device.type == "cuda":
         torch.cuda.manual_seed(plan.seed)  # fork_rng, under which a factory may try things out, is of the CPU alone
-    return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model.to(device=device, memory_format=torch.channels_last)
 
 
 def normalization(plan: RunPlan, data: RunData) -> Normalization:

@@ -43,7 +43,8 @@ def baseline_accuracy(plan: RunPlan, data: RunData, context: ModelContext) -> fl
     baseline is not installed."""
     if BASELINE not in registry().specs("model"):
         return None
-    path = Path(data.store.path) / "gates" / f"{plan.protocol['fingerprint'][:16]}.json"
+    drawn = f"-s{plan.seed}" if plan.protocol.get("labels") else ""
+    path = Path(data.store.path) / "gates" / f"{plan.protocol['fingerprint'][:16]}{drawn}.json"
     if (kept := _kept(path)) is not None:
         return kept
     spec = registry().get("model", BASELINE)
