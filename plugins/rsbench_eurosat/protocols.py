@@ -58,6 +58,18 @@ PROTOCOLS: Final = (
         citation="Neumann et al. 2019, In-domain representation learning for remote sensing",
     ),
     ProtocolSpec(
+        name="in-domain-60-20-20-refit",
+        summary="The same lists; what probes choose on validation they fit to training and validation.",
+        dataset="eurosat",
+        split=_LISTS,
+        size=64,
+        metrics=CLASSIFICATION,
+        selection="best_val",
+        recipe="linear-probe",
+        refit=True,
+        citation="Neumann et al. 2019, In-domain representation learning for remote sensing",
+    ),
+    ProtocolSpec(
         name="bmta-70-15-15",
         summary="The split of BMTA's author, 18,900/4,050/4,050, recovered from random_split with seed 42.",
         dataset="eurosat",

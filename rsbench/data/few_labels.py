@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from rsbench.data.store import PreparedStore
 from rsbench.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from rsbench.data.store import PreparedStore
 
 
 def asked(fraction: float | None, shots: int | None) -> dict[str, Any] | None:
@@ -55,6 +57,8 @@ def reduced(store: PreparedStore, samples: np.ndarray, labels: Mapping[str, Any]
     Raises:
         UserError: shots are asked for, and images have no classes.
     """
+    import numpy as np  # here, since planning needs it only where labels are few
+
     if not len(samples):
         return samples
     images, first = np.unique(store.image_index[samples], return_index=True)

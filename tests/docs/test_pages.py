@@ -19,7 +19,7 @@ from rsbench.suites.schema import check
 from rsbench.testing import cases
 from rsbench.testing.contract import BAD
 
-SLOW = {"folder.md", "index.md", "runs.md", README}  # they train
+SLOW = {"folder.md", "index.md", "probes.md", "runs.md", README}  # they train
 # Page -> the checks that the default suite runs of its plugin; the others run with ``-m slow``.
 KIT = {
     "plugins/model.md": "model/*",

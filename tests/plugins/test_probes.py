@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from typer.testing import CliRunner
 
 import rsbench
 from rsbench.cli.app import build
+from rsbench.continuation import start_from
 from rsbench.data.store import PreparedStore
 from rsbench.engine.run.run import execute
 from rsbench.errors import UserError, UserErrors
@@ -30,6 +32,7 @@ from rsbench.recipes import fit_of
 from rsbench.records.store import load_all
 from rsbench.records.verify import verify
 from rsbench.tasks.task import get_task
+from rsbench.tasks.weights import read
 
 NET = "timm:test_resnet"
 
@@ -223,6 +226,37 @@ def test_without_validation_a_fifth_of_training_is_held_out_and_taken_back(runs:
     assert sweep["train_samples"] + sweep["val_samples"] == sweep["refit_samples"]
     assert sweep["val_samples"] == pytest.approx(0.2 * sweep["refit_samples"], abs=10)
     assert sweep["refit"]["passes"] > 0
+
+
+@pytest.mark.parametrize("recipe", ["linear-probe", "knn-probe"])
+def test_a_protocol_may_ask_for_a_refit_with_validation_samples(root: Path, tmp_path: Path, recipe: str) -> None:
+    plan = plan_of(root, tmp_path, recipe)
+    plan = dataclasses.replace(plan, protocol={**plan.protocol, "refit": True})
+    record = execute(plan, lambda event: None)
+    assert record["status"] == "ok", record["error"]
+    sizes = plan.protocol["split_sizes"]
+    assert record["train"]["sweep"]["refit_samples"] == record["train"]["samples"] == sizes["train"] + sizes["val"]
+
+
+def test_features_of_a_network_that_a_run_has_trained(root: Path, tmp_path: Path) -> None:
+    trained = execute(plan_of(root, tmp_path, "eurosat-short", changes={"epochs": 1}, seeds=(0,)), lambda event: None)
+    (parent,) = load_all([tmp_path / trained["run_id"]])
+    plain = plan_of(root, tmp_path, changes={"fit_options.C": [0.01]})
+    records = [execute(plan, lambda event: None) for plan in (plain, start_from(plain, parent))]
+    assert [record["status"] for record in records] == ["ok", "ok"], records[1]["error"]
+    assert len({record["perf"]["embeddings"]["sha256"] for record in records}) == 2
+    weights = read(tmp_path / records[1]["run_id"] / "model.safetensors")
+    for name, tensor in read(tmp_path / trained["run_id"] / "model.safetensors").items():
+        assert torch.equal(weights[f"features.network.network.{name}"], tensor)
+
+
+def test_few_labels_of_a_probe(root: Path, tmp_path: Path) -> None:
+    plan = plan_of(
+        root, tmp_path, shots=2, protocol="in-domain-60-20-20", changes={"fit_options.C": [0.01, 1]}, seeds=(3,)
+    )
+    record = execute(plan, lambda event: None)
+    assert record["status"] == "ok", record["error"]
+    assert (record["train"]["sweep"]["train_samples"], record["train"]["sweep"]["val_samples"]) == (20, 20)
 
 
 def test_damaged_features_are_computed_anew(runs: Any, root: Path, tmp_path: Path) -> None:
