@@ -160,7 +160,8 @@ _KINDS: Final[dict[str, tuple[tuple[type, ...], str]]] = {
     "tuple[str, ...]": ((list,), "a list of patterns"),
     "tuple[Phase, ...]": ((list,), "a list"),
 }
-RECIPE_TYPES: Final = {f.name: _KINDS[str(f.type)] for f in fields(RecipeSpec) if f.name not in (*RECIPE_DESCRIPTION, "fit")}
+_FIXED: Final = (*RECIPE_DESCRIPTION, "fit")
+RECIPE_TYPES: Final = {f.name: _KINDS[str(f.type)] for f in fields(RecipeSpec) if f.name not in _FIXED}
 RECIPE_TYPES["precision"] = ((str,), f"one of {', '.join(PRECISIONS)}")
 
 

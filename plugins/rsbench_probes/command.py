@@ -102,17 +102,17 @@ def embed(
 
 def _embedded(plan: RunPlan) -> tuple[Embeddings, RunData]:
     from rsbench.engine.input.run_data import open_data
-    from rsbench.engine.run import build
+    from rsbench.engine.run.build import build_network, make_task, normalization
     from rsbench.engine.run.report import Machine
     from rsbench.engine.training.device import make_fabric
     from rsbench_probes.embeddings import embeddings
 
     machine = Machine.prepare(plan)
     data = open_data(plan)
-    task = build.make_task(plan, data)
-    model: Any = build.build_network(task, machine.device)
+    task = make_task(plan, data)
+    model: Any = build_network(task, machine.device)
     fabric = make_fabric(machine.device, machine.precision)
-    return embeddings(task, model.features, build.normalization(plan, data), machine, fabric), data
+    return embeddings(task, model.features, normalization(plan, data), machine, fabric), data
 
 
 def _columns(data: RunData) -> tuple[list[str], dict[str, list[Any]]]:

@@ -25,7 +25,7 @@ from torch import nn
 from rsbench import reading
 from rsbench.engine.input.loader import Labels
 from rsbench.engine.input.normalization import Normalization
-from rsbench.engine.run.preflight import check_values
+from rsbench.engine.run import preflight
 from rsbench.engine.run.report import Machine
 from rsbench.engine.tasks.base import TrainingTask
 from rsbench.errors import RunError
@@ -125,7 +125,7 @@ def _computed(
     ):
         check()
         if number == 0:
-            check_values(found.images, normalized=task.plan.model["accepts"]["normalisation"] != "none")
+            preflight.check_values(found.images, normalized=task.plan.model["accepts"]["normalisation"] != "none")
         with torch.inference_mode(), fabric.autocast():
             values = features(found.images).float()
         if not torch.isfinite(values).all():

@@ -18,7 +18,8 @@ from torch import nn
 
 from rsbench.data.splits import stratified
 from rsbench.engine.input.loader import ArrayLoader
-from rsbench.engine.run import build, checkpoint_run, report
+from rsbench.engine.run import checkpoint_run, report
+from rsbench.engine.run.build import build_network, normalization
 from rsbench.engine.run.cached_features import FeatureLoader
 from rsbench.engine.run.report import RunContext
 from rsbench.engine.tasks.base import Evaluated, TrainingTask
@@ -131,9 +132,9 @@ class Probe(ABC):
         plan, device, stage = self.plan, context.machine.device, context.stages.stage
         fabric = make_fabric(device, context.machine.precision)
         with stage("build"):
-            model = build.build_network(task, device)
+            model = build_network(task, device)
             assert isinstance(model, Probed)
-            norm = build.normalization(plan, task.data)
+            norm = normalization(plan, task.data)
         with stage("encode"):
             found = embeddings(task, model.features, norm, context.machine, fabric, context.check)
             if found.damaged:
@@ -228,7 +229,7 @@ class Probe(ABC):
             "train": report.train_block(progress, None, None) | {"sweep": sweep},
             "perf": report.perf_block(task, model, progress) | {"data_wait_fraction": None, "embeddings": embedded},
             "checks": [],
-            "artifacts": {"checkpoint": checkpoint.save_weights(model, path, facts)},
+            "artifacts": {"checkpoint": checkpoint.save(model.state_dict(), path, facts)},
         }
 
 
