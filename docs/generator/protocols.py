@@ -27,6 +27,8 @@ WHY: Final = {
     "folder-classification": "Whoever has a folder of images and no split of their own gets one that any machine finds "
     "again from the names of the files; a split that is there is followed.",
     "folder-vqa": "As for classes, but by image: two questions about one image are never in two parts.",
+    "in-domain-60-20-20-refit": "For probes, which choose one setting on validation images: what was chosen is fitted "
+    "to these as well, as benchmarks of frozen features do. It has a board of its own, since more labels are used.",
     "helber-80-20": "The ratio is that of the paper which introduced EuroSAT, and with no validation part the last "
     "epoch counts; the draw was not published, so a second decimal cannot be compared with the paper's.",
     "in-domain-60-20-20": "Its lists of files are published and torchgeo reads them, so results of others on the same "

@@ -324,7 +324,7 @@ def test_tags_of_pretrained_weights_are_those_of_timm():
 
     known = {*list_models(pretrained=True)}
     found = {*timm_names("*.*")}
-    assert len(known & found) > 0.95 * len({name for name in known if "." in name})
+    assert len(known & found) > 0.9 * len({name for name in known if "." in name})
     assert "tf_efficientnet_lite0.in1k" in timm_names("tf_efficientnet_lite0.*")
 
 
