@@ -206,10 +206,14 @@ def prepare_generated(
     spec = registry().find("dataset", name)
     if spec is None or not (spec.generated or spec.place):
         return
-    from rsbench.data import location
-    from rsbench.data.prepare import prepare
+    from rsbench.data import location, places
+    from rsbench.data.manifest import store_path
 
     root = location.data_root(Path(data_root) if data_root else None)
+    if places.is_prepared(store_path(root, spec), spec):
+        return
+    from rsbench.data.prepare import prepare
+
     with ExitStack() as stack:
         begun: list[Callable[[int, int], None]] = []  # what is there already shows no bar
 

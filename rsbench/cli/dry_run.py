@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from rsbench import reading
+from rsbench import hardware, reading
 from rsbench.errors import UserErrors
 from rsbench.execution import AUTO
 from rsbench.metrics.display import duration
@@ -100,11 +99,10 @@ def _unwritable(folder: Path) -> str | None:
 def _facts(group: Sequence[RunPlan], seconds: float | None) -> Iterator[tuple[str, str]]:
     """What is to be known of runs that differ in their seeds alone."""
     from rsbench.cores import usable_cores
-    from rsbench.engine.training.device import select_device, select_precision
 
     plan = group[0]
     model, recipe, sizes = plan.model, plan.recipe, plan.protocol["split_sizes"]
-    device = select_device(plan.device)
+    device, precision = _place(plan.device, recipe["precision"])
     params = f", {model['params']:,} parameters" if model.get("params") else ""
     yield "model", f"{model['name']} ({model['distribution']} {model['distribution_version']}){params}"
     yield "protocol", f"{plan.protocol['name']}, fingerprint {plan.protocol['fingerprint'][:16]}"
@@ -114,11 +112,21 @@ def _facts(group: Sequence[RunPlan], seconds: float | None) -> Iterator[tuple[st
     elif plan.checkpoint is None and model["kind"] == "network":
         schedule = f"{recipe['optimizer']}, lr {recipe['lr']:g} {recipe['schedule']}, loss {recipe['loss']}"
         yield "recipe", f"{recipe['name']}: {recipe['epochs']} epochs, batch {recipe['batch']}, {schedule}"
-    threads = f", {plan.threads or usable_cores()} threads" if device.type == "cpu" else ""
-    yield "device", f"{device}, {select_precision(recipe['precision'], device)}{threads}"
+    threads = f", {plan.threads or usable_cores()} threads" if device == "cpu" else ""
+    yield "device", f"{device}, {precision}{threads}"
     yield "division", plan.division
     many = f"; {len(group)} runs, one after another {duration(seconds * len(group))}" if seconds and group[1:] else ""
     yield "time", f"about {duration(seconds)} by earlier runs{many}" if seconds else "not known before a first run"
+
+
+def _place(device: str, precision: str) -> tuple[str, str]:
+    """Return the device and precision that a run would choose, without torch where it could find a CPU alone."""
+    if device == "cpu" or (device == AUTO and not hardware.can_have_gpu()):
+        return "cpu", hardware.cpu_precision(precision)
+    from rsbench.engine.training.device import select_device, select_precision
+
+    chosen = select_device(device)
+    return str(chosen), select_precision(precision, chosen)
 
 
 def _configuration(plan: dict[str, Any]) -> str:
@@ -138,4 +146,8 @@ def _earlier(out: Path) -> tuple[dict[str, float], dict[str, str]]:
                 status[record["run_id"]] = " (finished; it is not run again)"
     for path in out.glob("*/resume.pt"):
         status.setdefault(os.path.basename(path.parent), " (interrupted; it resumes)")
+    if not found:
+        return {}, status
+    import statistics
+
     return {key: statistics.median(values) for key, values in found.items()}, status

@@ -54,6 +54,13 @@ def change(store: Path, spec: DatasetSpec, now: dict[str, Any]) -> str:
     return f"The files of '{spec.name}' are not as they were prepared ({counts}): they are prepared again."
 
 
+def is_prepared(store: Path, spec: DatasetSpec, now: dict[str, Any] | None = None) -> bool:
+    """Whether a preparation is finished and, of data at a place, is of the files as they are *now*."""
+    if not manifest.is_complete(store):
+        return False
+    return not spec.place or not change(store, spec, now or state(spec))
+
+
 def note(folder: Path, spec: DatasetSpec, now: dict[str, Any]) -> None:
     """Remember the state of the files that were read, and where they lie."""
     write_atomically(folder / NOTE, json.dumps({"place": spec.place, **now}))

@@ -76,9 +76,7 @@ def prepare(
     now = places.state(spec) if spec.place else None
 
     def is_done() -> bool:
-        if force or not manifest_files.is_complete(target):
-            return False
-        return now is None or not places.change(target, spec, now)
+        return not force and places.is_prepared(target, spec, now)
 
     if is_done():
         return PreparedStore.open(target)

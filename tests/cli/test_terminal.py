@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from rsbench import __version__
+from rsbench import __version__, hardware
 from rsbench.cli import bash, text_table
 from rsbench.cli.app import build
 from rsbench.registry import registry
@@ -163,6 +165,15 @@ def test_a_dry_run_says_what_would_run(prepared: Path, tmp_path: Path) -> None:
     assert text.count("  run ") == 3
     assert text.count("  model ") == 1
     assert not (tmp_path / "new").exists()  # it leaves nothing
+
+
+@pytest.mark.parametrize("device", ["cpu", *([] if hardware.can_have_gpu() else ["auto"])])
+def test_a_dry_run_loads_nothing_heavy_where_there_is_no_gpu(device: str, prepared: Path, tmp_path: Path) -> None:
+    words = ["run", "tiny-cnn", "scenes", "--data-root", str(prepared), "--out", str(tmp_path), "--device", device]
+    code = f"""import sys\nfrom rsbench.cli import main
+sys.argv = ["rsbench", *{words!r}, "--dry-run"]\ntry: main()\nfinally: print({{"torch", "rsbench.data.prepare"}} & {{*sys.modules}})"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.endswith("set()\n"), done
 
 
 def test_short_forms_are_what_they_are_short_for(prepared: Path) -> None:

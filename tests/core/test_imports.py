@@ -25,7 +25,7 @@ FILES = {
 LEVELS = (
     {"renamed"},
     {"errors", "files", "states", "foreign", "specs"},
-    {"containment", "cores", "extensions", "reading", "spec_check"},
+    {"containment", "cores", "extensions", "hardware", "reading", "spec_check"},
     {"data", "execution", "hookspecs", "suites"},
     {"registry"},
     {"metrics"},

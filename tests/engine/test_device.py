@@ -14,6 +14,8 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
 from one_run import one_run
 
+from rsbench import hardware
+from rsbench.cli import dry_run
 from rsbench.engine.input.run_data import open_data
 from rsbench.engine.parallel.world import RankInfo
 from rsbench.engine.run import build, report, training_run
@@ -53,7 +55,7 @@ def test_only_auto_depends_on_the_processor(
     monkeypatch: pytest.MonkeyPatch, asked: str, with_bf16: str, without: str
 ) -> None:
     for has, expected in ((True, with_bf16), (False, without)):
-        monkeypatch.setattr(device, "has_bf16", lambda _, has=has: has)
+        monkeypatch.setattr(hardware, "cpu_has_bf16", lambda has=has: has)
         assert device.select_precision(asked, torch.device("cpu")) == expected
     assert device.select_precision("fp16", torch.device("cuda")) == "fp16"
 
@@ -69,6 +71,24 @@ def test_the_gpu_of_a_run_is_the_current_one(monkeypatch: pytest.MonkeyPatch) ->
     machine = report.Machine.prepare(plan)
     assert current == [machine.device] == [torch.device("cuda", 1)]
     assert machine.precision == "bf16"
+
+
+@pytest.mark.usefixtures("arithmetic")
+@pytest.mark.parametrize(("asked", "gpus"), [("auto", 0), ("cpu", 0), ("auto", 2), ("cpu", 2), ("cuda:1", 2)])
+@pytest.mark.parametrize("precision", ["auto", "fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("bf16", [False, True])
+def test_a_dry_run_says_the_place_of_the_run(
+    asked: str, gpus: int, precision: str, bf16: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware, "can_have_gpu", lambda: bool(gpus))
+    monkeypatch.setattr(hardware, "cpu_has_bf16", lambda: bf16)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(gpus))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
+    plan: Any = SimpleNamespace(threads=torch.get_num_threads(), device=asked, recipe={"precision": precision})
+    machine = report.Machine.prepare(plan)
+    assert dry_run._place(asked, precision) == (str(machine.device), machine.precision)
 
 
 def test_random_numbers_go_on_on_another_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from rsbench import hardware
 from rsbench.engine.parallel.world import RankInfo, detect_launcher
 from rsbench.engine.training.single_device import AUTOCAST, SingleDeviceFabric
 from rsbench.errors import UserError
@@ -35,17 +36,17 @@ def select_device(name: str) -> torch.device:
 
 def select_precision(name: str, device: torch.device) -> str:
     """Return ``fp32 | bf16 | fp16``: for ``auto`` bf16 where hardware has it and fp32 elsewhere; what is stated as it
-    is, but fp16 on a CPU, few of which compute in it: fp32 on all."""
-    if name == "auto":
-        return "bf16" if has_bf16(device) else "fp32"
-    return "fp32" if name == "fp16" and device.type != "cuda" else name
+    is, but on a CPU as :func:`rsbench.hardware.cpu_precision` has it."""
+    if device.type != "cuda":
+        return hardware.cpu_precision(name)
+    return ("bf16" if has_bf16(device) else "fp32") if name == "auto" else name
 
 
 def has_bf16(device: torch.device) -> bool:
     """Whether bf16 arithmetic is done in hardware."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16")) if hasattr(torch.cpu, "get_capabilities") else False
+    if device.type != "cuda":
+        return hardware.cpu_has_bf16()
+    return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def set_arithmetic(precision: str) -> None:
