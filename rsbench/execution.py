@@ -18,6 +18,7 @@ NONE: Final = "none"
 COMPILE_MODES: Final = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")  # of torch.compile
 COMPILE_FIXED: Final = (NONE, *COMPILE_MODES)
 COMPILE: Final = (NONE, AUTO, *COMPILE_MODES)
+DEVICE: Final = r"auto|cpu|cuda(:\d{1,4})?"
 STRATEGIES: Final = (AUTO, "ddp", "fsdp")  # auto is ddp
 SLICED_STEPS: Final = ("sgd", "adam", "adamw")  # optimizers that look at each number of a parameter by itself
 
@@ -29,6 +30,7 @@ def option(
     choices: Sequence[str] = (),
     examples: Sequence[str] = (),
     least: int | None = None,
+    form: str | None = None,
     variable: str | None = None,
     place: bool = False,
     identity: bool = False,
@@ -42,6 +44,7 @@ def option(
         choices: all values, where they are few.
         examples: some values, which the tab key completes.
         least: the smallest number.
+        form: a regular expression that values match.
         variable: of the environment, from which the option is taken where it is not given.
         place: it names a place of this machine, which a record leaves empty.
         identity: results depend on it, so that it is a part of the run id.
@@ -49,6 +52,7 @@ def option(
             what came of them.
     """
     metadata = {"help": help, "choices": tuple(choices), "examples": tuple(examples or choices), "least": least}
+    metadata |= {"form": form}
     metadata |= {"variable": variable, "place": place, "identity": identity, "kept": kept or place or identity}
     return field(default=default, metadata=metadata)
 
@@ -58,7 +62,7 @@ class Execution:
     """How and where something is run.  Each field with a help is an option of the command line, of :func:`rsbench.run`
     and of plans; here is the one place where it is said."""
 
-    device: str = option(AUTO, "auto | cpu | cuda | cuda:N", examples=(AUTO, "cpu", "cuda"), identity=True)
+    device: str = option(AUTO, "auto | cpu | cuda | cuda:N", examples=(AUTO, "cpu", "cuda"), form=DEVICE, identity=True)
     threads: int = option(
         0, "CPU threads; 0: all cores, fewer where others keep them busy and that is faster.", least=0, kept=True
     )
@@ -80,15 +84,25 @@ class Execution:
         """Return the fields of this class as *other* has them, but for *changes*."""
         return {f.name: getattr(other, f.name) for f in fields(cls)} | changes
 
-    def problems(self) -> list[str]:
-        """Return what of these options does not go together; without a compile mode the device decides."""
-        if self.compile is not None and self.compile not in COMPILE:
-            near = did_you_mean(self.compile, COMPILE)
-            return [f"--compile is one of {', '.join(COMPILE)}; '{self.compile}' is not.{near}"]
+    def misfits(self) -> dict[str, str]:
+        """Return a sentence for each field that holds what it cannot, or what does not go with another."""
+        found: dict[str, str] = {}
+        for each in OPTION_FIELDS:
+            value, facts, name = getattr(self, each.name), each.metadata, f"--{each.name.replace('_', '-')}"
+            if value == each.default and type(value) is type(each.default):
+                continue
+            if facts["choices"] and value not in facts["choices"]:
+                near = did_you_mean(str(value), facts["choices"])
+                found[each.name] = f"{name} is one of {', '.join(facts['choices'])}; '{value}' is not.{near}"
+            elif facts["form"] and not re.fullmatch(facts["form"], str(value)):
+                found[each.name] = f"{name} is {facts['help']}; '{value}' is not."
+            elif facts["least"] is not None and (type(value) is not int or value < facts["least"]):
+                found[each.name] = f"{name} is a whole number, {facts['least']} or more; '{value}' is not."
         if self.checkpoint_activations and self.compile not in (None, NONE, AUTO):
             wanted = f"--compile {self.compile}"
-            return [f"Networks that checkpoint activations are not compiled: leave out {wanted} or the other."]
-        return []
+            said = f"Networks that checkpoint activations are not compiled: leave out {wanted} or the other."
+            found.setdefault("compile", said)
+        return found
 
     def too_wide(self, task: TaskSpec, recipe: Mapping[str, Any], samples: int) -> list[str]:
         """Return what stands against a run on so many devices.
@@ -99,8 +113,6 @@ class Execution:
             samples: of the training split.
         """
         found = []
-        if self.strategy not in STRATEGIES:
-            found.append(f"Strategy '{self.strategy}' is not one of {', '.join(STRATEGIES)}.")
         world = self.devices * self.nodes
         if world == 1:
             return found

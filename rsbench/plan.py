@@ -133,7 +133,10 @@ def expand(request: RunRequest) -> list[RunPlan]:
     Raises:
         UserErrors: every problem of the request at once.
     """
-    problems = request.problems()
+    misfits = request.misfits()
+    problems = [*misfits.values()]
+    defaults: dict[str, Any] = {f.name: f.default for f in execution.OPTION_FIELDS if f.name in misfits}
+    request = dataclasses.replace(request, **defaults)
     setting = _setting(request, problems)
     plans: list[RunPlan] = []
     for name, options in request.models:

@@ -48,6 +48,8 @@ def run(
 ) -> Done:
     """Run a command, and see whether it shows a traceback, hangs, takes too much memory or leaves processes.
 
+    Time in which its processes could have gone on and had to wait for a core, on a busy machine, is not held against it.
+
     Args:
         command: arguments of rsbench, or a whole command that begins with a path.
         environment: variables to set, or to take away where None.
@@ -66,6 +68,7 @@ def run(
         before()
 
     begin, peak, faults = time.monotonic(), 0, list[str]()
+    starved = Starved()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = subprocess.Popen(
             words,
@@ -79,8 +82,10 @@ def run(
         )
         while process.poll() is None:
             time.sleep(0.1)
-            peak = max(peak, *(_memory(one) for one in _family(process.pid)), 0)
-            if not faults and (time.monotonic() - begin > limit or peak > LIMIT_BYTES):
+            family = _family(process.pid)
+            peak = max(peak, *map(_memory, family), 0)
+            starved.look(family)
+            if not faults and (time.monotonic() - begin - starved.seconds > limit or peak > LIMIT_BYTES):
                 faults.append(f"took {peak >> 20} MiB" if peak > LIMIT_BYTES else f"hung for {limit:.0f} s")
                 end(mark)
         seconds = time.monotonic() - begin
@@ -96,6 +101,28 @@ def run(
         faults.append(f"left {sorted({_name(one) for one in left})}")
         end(mark)
     return Done(process.returncode, *said, seconds, peak, faults)
+
+
+class Starved:
+    """Counts the seconds in which a process of a family waited for a core: of several the one that waited longest."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._begin, self._waits = time.monotonic(), dict[int, float]()
+
+    def look(self, family: Iterable[psutil.Process]) -> None:
+        """Add what has come since the last look."""
+        waits = {one.pid: _waited(one.pid) for one in family}
+        longest = max((wait - self._waits.get(pid, 0.0) for pid, wait in waits.items()), default=0.0)
+        self.seconds = min(self.seconds + longest, time.monotonic() - self._begin)  # a wait is counted at its end
+        self._waits = waits
+
+
+def _waited(pid: int) -> float:
+    """Seconds in which a process could have run and did not, as Linux counts them; elsewhere none."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    return 0.0
 
 
 def marked(mark: str) -> Iterator[psutil.Process]:

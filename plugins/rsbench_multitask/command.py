@@ -100,7 +100,7 @@ def multitask(
         )
     )
     if only_show:
-        dry_run(plans, Path(how.out), as_json)
+        dry_run(plans, Path(how.out), as_json, launch)
         return
     outcomes = run.execute(plans, quiet or as_json, launch, observer or ())
     told = observer or ()

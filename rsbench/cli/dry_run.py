@@ -3,52 +3,58 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from rsbench import hardware, reading
-from rsbench.errors import UserErrors
+from rsbench.engine.launch.launch import Launch, open_pool
+from rsbench.engine.launch.ready import ensure_ready
+from rsbench.engine.launch.run_result import folder_of
+from rsbench.engine.training import resume
+from rsbench.errors import UserError, UserErrors
 from rsbench.execution import AUTO
 from rsbench.metrics.display import duration
+from rsbench.records import store
 
 if TYPE_CHECKING:
     from rsbench.plan import RunPlan
 
 
-def dry_run(plans: Sequence[RunPlan], out: Path, as_json: bool) -> None:
+def dry_run(plans: Sequence[RunPlan], out: Path, as_json: bool, launch: Launch | None = None) -> None:
     """Check and print plans without running any.
 
     Args:
         plans: what would run.
         out: the folder of records.
         as_json: print the plans and nothing else.
+        launch: where they would run.
 
     Raises:
         UserErrors: what would stop them at their start.
     """
     try_weights(plans)
-    check_machine(plans, out)
+    check_machine(plans, out, launch or Launch())
     if as_json:
         typer.echo(json.dumps([p.to_dict() for p in plans], indent=1))
         return
     groups: dict[str, list[RunPlan]] = {}
     for plan in plans:
         groups.setdefault(_configuration(plan.to_dict()), []).append(plan)
-    earlier, status = _earlier(out)
+    earlier = _earlier(out)
     for number, (key, group) in enumerate(groups.items()):
         typer.echo("\n" * (number > 0) + f"{group[0].model['label']} on {group[0].dataset['name']}")
         for name, text in _facts(group, earlier.get(key)):
             typer.echo(f"  {name:<10}{text}")
         for plan in group:
-            typer.echo(f"  {'run':<10}{plan.run_id}{status.get(plan.run_id, '')}")
+            typer.echo(f"  {'run':<10}{plan.run_id}{_state(folder_of(plan))}")
 
 
 def try_weights(plans: Sequence[RunPlan]) -> None:
@@ -61,8 +67,8 @@ def try_weights(plans: Sequence[RunPlan]) -> None:
             print(f"rsbench: {Path(plan.checkpoint or '').name}: {taken}.", file=sys.stderr)
 
 
-def check_machine(plans: Sequence[RunPlan], out: Path) -> None:
-    """Look for the devices, and whether records can be written.
+def check_machine(plans: Sequence[RunPlan], out: Path, launch: Launch) -> None:
+    """Look for the launcher and the devices, and whether records can be written.
 
     Raises:
         UserErrors: what is not there.
@@ -70,20 +76,39 @@ def check_machine(plans: Sequence[RunPlan], out: Path) -> None:
     from rsbench.recipes import attempt
 
     problems: list[str] = []
+    attempt(problems, partial(_enter, launch, plans))
     for device in {plan.device for plan in plans} - {AUTO, "cpu"}:  # which are everywhere, and need no torch
         from rsbench.engine.training.device import select_device
 
         attempt(problems, partial(select_device, device))
     if (said := _unwritable(out)) is not None:
         problems.append(f"Records cannot be written to '{out}': {said}; choose another --out.")
+    for plan in plans if said is None else ():
+        attempt(problems, partial(_look_into, folder_of(plan)))
     if problems:
         raise UserErrors(problems)
 
 
+def _enter(launch: Launch, plans: Sequence[RunPlan]) -> None:
+    with open_pool(launch, plans):
+        pass
+
+
+def _look_into(folder: Path) -> None:
+    """See whether a run can use its folder, and a finished one be shown."""
+    try:
+        ensure_ready(folder)
+    except OSError as error:
+        raise UserError(f"cannot use '{error.filename}': {error.strerror or error}.") from None
+    if store.finished(folder):
+        store.load(folder)
+
+
 def _unwritable(folder: Path) -> str | None:
     """Say why no file can be made in a folder; ``None``: one can.  Folders that this makes are removed."""
-    made = [p for p in (folder, *folder.parents) if not p.exists()]
+    made: list[Path] = []
     try:
+        made += [p for p in (folder, *folder.parents) if not p.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -112,8 +137,8 @@ def _facts(group: Sequence[RunPlan], seconds: float | None) -> Iterator[tuple[st
     elif plan.checkpoint is None and model["kind"] == "network":
         schedule = f"{recipe['optimizer']}, lr {recipe['lr']:g} {recipe['schedule']}, loss {recipe['loss']}"
         yield "recipe", f"{recipe['name']}: {recipe['epochs']} epochs, batch {recipe['batch']}, {schedule}"
-    threads = f", {plan.threads or usable_cores()} threads" if device == "cpu" else ""
-    yield "device", f"{device}, {precision}{threads}"
+    threads = f"{plan.threads} threads" if plan.threads else f"up to {usable_cores()} threads, as others keep cores busy"
+    yield "device", f"{device}, {precision}" + (f", {threads}" if device == "cpu" else "")
     yield "division", plan.division
     many = f"; {len(group)} runs, one after another {duration(seconds * len(group))}" if seconds and group[1:] else ""
     yield "time", f"about {duration(seconds)} by earlier runs{many}" if seconds else "not known before a first run"
@@ -134,20 +159,23 @@ def _configuration(plan: dict[str, Any]) -> str:
     return json.dumps([plan["model"]["label"], plan["protocol"]["fingerprint"], plan["recipe"]], sort_keys=True)
 
 
-def _earlier(out: Path) -> tuple[dict[str, float], dict[str, str]]:
-    """Median seconds of finished runs in *out*, by configuration; and what is there already, by run."""
+def _earlier(out: Path) -> dict[str, float]:
+    """Median seconds of finished runs in *out*, by configuration."""
     found: dict[str, list[float]] = {}
-    status: dict[str, str] = {}
     for path in out.glob("*/record.json"):
-        with suppress(KeyError, TypeError):  # it is damaged
+        with suppress(KeyError, TypeError, ValueError, OverflowError):  # it is damaged
             record = reading.kept(path)
-            if record["status"] == "ok":
-                found.setdefault(_configuration(record["plan"]), []).append(record["timing"]["total"])
-                status[record["run_id"]] = " (finished; it is not run again)"
-    for path in out.glob("*/resume.pt"):
-        status.setdefault(os.path.basename(path.parent), " (interrupted; it resumes)")
+            if record["status"] == "ok" and isfinite(seconds := float(record["timing"]["total"])):
+                found.setdefault(_configuration(record["plan"]), []).append(seconds)
     if not found:
-        return {}, status
+        return {}
     import statistics
 
-    return {key: statistics.median(values) for key, values in found.items()}, status
+    return {key: statistics.median(values) for key, values in found.items()}
+
+
+def _state(folder: Path) -> str:
+    """What is there of a run already."""
+    if store.finished(folder):
+        return " (finished; it is not run again)"
+    return " (interrupted; it resumes)" if resume.exists(folder) else ""

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, get_type_hints
 import typer
 
 from rsbench.cli import complete
+from rsbench.errors import UserErrors
 from rsbench.execution import OPTION_FIELDS, Execution
 
 HOW: Final = "how"  # parameter of a command in whose place the options come
@@ -39,7 +40,10 @@ def with_options(function: Command) -> Command:
 
     def execution(values: dict[str, Any]) -> Execution:
         places = {f.name: str(values[f.name] or "") for f in said if f.metadata["place"]}
-        return Execution(**values | places, command="rsbench " + shlex.join(sys.argv[1:]))
+        how = Execution(**values | places, command="rsbench " + shlex.join(sys.argv[1:]))
+        if found := how.misfits():
+            raise UserErrors(found.values())
+        return how
 
     return spread(function, HOW, [*map(_parameter, said)], execution)
 

@@ -134,7 +134,7 @@ def run(
     out = Path(how.out)
     plans = api.make_plans(requests, *(() if quiet else (drawing, said)))
     if only_show:
-        dry_run(plans, out, as_json)
+        dry_run(plans, out, as_json, launch)
         return
     outcomes = execute(plans, quiet or as_json, launch, observer or ())
     finish(plans, outcomes, out, as_json, board=models is None, quiet=quiet, observers=observer or ())

@@ -49,7 +49,7 @@ def save(
     model = {"name": system, "label": system, "version": "unknown", "options": {}, "kind": EXTERNAL, "tags": []}
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out, prefix=".external-") as temporary:
-        written = Path(temporary) / "predictions.parquet"
+        written = Path(temporary) / store.PREDICTIONS
         get_task(protocol.task).write(written, outcome)
         name = run_id(system, seed, dataset, block, store.sha256_file(written))
         folder = out / name

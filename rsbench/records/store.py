@@ -17,6 +17,8 @@ from rsbench.records.seal import sealed
 from rsbench.records.upgrade import upgrade
 from rsbench.states import walk
 
+PREDICTIONS: Final = "predictions.parquet"
+WEIGHTS: Final = "model.safetensors"
 LARGEST: Final = 64 << 20  # bytes of a record; a thousand times what one takes
 
 

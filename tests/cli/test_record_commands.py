@@ -90,6 +90,7 @@ def ids(root: Path, monkeypatch: pytest.MonkeyPatch) -> Ids:
     monkeypatch.setenv("RSBENCH_DATA", str(root))
     monkeypatch.chdir(root)
     monkeypatch.setattr("rsbench.cli.dry_run.try_weights", lambda plans: None)  # one file for several networks
+    monkeypatch.setattr("rsbench_ray.cluster.require_ray", lambda: None)
 
     def plans(arguments: list[str]) -> tuple[set[str], str]:
         words = [{"WEIGHTS": str(root / "net.safetensors"), "ROOT": str(root)}.get(word, word) for word in arguments]

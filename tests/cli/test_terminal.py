@@ -1,10 +1,8 @@
-"""What a user meets first: lists, completion, hints, and what a dry run finds."""
+"""What a user meets first: lists, completion and hints."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from rsbench import __version__, hardware
+from rsbench import __version__
 from rsbench.cli import bash, text_table
 from rsbench.cli.app import build
 from rsbench.registry import registry
@@ -149,33 +147,6 @@ def test_words_are_joined_as_they_were_typed() -> None:
     assert bash.joined(["--set", "lr", "=", "1", "timm", ":"], 5) == (["--set", "lr=1", "timm:"], 2)
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("root")
-    CliRunner().invoke(build(), ["data", "prepare", "scenes", "--data-root", str(root), "--workers", "1"])
-    return root
-
-
-def test_a_dry_run_says_what_would_run(prepared: Path, tmp_path: Path) -> None:
-    where = ["--data-root", str(prepared), "--out", str(tmp_path / "new" / "out"), "--dry-run"]
-    text = rsbench("run", "tiny-cnn", "scenes", "--seeds", "0-2", "--device", "cpu", "--threads", "1", *where)
-    assert text.startswith("tiny-cnn on scenes\n")
-    assert "312,674 parameters" in text
-    assert "3,000 train" in text
-    assert text.count("  run ") == 3
-    assert text.count("  model ") == 1
-    assert not (tmp_path / "new").exists()  # it leaves nothing
-
-
-@pytest.mark.parametrize("device", ["cpu", *([] if hardware.can_have_gpu() else ["auto"])])
-def test_a_dry_run_loads_nothing_heavy_where_there_is_no_gpu(device: str, prepared: Path, tmp_path: Path) -> None:
-    words = ["run", "tiny-cnn", "scenes", "--data-root", str(prepared), "--out", str(tmp_path), "--device", device]
-    code = f"""import sys\nfrom rsbench.cli import main
-sys.argv = ["rsbench", *{words!r}, "--dry-run"]\ntry: main()\nfinally: print({{"torch", "rsbench.data.prepare"}} & {{*sys.modules}})"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.endswith("set()\n"), done
-
-
 def test_short_forms_are_what_they_are_short_for(prepared: Path) -> None:
     def ids(*options: str) -> list[str]:
         command = ["run", "spatialnet-timm", "scenes", "--recipe", "spatialnet-short", "--data-root", str(prepared)]
@@ -186,19 +157,6 @@ def test_short_forms_are_what_they_are_short_for(prepared: Path) -> None:
     options = ["backbone=timm:resnet14t", "weights=none"]
     assert short == ids(*(w for v in long for w in ("--set", v)), *(w for v in options for w in ("--option", v)))
     assert short != ids("--epochs", "3")
-
-
-@pytest.mark.parametrize(
-    ("option", "said"),
-    [
-        (["--device", "cuda:99"], "Device 'cuda:99' is not there"),
-        (["--out", "/proc/nope"], "Records cannot be written to '/proc/nope'"),
-        (["--observer", "tensorbord"], "Did you mean 'tensorboard'"),
-        (["--launcher", "rai"], "Launcher 'rai'"),
-    ],
-)
-def test_a_dry_run_finds_what_a_start_would(option: list[str], said: str, prepared: Path) -> None:
-    assert said in refused("run", "tiny-cnn", "scenes", "--data-root", str(prepared), "--dry-run", *option)
 
 
 def test_the_example_of_a_suite_can_be_run(prepared: Path, tmp_path: Path) -> None:

@@ -125,7 +125,6 @@ def test_number_of_devices_is_no_part_of_a_run(root: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"strategy": "dpp"}, "Strategy 'dpp' is not one of auto, ddp, fsdp"),
         (
             {"strategy": "fsdp", "task": registry().get("task", "captioning")},
             "not for captioning; share a run of it by",

@@ -28,13 +28,14 @@ def run_plans(plans: Sequence[RunPlan], *, on_event: OnEvent, launch: Launch | N
     Raises:
         UserError: the launcher cannot be used: what it needs is missing, or nodes do not see the folders of plans.
     """
-    with _pool(launch or Launch(), plans) as pool:
+    with open_pool(launch or Launch(), plans) as pool:
         outcomes = drive(pool, groups(plans), on_event)
     order = {plan.run_id: i for i, plan in enumerate(plans)}
     return sorted(outcomes, key=lambda o: order[o.run_id])
 
 
-def _pool(launch: Launch, plans: Sequence[RunPlan]) -> AbstractContextManager[Pool]:
+def open_pool(launch: Launch, plans: Sequence[RunPlan]) -> AbstractContextManager[Pool]:
+    """Return the pool of the launcher; to enter it is to see whether it can be used."""
     spec, origin = registry().get("launcher", launch.launcher), registry().origin("launcher", launch.launcher)
     with contained(origin, f"launcher '{spec.name}'"):
         pool: AbstractContextManager[Pool] = load_attribute(spec.pool)(launch, plans)

@@ -5,27 +5,23 @@ Imports neither torch nor NumPy.
 
 from __future__ import annotations
 
-import errno
 import multiprocessing
 import os
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection as pipes
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any, Final, Self
 
 from rsbench.cores import ALLOTTED, hide_main_module, usable_cores
 from rsbench.engine.launch import gpus, worker
 from rsbench.engine.launch.pool import Launch
 from rsbench.engine.launch.process import ending
-from rsbench.engine.launch.run_result import Outcome, all_of, record_death
-from rsbench.errors import UserError
-from rsbench.files import regular
+from rsbench.engine.launch.ready import ensure_ready
+from rsbench.engine.launch.run_result import Outcome, all_of, folder_of, record_death
 from rsbench.plan import RunPlan
 
 # Waiting OpenMP threads that spin as long as they do by default (300,000 turns) make two jobs on two cores many times
@@ -41,7 +37,6 @@ SERVER_ENVIRONMENT: Final = {
 PASSED_ON: Final = ("RSBENCH_", "HF_", "TORCH_", "PYTORCH_", "CUDA_", "NCCL_", "OMP_")
 LEAVE_SECONDS: Final = 10.0  # for a worker to end, once it has said what became of its runs
 POLL_SECONDS: Final = 0.2
-LONGEST_TEMPORARY: Final = 70  # bytes; of the 107 of a socket's name, the rest is Python's
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,22 +125,12 @@ class LocalPool:
         """Fork a worker for *plans*; where *patient*, it waits for another process that is at them.
 
         Raises:
-            OSError: the folder of the first cannot be written to, which the worker could not even log.
+            OSError: something is in the way of their files (see :func:`rsbench.engine.launch.ready.ensure_ready`).
             UserError: temporary files cannot be where they should.
         """
-        folder = Path(plans[0].out, plans[0].run_id)
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
-        for path in folder.glob("[!.]*"):
-            with suppress(FileNotFoundError):  # another process, which is at the run, has removed it
-                if path.name == worker.LOG or not path.is_dir():
-                    regular(path, links=False)
-        if len(os.fsencode(tempfile.gettempdir())) > LONGEST_TEMPORARY:
-            raise UserError(
-                f"Processes cannot speak by sockets in '{tempfile.gettempdir()[:40]}...', whose name is too long: set "
-                "TMPDIR to another folder."
-            )
+        for plan in plans:
+            folder_of(plan).mkdir(parents=True, exist_ok=True)
+            ensure_ready(folder_of(plan))
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["rsbench.engine.run.undisturbed", "rsbench.engine.launch.preload"])
         ours, theirs = context.Pipe(duplex=False)

@@ -83,7 +83,7 @@ class RunFolder:
     @property
     def resumable(self) -> bool:
         """Whether a training state lies there."""
-        return any((self.path / name).is_file() for name in (resume.FILE, resume.PREVIOUS))
+        return resume.exists(self.path)
 
 
 def runs_below(root: Path) -> list[RunFolder]:

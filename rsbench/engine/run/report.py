@@ -36,7 +36,6 @@ from rsbench.specs import MetricSpec
 from rsbench.tasks.scoring import entries_of, with_statistics
 from rsbench.tasks.task import get_task
 
-PREDICTIONS: Final = "predictions.parquet"
 BEFORE: Final = ("start", "data")  # stages that call no code of a model, a loss or a task
 AFTER: Final = ("score", "save")  # and such as call a task's alone
 
@@ -171,8 +170,8 @@ def finish(parts: dict[str, Any], task: TrainingTask, context: RunContext, resul
 
 def _add_scores(parts: dict[str, Any], task: TrainingTask, folder: Path, result: Evaluated) -> None:
     """Write predictions; add metrics, breakdown, sanity checks and the artifact to *parts*."""
-    artifact, reasons = _write_predictions(task, folder / PREDICTIONS, result)
-    parts |= _score(task.plan, folder / PREDICTIONS, reasons)
+    artifact, reasons = _write_predictions(task, folder / store.PREDICTIONS, result)
+    parts |= _score(task.plan, folder / store.PREDICTIONS, reasons)
     if task.plan.division != "debug" and not is_baseline(task.plan.model):
         parts["checks"] += task.sanity_checks(result.outcome)
     parts["artifacts"] |= {"predictions": artifact}

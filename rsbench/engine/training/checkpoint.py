@@ -14,8 +14,8 @@ from rsbench import __version__
 from rsbench.engine.input.normalization import Normalization
 from rsbench.engine.tasks.base import TrainingTask
 from rsbench.files import write_atomically
+from rsbench.records.store import WEIGHTS as WEIGHTS
 
-WEIGHTS: Final = "model.safetensors"
 CONTEXT: Final = "context"  # in the metadata: what a factory is told and the others do not say
 TOLD: Final = ("units", "class_counts", "max_length", "question_types", "outputs")
 

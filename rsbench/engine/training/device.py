@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from rsbench import hardware
 from rsbench.engine.parallel.world import RankInfo, detect_launcher
 from rsbench.engine.training.single_device import AUTOCAST, SingleDeviceFabric
 from rsbench.errors import UserError
+from rsbench.execution import DEVICE
 
 RANKS_WAIT: Final = timedelta(minutes=10)  # for each other in one collective; then the run fails
 FABRIC_PRECISION: Final = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
@@ -21,8 +23,10 @@ def select_device(name: str) -> torch.device:
     """Return the device for ``auto | cpu | cuda | cuda:N``.
 
     Raises:
-        UserError: CUDA is asked for and not there.
+        UserError: it is none of these, or CUDA is asked for and not there.
     """
+    if not re.fullmatch(DEVICE, name):
+        raise UserError(f"Device '{name}' is not auto, cpu, cuda or cuda:N.")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda"):

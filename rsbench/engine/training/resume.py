@@ -20,6 +20,11 @@ DIGEST_BYTES: Final = hashlib.sha256().digest_size  # they follow the zip archiv
 CHUNK_BYTES: Final = 1 << 20
 
 
+def exists(folder: Path) -> bool:
+    """Whether there is a state, be it whole or not."""
+    return any((folder / name).is_file() for name in (FILE, PREVIOUS))
+
+
 def save(state: Mapping[str, Any], folder: Path) -> None:
     """Write a training state (tensors, numbers, text, lists and dicts); the one before it is kept."""
     import torch
