@@ -112,7 +112,7 @@ class Execution:
             recipe: resolved; its ``batch`` is that of all devices together.
             samples: of the training split.
         """
-        found = []
+        found: list[str] = []
         world = self.devices * self.nodes
         if world == 1:
             return found

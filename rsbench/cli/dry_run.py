@@ -137,7 +137,7 @@ def _facts(group: Sequence[RunPlan], seconds: float | None) -> Iterator[tuple[st
     elif plan.checkpoint is None and model["kind"] == "network":
         schedule = f"{recipe['optimizer']}, lr {recipe['lr']:g} {recipe['schedule']}, loss {recipe['loss']}"
         yield "recipe", f"{recipe['name']}: {recipe['epochs']} epochs, batch {recipe['batch']}, {schedule}"
-    threads = f"{plan.threads} threads" if plan.threads else f"up to {usable_cores()} threads, as others keep cores busy"
+    threads = f"{plan.threads} threads" if plan.threads else f"up to {usable_cores()} threads"
     yield "device", f"{device}, {precision}" + (f", {threads}" if device == "cpu" else "")
     yield "division", plan.division
     many = f"; {len(group)} runs, one after another {duration(seconds * len(group))}" if seconds and group[1:] else ""
