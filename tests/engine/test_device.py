@@ -86,7 +86,8 @@ def test_a_dry_run_says_the_place_of_the_run(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
-    plan: Any = SimpleNamespace(threads=torch.get_num_threads(), device=asked, recipe={"precision": precision})
+    how = {"threads": torch.get_num_threads(), "device": asked, "recipe": {"precision": precision}}
+    plan: Any = SimpleNamespace(model={"kind": "estimator"}, **how)
     machine = report.Machine.prepare(plan)
     assert dry_run._place(asked, precision) == (str(machine.device), machine.precision)
 
