@@ -17,6 +17,8 @@ from rsbench import reading
 from rsbench.cli import complete, hints, lazy, options
 from rsbench.cli.dry_run import dry_run
 from rsbench.cli.how import takes
+from rsbench.cli.measure import measure
+from rsbench.errors import UserError
 from rsbench.execution import Execution
 
 if TYPE_CHECKING:
@@ -75,6 +77,9 @@ def run(
     gpus_per_run: options.GpusPerRun = None,
     observer: options.Observers = None,
     only_show: options.DryRun = False,
+    measured: Annotated[
+        bool, typer.Option("--measure", help="With --dry-run: time some steps of each configuration.")
+    ] = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -90,6 +95,8 @@ def run(
       rsbench run bmta eurosat --protocol bmta-70-15-15 --recipe author --seeds 0-2
 
       rsbench run timm:resnet18,baseline-cnn eurosat --set epochs=5 --dry-run
+
+      rsbench run timm:resnet18 eurosat --dry-run --measure
 
       rsbench run torchvision:squeezenet1_0 eurosat --weights squeezenet.npz --recipe finetune
 
@@ -133,8 +140,12 @@ def run(
     )
     out = Path(how.out)
     plans = api.make_plans(requests, *(() if quiet else (drawing, said)))
+    if measured and (as_json or not only_show):
+        raise UserError("--measure goes with --dry-run, and without --json.")
     if only_show:
         dry_run(plans, out, as_json, launch)
+        if measured:
+            measure(plans)
         return
     outcomes = execute(plans, quiet or as_json, launch, observer or ())
     finish(plans, outcomes, out, as_json, board=models is None, quiet=quiet, observers=observer or ())
