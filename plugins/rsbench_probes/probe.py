@@ -50,7 +50,9 @@ class Probed(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map images [B, C, S, S], or features [B, D], to outputs [B, K]."""
-        return self.head(self.features(images) if images.ndim == 4 else images)
+        found = self.features(images) if images.ndim == 4 else images
+        with torch.autocast(images.device.type, enabled=False):  # what is fitted is used in full precision
+            return self.head(found)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from rsbench_probes.features import Features
 from rsbench_probes.knn import Neighbors
 from rsbench_probes.logistic import Regression
-from rsbench_probes.probe import Samples
+from rsbench_probes.probe import Probed, Samples
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
@@ -130,6 +130,15 @@ def test_what_has_no_such_features_is_told() -> None:
         Features(timm_net("test_resnet"), image(), 7, pooling="class")
     with pytest.raises(UserError, match="no linear layer"):
         Features(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), image(), 7)
+
+
+def test_the_head_is_used_in_full_precision_whatever_the_network_is() -> None:
+    features = Features(timm_net("test_resnet"), image(), 7)
+    model = Probed(features, nn.Linear(features.width, 7), {})
+    found = features(image())
+    plain = model.head(found)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(model(found), plain, atol=0, rtol=0)
 
 
 def test_a_map_that_enters_a_convolution_is_averaged() -> None:
