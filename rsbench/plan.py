@@ -36,7 +36,8 @@ class RunPlan(execution.Execution):
     protocol: name, version, fingerprint, task, split_sizes, split_sha256, bands, size, primary, metrics, selection,
         targets; labels, where they are few, and refit.  With ``overfit`` set, training and test split are the same
         images, evenly spaced over the set.
-    recipe: every field of the RecipeSpec, after ``--set``.
+    recipe: every field of the RecipeSpec, after ``--set``; of one with a ``fit`` those that count, and a hash of its
+        code.
     group: what it is run with: plans of one ``id`` share a process; ``members`` names all, ``member`` this one.
     """
 
@@ -354,6 +355,8 @@ def _plans(
     division = "debug" if request.overfit is not None else "closed" if closed else "open"
     block = model_block(model, options)
     estimator, fitted = model.kind == "estimator", recipe.get("fit") is not None
+    if fitted:
+        recipe = {**recipe, "fit_sha256": source_sha256(recipe["fit"])}
     few = "labels" in setting.block  # which another seed draws anew
     seeds = request.seeds or setting.protocol.seeds[: 1 if fitted and not few else None]  # a fit has one optimum
     alone = {"devices": 1, "nodes": 1} if estimator or fitted else {}

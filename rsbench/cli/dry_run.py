@@ -133,7 +133,7 @@ def _facts(group: Sequence[RunPlan], seconds: float | None) -> Iterator[tuple[st
     yield "protocol", f"{plan.protocol['name']}, fingerprint {plan.protocol['fingerprint'][:16]}"
     yield "data", f"{sizes['train']:,} train, {sizes['val']:,} val, {sizes['test']:,} test"
     if plan.checkpoint is None and recipe.get("fit"):
-        yield "recipe", f"{recipe['name']}: {', '.join(f'{k} {v}' for k, v in recipe['fit_options'].items())}"
+        yield "recipe", f"{recipe['name']}: {', '.join(_option(*item) for item in recipe['fit_options'].items())}"
     elif plan.checkpoint is None and model["kind"] == "network":
         schedule = f"{recipe['optimizer']}, lr {recipe['lr']:g} {recipe['schedule']}, loss {recipe['loss']}"
         yield "recipe", f"{recipe['name']}: {recipe['epochs']} epochs, batch {recipe['batch']}, {schedule}"
@@ -152,6 +152,12 @@ def _place(device: str, precision: str) -> tuple[str, str]:
 
     chosen = select_device(device)
     return str(chosen), select_precision(precision, chosen)
+
+
+def _option(name: str, value: Any) -> str:
+    """An option and its value; of a list of numbers how many there are."""
+    many = isinstance(value, list) and len(value) > 2
+    return f"{name} {f'one of {len(value)}, {value[0]:g} to {value[-1]:g}' if many else value}"
 
 
 def _configuration(plan: dict[str, Any]) -> str:

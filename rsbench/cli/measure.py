@@ -82,12 +82,13 @@ class Stopwatch:
 def measure(plans: Sequence[RunPlan]) -> None:
     """Print what a run of each configuration of *plans* costs on this machine as it is now; nothing is kept.
 
-    Baselines, which are not trained by steps, and checkpoints, which are not trained, are left out.
+    Baselines and probes, which are not trained by steps, and checkpoints, which are not trained, are left out.
     """
     seen: set[str] = set()
     for plan in plans:
         title = f"{plan.model['label']} on {plan.dataset['name']}, {plan.recipe['name']}"
-        if title in seen or plan.model["kind"] != "network" or plan.checkpoint is not None:
+        by_steps = plan.model["kind"] == "network" and plan.checkpoint is None and not plan.recipe.get("fit")
+        if title in seen or not by_steps:
             continue
         seen.add(title)
         typer.echo(f"  measured  {title}: {_measured(plan)}")

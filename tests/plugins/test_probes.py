@@ -27,7 +27,7 @@ from rsbench.data.store import PreparedStore
 from rsbench.engine.run.run import execute
 from rsbench.errors import UserError, UserErrors
 from rsbench.evaluation import EvaluationRequest, expand_evaluation
-from rsbench.plan import RunPlan, RunRequest, expand
+from rsbench.plan import RunPlan, RunRequest, expand, source_sha256
 from rsbench.recipes import fit_of
 from rsbench.records.store import load_all
 from rsbench.records.verify import verify
@@ -180,6 +180,7 @@ def test_records_of_probes_are_verified_and_say_what_was_tried(runs: Any) -> Non
         (loaded,) = load_all([Path(plan.out) / plan.run_id])
         assert verify(loaded) == []
         assert record["plan"]["division"] == "open"
+        assert record["plan"]["recipe"]["fit_sha256"] == source_sha256(plan.recipe["fit"])
     sweep = runs["linear-probe"][1]["train"]["sweep"]
     scores = {one["C"]: one["val_accuracy"] for one in sweep["tried"]}
     assert [*scores] == runs["linear-probe"][0].recipe["fit_options"]["C"]
@@ -257,6 +258,18 @@ def test_features_of_a_network_that_a_run_has_trained(root: Path, tmp_path: Path
     weights = read(tmp_path / records[1]["run_id"] / "model.safetensors")
     for name, tensor in read(tmp_path / trained["run_id"] / "model.safetensors").items():
         assert torch.equal(weights[f"features.network.network.{name}"], tensor)
+
+
+def test_a_dry_run_says_what_is_tried_and_measures_no_steps(root: Path, tmp_path: Path) -> None:
+    words = [NET, "eurosat", "--protocol", "focal-50-50", "--recipe", "linear-probe", "--dry-run", "--measure"]
+    places = ["--data-root", str(root), "--out", str(tmp_path), "--device", "cpu"]
+    done = CliRunner().invoke(build(), ["run", *words, *places])
+    assert done.exit_code == 0, done.output
+    assert (
+        "linear-probe: pooling network, layers [], flips False, standardize True, C one of 13, 1e-05 to 10"
+        in done.output
+    )
+    assert "measured" not in done.output
 
 
 def test_few_labels_of_a_probe(root: Path, tmp_path: Path) -> None:
