@@ -12,6 +12,7 @@ from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from rsbench.errors import UserError
+from rsbench.foreign import whole
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
@@ -24,9 +25,16 @@ ALLOTTED: Final = "RSBENCH_CORES"  # set by a launcher for each of several runs 
 
 
 def usable_cores() -> int:
-    """Number of CPU cores that this process may use: those the system gives it, or the fewer it is allotted."""
+    """Number of CPU cores that this process may use: those the system gives it, or the fewer it is allotted.
+
+    Raises:
+        UserError: what it is allotted is no number.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, int(os.environ.get(ALLOTTED, cores)))
+    allotted = os.environ.get(ALLOTTED, str(cores))
+    if not (number := whole(allotted)):
+        raise UserError(f"{ALLOTTED} is a whole number, 1 or more; '{allotted}' is not.")
+    return min(cores, number)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Foreign words, of records and plugins, in what we print and write: they stay words."""
+"""Foreign words, of records and plugins, in what we print and write: they stay words; and the numbers among them."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ def in_one_line(text: str) -> str:
         "".join(c if c.isprintable() or c.isspace() else "\ufffd" for c in text[: 10 * LONGEST_LINE]).split()
     )
     return plain if len(plain) <= LONGEST_LINE else f"{plain[:LONGEST_LINE]}..."
+
+
+def whole(text: str, digits: int = 18) -> int | None:
+    """Return the number that a text is which holds nothing but digits from 0 to 9, and not more than *digits* of them.
+
+    ``str.isdigit`` takes more than ``int`` does, such as ``"²"``, and ``int`` no more than 4,300 digits.
+    """
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None
 
 
 def in_markdown(text: str) -> str:

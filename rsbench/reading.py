@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from rsbench.errors import UserError
 from rsbench.files import regular
+from rsbench.foreign import whole as whole
 
 DELIMITERS: Final = ",;\t"
 LARGEST_NOTE: Final = 16 << 20  # bytes

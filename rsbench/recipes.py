@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import partial
@@ -14,6 +15,7 @@ from rsbench.specs import (
     RECIPE_DESCRIPTION,
     ModelSpec,
     Option,
+    Phase,
     ProtocolSpec,
     RecipeSpec,
     load_attribute,
@@ -55,7 +57,7 @@ def resolve_recipe(
         recipe = {name: recipe[name] for name in FIT_FIELDS}
         if protocol.task not in spec.tasks:
             problems.append(f"Recipe '{spec.name}' is for {', '.join(spec.tasks)}, not for {protocol.task}.")
-    for key, value in changes.items():
+    for key, value in sorted(changes.items(), key=lambda change: change[0] != "phases"):  # which say the epochs
         _change(recipe, key, value, problems)
     loss = attempt(problems, partial(registry().get, "loss", recipe["loss"]))
     if loss is not None:
@@ -140,12 +142,41 @@ def _change(recipe: dict[str, Any], key: str, value: Any, problems: list[str]) -
         recipe[first][rest] = value
     elif not _fits(value, RECIPE_TYPES[first]):
         problems.append(f"Recipe field '{first}' is {RECIPE_TYPES[first][1]}; '{value}' is not.")
+    elif first == "phases":
+        recipe["phases"] = phases = [_phase(recipe, number, one, problems) for number, one in enumerate(value, 1)]
+        recipe["epochs"] = sum(phase["epochs"] for phase in phases) or recipe["epochs"]
+    elif first == "epochs" and recipe["phases"] and value != recipe["epochs"]:
+        problems.append(
+            "The phases of this recipe have epochs of their own: set phases=[] as well to change its epochs."
+        )
     else:
         recipe[first] = value
-        if first == "epochs" and recipe["phases"]:
-            problems.append(
-                "The phases of this recipe have epochs of their own: set phases=[] as well to change its epochs."
-            )
+
+
+def _phase(recipe: Mapping[str, Any], number: int, given: Any, problems: list[str]) -> dict[str, Any]:
+    """Return a phase as plans hold it; what it overrides is what the recipe could be changed to."""
+    phase = to_jsonable(Phase(epochs=1)) | (given if isinstance(given, dict) else {})
+    found: list[str] = []
+    if (
+        not isinstance(given, dict)
+        or len(phase) > len(fields(Phase))
+        or not _fits(phase["overrides"], _KINDS["Mapping[str, Any]"])
+    ):
+        found.append(f"it has epochs, train_only and overrides, a mapping; '{given}' has not")
+    elif "epochs" not in given or not _fits(phase["epochs"], _KINDS["int"]):
+        found.append(f"its epochs are a whole number; '{given.get('epochs')}' is not")
+    else:
+        for key, value in phase["overrides"].items():
+            if "." in str(key):
+                found.append(f"it overrides whole fields, not '{key}'")
+            else:
+                _change({**recipe, "phases": []}, str(key), value, found)
+        try:
+            re.compile(phase["train_only"] or "")
+        except (re.error, TypeError):
+            found.append(f"train_only is a regular expression over names of parameters; '{phase['train_only']}' is not")
+    problems += [f"Phase {number} of the recipe: {said.rstrip('.')}." for said in found]
+    return to_jsonable(Phase(epochs=1)) if found else phase
 
 
 # Declared type of a field -> (types, what they are called); a whole number may stand for a float.

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rsbench.errors import UserError
+from rsbench.reading import whole
 from rsbench.tasks.answers import ANSWERS_LR, TYPES_LR, canonical_answer, plain
 
 Row = Mapping[str, Any]
@@ -71,4 +72,4 @@ def columns(
 def count_of(answer: str) -> int | None:
     """Return the whole number that an answer is, or ``None`` where it is a bin or a word."""
     text = plain(answer)
-    return int(text) if text.isascii() and text.isdigit() else None
+    return whole(text)

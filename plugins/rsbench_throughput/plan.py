@@ -16,6 +16,7 @@ from typing import Any, Final
 from rsbench.data.location import data_root
 from rsbench.errors import UserError, UserErrors, did_you_mean
 from rsbench.execution import COMPILE_FIXED, NONE, Execution
+from rsbench.foreign import whole
 from rsbench.plan import RunPlan, digest, model_block
 from rsbench.recipes import attempt, resolve_options
 from rsbench.registry import registry
@@ -105,10 +106,10 @@ def parse_batches(text: str) -> tuple[int, ...] | None:
     """
     if text == "auto":
         return None
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isdigit() and int(word) for word in words):
+    sizes = {whole(word.strip()) or 0 for word in text.split(",")}
+    if not all(sizes):
         raise UserError(f"--batch takes auto or whole numbers such as 1,8,64; '{text}' is neither.")
-    return tuple(sorted({int(word) for word in words}))
+    return tuple(sorted(sizes))
 
 
 def parse_mode(text: str) -> tuple[str, ...]:

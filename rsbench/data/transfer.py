@@ -15,6 +15,7 @@ import requests
 import urllib3
 
 from rsbench.data.extract import MAX_RATIO, SMALL
+from rsbench.foreign import whole
 
 CHUNK: Final = 64 << 10  # what a broken connection can cost
 CONNECT, WAIT = 10.0, 15.0  # seconds to connect, and between two bytes
@@ -118,18 +119,18 @@ def _is_resumed(response: requests.Response, have: int, part: Path) -> bool:
 
 def _total(response: requests.Response, have: int, size: int | None) -> int:
     """Return how many bytes the file has in all, 0 where nobody says."""
-    length = response.headers.get("Content-Length", "")
-    if length.isascii() and length.isdigit() and "Content-Encoding" not in response.headers:
-        return have + int(length)
+    length = whole(response.headers.get("Content-Length", ""))
+    if length is not None and "Content-Encoding" not in response.headers:
+        return have + length
     return size or 0
 
 
 def _most(response: requests.Response, part: Path) -> int:
     """Return how many bytes a file of unknown size may have: what fits on the disk, and can come out of an encoding."""
     free = shutil.disk_usage(part.parent).free - SPARE_BYTES
-    length = response.headers.get("Content-Length", "")
-    encoded = "Content-Encoding" in response.headers and length.isdigit()
-    return min(free, max(SMALL, MAX_RATIO * int(length))) if encoded else free
+    length = whole(response.headers.get("Content-Length", ""))
+    encoded = "Content-Encoding" in response.headers and length is not None
+    return min(free, max(SMALL, MAX_RATIO * (length or 0))) if encoded else free
 
 
 def _blocks(response: requests.Response) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from rsbench.errors import UserError
+from rsbench.foreign import whole
 from rsbench.records.blank import SCHEMA
 
 PREFIX: Final = "rsbench.record/"
@@ -34,11 +35,11 @@ def upgrade(record: dict[str, Any], source: str) -> dict[str, Any]:
         UserError: it is not a record, or one of a newer rsbench; *source* is named.
     """
     name = str(record.get("schema", ""))
-    number = name.removeprefix(PREFIX)
-    if not name.startswith(PREFIX) or not number.isdigit():
+    number = whole(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None
+    if not number:
         raise UserError(f"{source} is not an rsbench record: its schema is '{name or 'missing'}'.")
-    if int(number) > CURRENT:
+    if number > CURRENT:
         raise UserError(f"{source} was written by a newer rsbench (schema {number}); upgrade rsbench to read it.")
-    for step in range(int(number), CURRENT):
+    for step in range(number, CURRENT):
         record = STEPS[step](record)
     return record

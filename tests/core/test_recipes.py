@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rsbench.engine.training.phases import phases_of
 from rsbench.recipes import resolve_options, resolve_recipe
 from rsbench.registry import registry
 from rsbench.specs import ModelSpec, Option, RecipeSpec, SpecError
@@ -51,6 +52,37 @@ def test_lengths_of_phases_are_fixed() -> None:
         "The phases of this recipe have epochs of their own: set phases=[] as well to change its epochs."
     ]
     assert resolved({"phases": [], "epochs": 9}, "finetune")[2] == []
+
+
+def test_phases_that_are_given_say_the_epochs_and_are_whole() -> None:
+    given = [{"epochs": 2, "train_only": "classifier"}, {"epochs": 3, "overrides": {"lr": 0.1}}]
+    for change in ({"phases": given}, {"epochs": 5, "phases": given}):
+        recipe, _, problems = resolved(change, "finetune")
+        assert problems == []
+        assert recipe["epochs"] == 5
+        assert phases_of(recipe)[0]["train_only"] == "classifier"
+        assert [(phase["epochs"], phase["lr"]) for phase in phases_of(recipe)] == [(2, recipe["lr"]), (3, 0.1)]
+    assert len(resolved({"epochs": 6, "phases": given}, "finetune")[2]) == 1
+
+
+@pytest.mark.parametrize(
+    ("phase", "said"),
+    [
+        ("x", "it has epochs, train_only and overrides, a mapping; 'x' has not."),
+        ({"epoch": 2}, "it has epochs, train_only and overrides"),
+        ({"epochs": 2, "overrides": [1]}, "it has epochs, train_only and overrides"),
+        ({"train_only": "head"}, "its epochs are a whole number; 'None' is not."),
+        ({"epochs": "x"}, "its epochs are a whole number; 'x' is not."),
+        ({"epochs": -1}, "its epochs are a whole number; '-1' is not."),
+        ({"epochs": 2, "train_only": "("}, "train_only is a regular expression over names of parameters; '(' is not."),
+        ({"epochs": 2, "train_only": 7}, "train_only is a regular expression over names of parameters; '7' is not."),
+        ({"epochs": 2, "overrides": {"lr": "fast"}}, "Recipe field 'lr' is a number; 'fast' is not."),
+        ({"epochs": 2, "overrides": {"augmentation.flip": 1}}, "it overrides whole fields, not 'augmentation.flip'."),
+    ],
+)
+def test_a_phase_that_none_is(phase: Any, said: str) -> None:
+    (problem,) = resolved({"phases": [{"epochs": 1}, phase]})[2]
+    assert problem.startswith(f"Phase 2 of the recipe: {said}")
 
 
 @pytest.mark.parametrize(

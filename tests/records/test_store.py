@@ -96,6 +96,9 @@ def test_foreign_truncated_and_newer_files(tmp_path: Path, record: dict[str, Any
         ("[]", "holds a list"),
         ('{"a": 1}', "schema is 'missing'"),
         (json.dumps(record | {"schema": "rsbench.record/99"}), "newer rsbench"),
+        (json.dumps(record | {"schema": "rsbench.record/0"}), "its schema is 'rsbench.record/0'"),
+        (json.dumps(record | {"schema": "rsbench.record/²"}), "its schema is 'rsbench.record/²'"),
+        (json.dumps(record | {"schema": "rsbench.record/" + "9" * 5000}), "its schema is 'rsbench.record/99"),
     ):
         path.write_text(text)
         with pytest.raises(UserError, match=message):

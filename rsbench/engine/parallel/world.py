@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any, Final
 
 from rsbench.errors import UserError
+from rsbench.foreign import whole
 
 ENV_MARKERS: Final = ("TORCHELASTIC_RUN_ID", "SLURM_STEP_ID")
 LOCALHOST: Final = "127.0.0.1"
@@ -92,9 +93,9 @@ def detect_launcher() -> LaunchEnvironment | None:
     """
     if not any(sign in os.environ for sign in ENV_MARKERS) or _is_special_step():
         return None
-    from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
-
     try:
+        from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment  # reads ranks, too
+
         for kind in (TorchElasticEnvironment, SLURMEnvironment):
             if kind.detect():
                 return _described(kind())
@@ -150,9 +151,9 @@ def token() -> str:
 
 def cores_of(place: RankInfo, usable: int) -> int:
     """Return how many of the *usable* cores of this process a rank has: its part of them, or what srun gave to it."""
-    given = os.environ.get("SLURM_CPUS_PER_TASK")
+    given = whole(os.environ.get("SLURM_CPUS_PER_TASK", ""))
     if given and detect_launcher() and "TORCHELASTIC_RUN_ID" not in os.environ:
-        return min(usable, int(given))
+        return min(usable, given)
     return max(1, usable // place.devices)
 
 

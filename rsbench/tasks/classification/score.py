@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from rsbench.errors import UserError, did_you_mean
+from rsbench.foreign import whole
 from rsbench.tasks.classification import Predictions
 from rsbench.tasks.distributions import matrix_of, normalized, softmax
 from rsbench.tasks.entries import and_more, identity, matched
@@ -105,7 +106,7 @@ def _names_of(labels: Collection[str], width: int) -> list[str]:
 
 def _as_counted(name: str) -> list[tuple[bool, int, str]]:
     parts = re.split("([0-9]{1,18})", name)
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+    return [(whole(part) is not None, whole(part) or 0, part) for part in parts]
 
 
 def _few(names: Sequence[str]) -> str:
