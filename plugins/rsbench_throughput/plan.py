@@ -16,8 +16,8 @@ from typing import Any, Final
 from rsbench.data.location import data_root
 from rsbench.errors import UserError, UserErrors, did_you_mean
 from rsbench.execution import COMPILE_FIXED, NONE, Execution
-from rsbench.foreign import whole
 from rsbench.plan import RunPlan, digest, model_block
+from rsbench.reading import whole
 from rsbench.recipes import attempt, resolve_options
 from rsbench.registry import registry
 from rsbench.specs import PRECISIONS, ModelSpec, TaskSpec, to_jsonable
