@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any
@@ -69,6 +70,15 @@ def _contain_all(origin: Origin, group: TyperInfo) -> None:
         _contain_all(origin, inner)
 
 
+def _is_of_the_system(error: OSError | UnicodeEncodeError) -> bool:
+    """Whether it is about a file that the user named, a full disk or the terminal, which is said as for our commands."""
+    return (
+        isinstance(error, UnicodeEncodeError)
+        or error.filename is not None
+        or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE)
+    )
+
+
 def _contained(origin: Origin, name: str, callback: Any) -> Any:
     """Return a command that ends with one sentence where it raises."""
 
@@ -78,6 +88,10 @@ def _contained(origin: Origin, name: str, callback: Any) -> Any:
             try:
                 return callback(*args, **options)
             except ENDS as error:
+                end: BaseException = error
+            except (OSError, UnicodeEncodeError) as error:
+                if not _is_of_the_system(error):
+                    raise
                 end = error
         raise end
 
