@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -45,16 +45,23 @@ def walk(
     root: Path | str, onerror: Callable[[OSError], object] | None = None
 ) -> Iterator[tuple[str, list[str], list[str]]]:
     """Yield what :func:`os.walk` does; links to folders are followed, and a folder is entered once, however many lead
-    there."""
+    there.  One to what *root* itself lies in, such as ``/``, is not, as it would lead to all that is there."""
     seen: set[tuple[int, int]] = set()
+    above = {str(folder) for folder in Path(os.path.realpath(root)).parents}
     for place, folders, files in os.walk(root, onerror=onerror, followlinks=True):
         found = os.stat(place)
         if (found.st_dev, found.st_ino) in seen:  # by another link, or a circle
             folders.clear()
             continue
         seen.add((found.st_dev, found.st_ino))
-        folders.sort()  # so that the same of several links leads there everywhere
+        # Sorted, so that the same of several links leads there everywhere.
+        folders[:] = sorted(each for each in folders if not _leads_to(os.path.join(place, each), above))
         yield place, folders, files
+
+
+def _leads_to(path: str, folders: Container[str]) -> bool:
+    """Whether a path is a link to one of *folders*."""
+    return os.path.islink(path) and os.path.realpath(path) in folders
 
 
 class Listing:

@@ -71,7 +71,7 @@ def _contain_all(origin: Origin, group: TyperInfo) -> None:
 
 
 def _is_of_the_system(error: OSError | UnicodeEncodeError) -> bool:
-    """Whether it is about a file that the user named, a full disk or the terminal, which is said as for our commands."""
+    """Whether it is about a file that the user named, a full disk or the terminal, and said as for our commands."""
     return (
         isinstance(error, UnicodeEncodeError)
         or error.filename is not None

@@ -182,6 +182,18 @@ def test_a_file_changes_its_state_whatever_is_done_to_hide_it(tmp_path: Path, mo
     assert state_of(path) != before
 
 
+def test_a_walk_does_not_follow_a_link_to_what_it_lies_in(tmp_path: Path) -> None:
+    """A link to the root of the disk, in results of others, made every board look at the whole disk."""
+    root, beside = tmp_path / "a" / "root", tmp_path / "beside"
+    (root / "run").mkdir(parents=True)
+    (beside / "linked").mkdir(parents=True)
+    for number, target in enumerate(["/", tmp_path, "..", "../..", beside]):
+        (root / f"link{number}").symlink_to(target)
+    (beside / "up").symlink_to(tmp_path)
+    found = [Path(place).relative_to(root).as_posix() for place, _, _ in states.walk(root)]
+    assert found == [".", "link4", "link4/linked", "run"]
+
+
 def test_a_walk_enters_a_folder_once_whatever_leads_there(tmp_path: Path) -> None:
     (tmp_path / "b" / "inner").mkdir(parents=True)
     (tmp_path / "b" / "inner" / "file").touch()
