@@ -34,7 +34,7 @@ def downloading(name: str) -> Iterator[None]:
     except Exception as error:
         reason = shorten(str(error), 160, placeholder=" ...")
         raise UserError(
-            f"The ImageNet weights of {name} cannot be downloaded ({type(error).__name__}: {reason}): "
+            f"The pretrained weights of {name} cannot be downloaded ({type(error).__name__}: {reason}): "
             "give the path of a local file as the option weights, or weights=none."
         ) from None
     finally:

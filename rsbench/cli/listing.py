@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from fnmatch import fnmatch
 from typing import Annotated, Any, Final
 
@@ -56,7 +57,12 @@ TASKS: Final[Column] = ("tasks", lambda s: ", ".join(s.tasks))
 
 # What tells the specs of one kind apart, between their names and their summaries.
 COLUMNS: Final[dict[str, Sequence[Column]]] = {
-    "model": (TASKS, ("parameters", lambda s: _count(s.params)), ("input", _input)),
+    "model": (
+        TASKS,
+        ("parameters", lambda s: _count(s.params)),
+        ("input", _input),
+        ("pretrained on", lambda s: s.pretrained_on or ""),
+    ),
     "dataset": (
         TASKS,
         ("samples", lambda s: _count(s.samples)),
@@ -127,7 +133,16 @@ def _specs(kind: str, pattern: str, typed: str) -> tuple[list[str], list[list[st
         family = found.get(f"{prefix}:*")
         if family is None or not family.members:
             raise UserError(f"There is no family '{prefix}:*' of {typed}.")
-        members = registry().members(kind, prefix, rest or "*")
-        return header, [[member, *("" for _ in columns), ""] for member in members]
-    specs = [s for _, s in sorted(found.items()) if fnmatch(s.name, pattern or "*")]
-    return header, [[s.name, *(get(s) for _, get in columns), s.summary] for s in specs]
+        found = {name: _resolved(kind, name) for name in registry().members(kind, prefix, rest or "*")}
+    else:
+        found = {name: spec for name, spec in sorted(found.items()) if fnmatch(name, pattern or "*")}
+    blank = [*("" for _ in columns), ""]
+    return header, [
+        [name, *([*(get(s) for _, get in columns), s.summary] if s is not None else blank)] for name, s in found.items()
+    ]
+
+
+def _resolved(kind: str, name: str) -> Any:
+    """The spec of a family's member; ``None`` where it has none after all, which is said when it is asked for."""
+    with suppress(UserError):
+        return registry().get(kind, name)

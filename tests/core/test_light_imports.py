@@ -47,6 +47,7 @@ PLUGINS = [
     "throughput",
     "time-to",
     "timm",
+    "torchgeo",
     "ucm-captions",
     "vqa",
     "wandb",
