@@ -36,6 +36,7 @@ COMMANDS: Final = (
     "rsbench leaderboard",
     "rsbench leaderboard --format html --samples 6 --output board.html",
 )
+TITLE: Final = "From a folder of images to a leaderboard"
 OUTPUT: Final = Path(__file__).resolve().parent.parent / "terminal.svg"
 
 
@@ -98,7 +99,13 @@ def main() -> None:
         for command in COMMANDS:
             for line in typed(command, folder, environment):
                 console.print(line, no_wrap=True, crop=False)
-        picture = console.export_svg(title="From a folder of images to a leaderboard", unique_id="rsbench")
-    # Fonts from elsewhere, which a picture may not load, and which nobody asked for.
+        picture = console.export_svg(title=TITLE, unique_id="rsbench")
+    OUTPUT.write_text(finished(picture))
+
+
+def finished(picture: str) -> str:
+    """Return a drawing of Rich with a description, and without fonts from elsewhere, which it may not load."""
     picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
-    OUTPUT.write_text(picture.replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, monospace"))
+    described = f"<title>{TITLE}</title>\n    <desc>What a terminal shows of: {'; '.join(COMMANDS)}</desc>"
+    picture = re.sub(r"<!-- Generated with Rich.*?-->", described, picture)
+    return picture.replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, monospace")

@@ -95,11 +95,13 @@ def _bars(plans: Sequence[RunPlan]) -> Iterator[OnEvent]:
         scores: dict[str, str] = {}  # on validation, of the last epoch
         every = progress.add_task("all runs" if len(plans) > 1 else "", total=float(len(plans)), state="starting")
 
+        def label(run_id: str) -> str:
+            return f"{places.number[run_id]}/{len(plans)} {names[run_id]}" if len(plans) > 1 else names[run_id]
+
         def row(event: dict[str, Any]) -> TaskID:
             run_id = event["run_id"]
             if run_id not in rows:
-                label = f"{places.number[run_id]}/{len(plans)} {names[run_id]}" if len(plans) > 1 else names[run_id]
-                rows[run_id] = progress.add_task(_plain(label), total=1.0, state="")
+                rows[run_id] = progress.add_task(_plain(label(run_id)), total=1.0, state="")
                 progress.update(every, visible=len(plans) > 1, state="")
             return rows[run_id]
 
@@ -116,14 +118,12 @@ def _bars(plans: Sequence[RunPlan]) -> Iterator[OnEvent]:
                 progress.update(number, completed=done, state=state(event, scores.get(run_id, ""), room))
                 progress.update(every, completed=clock.progress(run_id, done), state=clock.left())
             elif event["type"] == "done":
-                label = _plain(f"{places.of(event)} {summary(event)}")
-                progress.console.print(label, highlight=False, soft_wrap=True)
+                progress.console.print(_plain(f"{label(run_id)}: {summary(event)}"), highlight=False)
                 if run_id in rows:
                     progress.remove_task(rows.pop(run_id))
                 progress.update(every, completed=clock.progress(run_id, 1.0), state=clock.left())
             elif event["type"] == "warning":
-                label = _plain(f"{places.of(event)} warning: {event['text']}")
-                progress.console.print(label, highlight=False, soft_wrap=True)
+                progress.console.print(_plain(f"{label(run_id)}: warning: {event['text']}"), highlight=False)
 
         yield on_event
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import subprocess
@@ -16,6 +17,7 @@ import yaml
 from blocks import DOCS, FENCE, ROOT, WRITTEN
 
 from docs.generator import PAGES, pages
+from docs.pictures import terminal
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -72,13 +74,20 @@ def _pages(nav: Any) -> Iterator[str]:
                 yield from _pages(value)
 
 
-@pytest.mark.parametrize("name", ["flow.svg", "structure.svg"])
+@pytest.mark.parametrize("name", ["flow.svg", "structure.svg", "terminal.svg"])
 def test_pictures_are_described_and_load_nothing(name: str) -> None:
     text = (DOCS / name).read_text()
     root = ElementTree.fromstring(text)
     assert root.find("{*}title") is not None
     assert root.find("{*}desc") is not None
     assert not re.search(r"(href|src|@import|url\((?!#))", text)
+
+
+def test_the_terminal_shows_the_commands_of_its_script() -> None:
+    text = html.unescape((DOCS / "terminal.svg").read_text()).replace("\xa0", " ")
+    shown = re.findall(r"<text[^>]*>([^<]*)</text>", text)
+    assert {*terminal.COMMANDS} <= {line.strip() for line in shown}
+    assert not any("Traceback" in line for line in shown)
 
 
 def test_it_is_built_strictly(tmp_path: Path) -> None:
