@@ -60,7 +60,7 @@ def first_of(names: Sequence[str], shown: int = 3) -> str:
 
 def did_you_mean(name: str, known: Iterable[str], first: Sequence[str] = ()) -> str:
     """Return ``" Did you mean 'x'?"`` for those of *first*, else for the nearest known names, or an empty string."""
-    close = first[:3] or difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    close = first[:3] or difflib.get_close_matches(name, list(dict.fromkeys(known)), n=3, cutoff=0.6)
     if not close:
         return ""
     quoted = " or ".join(f"'{c}'" for c in close)

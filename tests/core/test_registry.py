@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rsbench.errors import UserError
+from rsbench.errors import UserError, did_you_mean
 from rsbench.registry import load, registry
 
 HEAD = "from rsbench import hookimpl\nfrom rsbench.specs import ModelSpec\n"
@@ -177,3 +177,7 @@ def test_an_observer_that_raises_is_reported_and_others_are_called() -> None:
     said = "plugin 'bad' (distribution 'd'): rsbench_run_start raised OSError: disk"
     assert found.notify("rsbench_run_start", plan=None) == [said]
     assert sorted(called) == ["bad", "good"]
+
+
+def test_a_hint_names_each_once() -> None:
+    assert did_you_mean("speedrn", ["speedrun", "bmta", "speedrun"]) == " Did you mean 'speedrun'?"
