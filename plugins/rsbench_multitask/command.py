@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rsbench.cli import complete, lazy, options
-from rsbench.cli.dry_run import dry_run
-from rsbench.cli.how import takes
+from rsbench.cli.how import Doing, takes
 from rsbench.errors import UserError
 from rsbench.execution import Execution
 
@@ -47,15 +46,8 @@ def multitask(
     precision: options.Precision = None,
     overfit: options.Overfit = None,
     how: Execution = Execution(),  # noqa: B008
-    launcher: Annotated[str, options.launcher()] = "local",
-    parallel: options.Parallel = None,
-    ray_address: options.RayAddress = None,
-    cpus_per_run: options.CpusPerRun = None,
-    gpus_per_run: options.GpusPerRun = None,
-    observer: options.Observers = None,
-    only_show: options.DryRun = False,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
+    where: Any = None,
+    doing: Doing = Doing(),  # noqa: B008
 ) -> None:
     """Train one model on several datasets and tasks at once.
 
@@ -70,19 +62,16 @@ def multitask(
 
       rsbench multitask spatialnet-vit ucm-captions rsvqa-lr --weight rsvqa-lr=0.5 --recipe spatialnet-author
     """
-    from rsbench import api, observing
+    from rsbench import api
     from rsbench.cli import run
     from rsbench.config import parse_pairs, parse_seeds
-    from rsbench.engine.launch.launch import Launch
     from rsbench_multitask.plan import MultitaskRequest, expand_multitask
 
-    launch = Launch(launcher=launcher, parallel=parallel, address=ray_address, cpus=cpus_per_run, gpus=gpus_per_run)
-    observing.require(observer or ())
     members = tuple(_member(text) for text in datasets)
     if len(members) < 2:
         raise UserError(f"One task alone is: rsbench run {model} {datasets[0]}; name at least two.")
     for name, _ in members:
-        api.prepare_generated(name, how.data_root, *(() if quiet else (run.drawing, run.said)))
+        api.prepare_generated(name, how.data_root, *(() if doing.quiet else (run.drawing, run.said)))
     plans: list[RunPlan] = expand_multitask(
         MultitaskRequest(
             model=model,
@@ -99,12 +88,7 @@ def multitask(
             **Execution.of(how),
         )
     )
-    if only_show:
-        dry_run(plans, Path(how.out), as_json, launch)
-        return
-    outcomes = run.execute(plans, quiet or as_json, launch, observer or ())
-    told = observer or ()
-    run.finish(plans, outcomes, Path(how.out), as_json, board=True, quiet=quiet, observers=told)
+    run.carry_out(plans, Path(how.out), doing, where, board=True)
 
 
 def _member(text: str) -> tuple[str, str | None]:

@@ -73,29 +73,23 @@ def _paths(text: str) -> list[Path]:
 
 def _print(found: Comparison) -> None:
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    console = Console(highlight=False)
-    sides = f"A: {found.a}\nB: {found.b}\nunder {found.protocol}, {found.metrics[0].n} test samples"
-    console.print(Text(printable(sides)))
-    for title, rows in (("metrics", found.metrics), ("accuracy, p corrected by Holm", found.groups)):
-        if rows:
-            table = Table(title=title, title_justify="left")
-            table.add_column("", overflow="fold")
-            for heading in ("A", "B", "A - B", "95 % CI", "p", *(["n"] if rows is found.groups else [])):
-                table.add_column(heading, justify="right", no_wrap=True)
-            for row in rows:
-                cells = _cells(row) + ([str(row.n)] if rows is found.groups else [])
-                table.add_row(*(Text(printable(cell)) for cell in cells))
-            console.print(table)
-    if found.mcnemar is not None:
-        m = found.mcnemar
-        console.print(f"McNemar: {m.only_a} only A correct, {m.only_b} only B correct; p = {m.p:.4g}.")
-    first = found.metrics[0]
-    console.print(_basis(found))
+    from rsbench.leaderboard.render.sheet import Sheet, terminal
+
+    sheets, names = [], ["", "A", "B", "A - B", "95 % CI", "p"]
+    if found.metrics:
+        sheets.append(Sheet("metrics", names, [*map(_cells, found.metrics)], names[:1]))
+    if found.groups:
+        rows = [[*_cells(row), str(row.n)] for row in found.groups]
+        sheets.append(Sheet("accuracy, p corrected by Holm", [*names, "n"], rows, names[:1]))
+    first, closing = found.metrics[0], []
+    if (m := found.mcnemar) is not None:
+        closing.append(f"McNemar: {m.only_a} only A correct, {m.only_b} only B correct; p = {m.p:.4g}.")
     least = f"{shown(found.detectable, first.unit)} {factor(first.unit)[1]} in {first.name}"
-    console.print(Text(printable(f"Minimum detectable difference at 80 % power: {least}.")))
+    closing += [_basis(found), f"Minimum detectable difference at 80 % power: {least}."]
+    sides = f"A: {found.a}\nB: {found.b}\nunder {found.protocol}, {first.n} test samples\n"
+    text = terminal(lambda room: sheets, "\n".join(closing), Console().width)
+    typer.echo(printable(sides + text), nl=False)
 
 
 def _cells(row: Difference) -> list[str]:

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from rsbench.cli import complete, lazy, options
-from rsbench.cli.dry_run import dry_run
-from rsbench.cli.how import takes
+from rsbench.cli.how import Doing, takes
 from rsbench.execution import Execution
 from rsbench.specs import NORMALIZATIONS
 
@@ -56,10 +55,7 @@ def evaluate(
     option: options.ModelOptions = None,
     precision: options.Precision = None,
     how: Execution = Execution(),  # noqa: B008
-    observer: options.Observers = None,
-    only_show: options.DryRun = False,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
+    doing: Doing = Doing(),  # noqa: B008
 ) -> None:
     """Test weights that were trained elsewhere, under a protocol.
 
@@ -79,7 +75,7 @@ def evaluate(
     from rsbench.config import parse_pairs
     from rsbench.evaluation import EvaluationRequest, expand_evaluation
 
-    api.prepare_generated(dataset, how.data_root, *(() if quiet or as_json else (run.drawing, run.said)))
+    api.prepare_generated(dataset, how.data_root, *(() if doing.quiet or doing.as_json else (run.drawing, run.said)))
     plans = [
         expand_evaluation(
             EvaluationRequest(
@@ -98,9 +94,4 @@ def evaluate(
             )
         )
     ]
-    if only_show:
-        dry_run(plans, Path(how.out), as_json)
-        return
-    outcomes = run.execute(plans, quiet or as_json, observers=observer or ())
-    told = observer or ()
-    run.finish(plans, outcomes, Path(how.out), as_json, board=False, quiet=quiet, observers=told)
+    run.carry_out(plans, Path(how.out), doing, board=False)

@@ -1,4 +1,4 @@
-"""Options of how something is run, made of the fields of :class:`rsbench.execution.Execution`."""
+"""Options that commands which run plans have in common: how these are run, where, and what is shown of them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,44 @@ import inspect
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import Field
+from dataclasses import Field, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from rsbench.cli import complete
+from rsbench.cli import complete, options
 from rsbench.errors import UserErrors
 from rsbench.execution import OPTION_FIELDS, Execution
 
-HOW: Final = "how"  # parameter of a command in whose place the options come
+if TYPE_CHECKING:
+    from rsbench.engine.launch.launch import Launch
+
+HOW, DOING, WHERE = "how", "doing", "where"  # parameters of a command in whose places the options come
 Command = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """What is to be done with plans beside running them."""
+
+    observers: Sequence[str] = ()
+    only_show: bool = False
+    as_json: bool = False
+    quiet: bool = False
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> Doing:
+        """Return what the options of a command say.
+
+        Raises:
+            UserErrors: there is no such observer.
+        """
+        from rsbench import observing
+
+        observers = values.pop("observer") or ()
+        observing.require(observers)
+        return cls(observers, **values)
 
 
 def takes(*names: str) -> Callable[[Command], Command]:
@@ -37,6 +63,9 @@ def with_options(function: Command) -> Command:
     said: tuple[Field[Any], ...] | None = getattr(function, HOW, None)
     if said is None:
         return function
+    known = inspect.signature(function).parameters
+    function = spread(function, DOING, _parameters(options.DOING), Doing.of) if DOING in known else function
+    function = spread(function, WHERE, _parameters(options.where()), _launch) if WHERE in known else function
 
     def execution(values: dict[str, Any]) -> Execution:
         places = {f.name: str(values[f.name] or "") for f in said if f.metadata["place"]}
@@ -70,6 +99,18 @@ def spread(
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
+
+
+def _launch(values: dict[str, Any]) -> Launch:
+    """Where plans run; see :class:`rsbench.engine.launch.pool.Launch`."""
+    from rsbench.engine.launch.launch import Launch
+
+    names = {"ray_address": "address", "cpus_per_run": "cpus", "gpus_per_run": "gpus"}
+    return Launch(**{names.get(name, name): value for name, value in values.items()})
+
+
+def _parameters(declared: dict[str, tuple[Any, Any]]) -> list[inspect.Parameter]:
+    return [parameter(name, default, annotation) for name, (annotation, default) in declared.items()]
 
 
 def _parameter(field: Field[Any]) -> inspect.Parameter:

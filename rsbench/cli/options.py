@@ -42,29 +42,25 @@ TrainFraction = Annotated[
 Shots = Annotated[
     int | None, typer.Option(min=1, help="So many images of each class in training, and in validation, drawn likewise.")
 ]
-Parallel = Annotated[
-    int | None,
-    typer.Option(min=1, help="Runs at once. Default: one; with Ray, as many as fit. Cores are divided among them."),
-]
-RayAddress = Annotated[
-    str | None, typer.Option(metavar="auto|HOST:PORT", help="Default: RAY_ADDRESS; without it, Ray is started here.")
-]
-CpusPerRun = Annotated[float | None, typer.Option(min=0.0, help="With Ray. Default: --threads, or one.")]
-GpusPerRun = Annotated[
-    float | None, typer.Option(min=0.0, help="With Ray; parts share a GPU. Default: one for a run on CUDA.")
-]
-Observers = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--observer",
-        metavar="NAME",
-        help="Tell this observer of the run, such as tensorboard, mlflow, wandb or mllog. May be repeated.",
-        autocompletion=complete.observers,
-    ),
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plans and stop.")]
-Json = Annotated[bool, typer.Option("--json", help="Print outcomes as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+# What is done with plans beside running them: name -> type, default.
+DOING: Final[dict[str, tuple[Any, Any]]] = {
+    "observer": (
+        Annotated[
+            list[str] | None,
+            typer.Option(
+                "--observer",
+                metavar="NAME",
+                help="Tell this observer of the run, such as tensorboard, mlflow, wandb or mllog. May be repeated.",
+                autocompletion=complete.observers,
+            ),
+        ],
+        None,
+    ),
+    "only_show": (Annotated[bool, typer.Option("--dry-run", help="Show the plans and stop.")], False),
+    "as_json": (Annotated[bool, typer.Option("--json", help="Print outcomes as JSON.")], False),
+    "quiet": (Quiet, False),
+}
 
 RUNS: Final = Path(OUT)
 RunsOut = Annotated[Path, typer.Option(help="Folder of the runs.", envvar="RSBENCH_OUT")]
@@ -82,14 +78,25 @@ RunNames = Annotated[
 ]
 
 
-def launcher() -> Any:
-    """The option that says where runs happen, with what is installed when it is asked for."""
+def where() -> dict[str, tuple[Any, Any]]:
+    """Where runs happen: name -> type, default; with the launchers that are installed when it is asked for."""
     specs = registry().specs("launcher")
     summaries = [spec.summary.rstrip(".") for spec in specs.values()]
     told = ", or ".join(text[:1].lower() + text[1:] for text in summaries)
-    return typer.Option(
-        help=f"{' | '.join(specs)}: {told}.", autocompletion=complete.among(lambda: [*registry().specs("launcher")])
+    known = complete.among(lambda: [*registry().specs("launcher")])
+    parallel = typer.Option(
+        min=1, help="Runs at once. Default: one; with Ray, as many as fit. Cores are divided among them."
     )
+    address = typer.Option(metavar="auto|HOST:PORT", help="Default: RAY_ADDRESS; without it, Ray is started here.")
+    cpus = typer.Option(min=0.0, help="With Ray. Default: --threads, or one.")
+    gpus = typer.Option(min=0.0, help="With Ray; parts share a GPU. Default: one for a run on CUDA.")
+    return {
+        "launcher": (Annotated[str, typer.Option(help=f"{' | '.join(specs)}: {told}.", autocompletion=known)], "local"),
+        "parallel": (Annotated[int | None, parallel], None),
+        "ray_address": (Annotated[str | None, address], None),
+        "cpus_per_run": (Annotated[float | None, cpus], None),
+        "gpus_per_run": (Annotated[float | None, gpus], None),
+    }
 
 
 def given(**short: Any) -> dict[str, Any]:

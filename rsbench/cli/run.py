@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from rsbench import reading
 from rsbench.cli import complete, hints, lazy, options
 from rsbench.cli.dry_run import dry_run
-from rsbench.cli.how import takes
+from rsbench.cli.how import Doing, takes
 from rsbench.cli.measure import measure
 from rsbench.errors import UserError
 from rsbench.execution import Execution
@@ -70,18 +70,11 @@ def run(
         ),
     ] = None,
     how: Execution = Execution(),  # noqa: B008
-    launcher: Annotated[str, options.launcher()] = "local",
-    parallel: options.Parallel = None,
-    ray_address: options.RayAddress = None,
-    cpus_per_run: options.CpusPerRun = None,
-    gpus_per_run: options.GpusPerRun = None,
-    observer: options.Observers = None,
-    only_show: options.DryRun = False,
+    where: Any = None,
     measured: Annotated[
         bool, typer.Option("--measure", help="With --dry-run: time some steps of each configuration.")
     ] = False,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
+    doing: Doing = Doing(),  # noqa: B008
 ) -> None:
     """Train and evaluate models on a dataset; without arguments, the demo.
 
@@ -114,13 +107,10 @@ def run(
 
       rsbench run --suite suite.yaml --launcher ray --ray-address auto --cpus-per-run 4
     """
-    from rsbench import api, observing
+    from rsbench import api
     from rsbench.config import parse_pairs
-    from rsbench.engine.launch.launch import Launch
     from rsbench.engine.parallel import world as distributed_world
 
-    launch = Launch(launcher=launcher, parallel=parallel, address=ray_address, cpus=cpus_per_run, gpus=gpus_per_run)
-    observing.require(observer or ())
     devices, nodes = distributed_world.scale(how.devices, how.nodes)
     requests = api.make_requests(
         models,
@@ -138,17 +128,29 @@ def run(
         start=from_,
         **Execution.of(how, devices=devices, nodes=nodes),
     )
-    out = Path(how.out)
-    plans = api.make_plans(requests, *(() if quiet else (drawing, said)))
-    if measured and (as_json or not only_show):
+    plans = api.make_plans(requests, *(() if doing.quiet else (drawing, said)))
+    if measured and (doing.as_json or not doing.only_show):
         raise UserError("--measure goes with --dry-run, and without --json.")
-    if only_show:
-        dry_run(plans, out, as_json, launch)
-        if measured:
-            measure(plans)
+    carry_out(plans, Path(how.out), doing, where, board=models is None)
+    if measured:
+        measure(plans)
+
+
+def carry_out(plans: list[RunPlan], out: Path, doing: Doing, launch: Launch | None = None, *, board: bool) -> None:
+    """Run plans, or show them alone, as a command was asked to.
+
+    Args:
+        plans: that the command has made.
+        out: folder of the records.
+        doing: what else the command was told.
+        launch: where and how many at once.
+        board: whether to show the board of these runs.
+    """
+    if doing.only_show:
+        dry_run(plans, out, doing.as_json, launch)
         return
-    outcomes = execute(plans, quiet or as_json, launch, observer or ())
-    finish(plans, outcomes, out, as_json, board=models is None, quiet=quiet, observers=observer or ())
+    outcomes = execute(plans, doing.quiet or doing.as_json, launch, doing.observers)
+    finish(plans, outcomes, out, doing.as_json, board=board, quiet=doing.quiet, observers=doing.observers)
 
 
 def drawing(title: str) -> AbstractContextManager[Callable[[int, int], None]]:

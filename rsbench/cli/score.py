@@ -133,11 +133,10 @@ def _print(result: dict[str, Any], as_json: bool) -> None:
         typer.echo(json.dumps(result, indent=1))
         return
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(title=_title(result), title_justify="left")
-    for heading in ("metric", "value", "95 % CI", "unit", "better"):
-        table.add_column(heading, justify="right" if heading == "value" else "left", no_wrap=True)
+    from rsbench.leaderboard.render.sheet import Sheet, terminal
+
+    rows, names = [], ("metric", "value", "95 % CI", "unit", "better")
     for name, entry in result["metrics"].items():
         value = "undefined" if entry["value"] is None else f"{entry['value']:.4f}"
         interval = "{:.4f} to {:.4f}".format(*entry["ci95"]) if entry["ci95"] else ""
@@ -145,8 +144,9 @@ def _print(result: dict[str, Any], as_json: bool) -> None:
             value = "not available"
             typer.echo(f"rsbench: {name}: {entry['note']}", err=True)
         better = {True: "higher", False: "lower", None: ""}[entry["higher_is_better"]]
-        table.add_row(name, value, interval, entry["unit"], better)
-    Console(highlight=False).print(table)
+        rows.append([name, value, interval, entry["unit"], better])
+    made = [Sheet(_title(result), names, rows, [name for name in names if name != "value"])]
+    typer.echo(terminal(lambda room: made, "", Console().width), nl=False)
 
 
 def _title(result: dict[str, Any]) -> str:

@@ -100,7 +100,8 @@ def terminal(sheets: Callable[[int], Sequence[Sheet]], closing: str, width: int 
         console.print(drawn)
         for line in sheet.lines:
             console.print(Text(line))
-    console.print(Text(closing))
+    if closing:
+        console.print(Text(closing))
     return stream.getvalue()
 
 
