@@ -37,9 +37,9 @@ def test_no_file_is_long() -> None:
 # Lines that each part of the core may have, and all plugins together.  They may only fall: who needs more takes them from
 # what is there, or says in the change why not.
 BUDGET = {
-    "rsbench": 4000,
-    "rsbench/cli": 3800,
-    "rsbench/data": 2050,
+    "rsbench": 4350,
+    "rsbench/cli": 3950,
+    "rsbench/data": 2150,
     "rsbench/engine": 8000,
     "rsbench/leaderboard": 2900,
     "rsbench/metrics": 1150,
@@ -49,15 +49,17 @@ BUDGET = {
     "rsbench/suites": 250,
     "rsbench/tasks": 2400,
     "rsbench/testing": 2600,
-    "plugins": 24500,
+    "plugins": 23000,
 }
 # Modules of fewer lines than that are a part of their one importer, but for those of a family of modules alike.
 SHORT = 40
 APART = {
     "rsbench.cli.runs",
+    "rsbench.leaderboard.remark",  # for plugins to import
     "rsbench.leaderboard.render.notebook",
     "rsbench_captioners.word_vectors",
     "rsbench_eurosat.claims.helber",
+    "rsbench_probes.specs",
     "rsbench_ray.task",
     "rsbench_throughput.latency",
     "rsbench_throughput.peak_memory",
