@@ -15,7 +15,6 @@ import typer
 
 from rsbench import reading
 from rsbench.cli import complete, hints, lazy, options
-from rsbench.cli.dry_run import dry_run
 from rsbench.cli.how import Doing, takes
 from rsbench.cli.measure import measure
 from rsbench.errors import UserError
@@ -147,6 +146,8 @@ def carry_out(plans: list[RunPlan], out: Path, doing: Doing, launch: Launch | No
         board: whether to show the board of these runs.
     """
     if doing.only_show:
+        from rsbench.cli.dry_run import dry_run
+
         dry_run(plans, out, doing.as_json, launch)
         return
     outcomes = execute(plans, doing.quiet or doing.as_json, launch, doing.observers)

@@ -35,6 +35,8 @@ RUN: dict[str, list[str]] = {
     "--device": ["cpu"],
     "--precision": ["bf16"],
     "--overfit": ["8"],
+    "--train-fraction": ["0.5"],
+    "--shots": ["4"],
     "--devices": ["2"],
     "--nodes": ["1"],
     "--strategy": ["ddp"],
@@ -69,7 +71,7 @@ EVALUATE = {
     "--recipe": ["spatialnet-short"],
 } | {o: RUN[o] for o in ("--protocol", "--option", "--device", "--precision", "--threads", "--out")}
 EVALUATE |= {o: RUN[o] for o in ("--data-root", "--observer", "--quiet")}
-HERE = {"--dry-run", "--json"}
+HERE = {"--dry-run", "--json", "--measure"}
 ELSEWHERE = {"--suite", "--backbone", "--from"}  # a file of runs; an option that the model here has not; a finished run
 COMMANDS = {
     "run": (["run", "timm:resnet18", "eurosat"], RUN),
@@ -127,7 +129,8 @@ def test_a_command_keeps_an_option_that_changes_the_run(command: str, option: st
 
 
 def test_all_options_at_once(ids: Ids) -> None:
-    alone = {"--devices", "--checkpoint-activations"}  # an overfit batch cannot be shared; not with --compile
+    # An overfit batch cannot be shared and is all that trains; not with --compile.
+    alone = {"--devices", "--train-fraction", "--shots", "--checkpoint-activations"}
     words = [word for option, values in RUN.items() if option not in alone for word in (option, *values)]
     runs, kept = ids(["run", "timm:resnet18", "eurosat", *words])
     assert kept == (
