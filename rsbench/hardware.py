@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import sys
@@ -41,6 +40,8 @@ def can_have_gpu() -> bool:
     """Whether torch may find a GPU; where this is false it cannot, for want of a driver, and need not be asked."""
     if sys.platform != "linux":
         return sys.platform != "darwin"
+    import ctypes
+
     with suppress(OSError):
         return bool(ctypes.CDLL("libcuda.so.1"))
     return any(map(os.path.exists, GPU_NODES))

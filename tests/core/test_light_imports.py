@@ -68,6 +68,16 @@ def test_command_imports_nothing_heavy(arguments: list[str]) -> None:
     assert loaded_after(code) == []
 
 
+def test_listing_loads_nothing_of_runs() -> None:
+    code = """import sys
+from rsbench.cli import main
+sys.argv = ["rsbench", "list", "models"]
+try: main()
+finally: print([m for m in sys.modules if m.startswith(("rsbench.engine.launch.", "rsbench.plan", "ctypes"))])"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.endswith("\n[]\n"), done.stdout[-300:] + done.stderr
+
+
 def test_planning_needs_no_torch() -> None:
     assert (
         loaded_after("import rsbench.plan, rsbench.config, rsbench.engine.launch.launch, rsbench.records.store") == []
