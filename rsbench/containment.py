@@ -29,6 +29,7 @@ NOTICE_SECONDS: Final = 5.0  # until the terminal says who is being waited for
 LIMIT_SECONDS: Final = 20.0  # until a call is ended
 LIMIT_VARIABLE: Final = "RSBENCH_PLUGIN_SECONDS"
 EXIT_SECONDS: Final = 5.0  # that threads and exit handlers of plugins may take once all is done
+LAST_SECONDS: Final = 60.0  # and Python itself, after these
 LARGEST_JSON: Final = 1 << 18  # characters
 DEEPEST_JSON: Final = 20
 
@@ -186,6 +187,16 @@ def end_in_time(code: int) -> None:
 
     signal.signal(signal.SIGALRM, leave)
     signal.setitimer(signal.ITIMER_REAL, EXIT_SECONDS)
+
+
+@atexit.register
+def _prolong() -> None:
+    """Give Python time for its own end, in which :func:`end_in_time` would be the signal's and the code another.
+
+    This is registered before any plugin is imported, so what plugins have registered is over.
+    """
+    if _can_limit() and signal.getitimer(signal.ITIMER_REAL)[0]:
+        signal.setitimer(signal.ITIMER_REAL, LAST_SECONDS)
 
 
 def _depth(value: Any) -> int:

@@ -337,3 +337,17 @@ def resolve(member: str) -> Spec | None:
 
 def mute(pattern: str) -> list[str]:
     raise Mute
+
+
+def test_an_end_that_takes_long_keeps_its_code() -> None:
+    """Once Python takes itself down it calls no handler: on a busy machine the timer ended commands by SIGALRM."""
+    code = """import sys, time
+from rsbench import containment
+containment.EXIT_SECONDS = 0.2
+containment._lingering.append("a plugin has left a thread")
+class Slow:
+    def __del__(self, sleep=time.sleep): sleep(1)
+slow = Slow()
+containment.end_in_time(3)
+sys.exit(3)"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 3
