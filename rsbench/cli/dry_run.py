@@ -76,7 +76,8 @@ def check_machine(plans: Sequence[RunPlan], out: Path, launch: Launch) -> None:
     from rsbench.recipes import attempt
 
     problems: list[str] = []
-    attempt(problems, partial(_enter, launch, plans))
+    if launch != Launch():  # which is there, and would have to be imported
+        attempt(problems, partial(_enter, launch, plans))
     for device in {plan.device for plan in plans} - {AUTO, "cpu"}:  # which are everywhere, and need no torch
         from rsbench.engine.training.device import select_device
 
