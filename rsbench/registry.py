@@ -71,6 +71,7 @@ OBSERVER_HOOKS: Final = ("rsbench_run_start", "rsbench_epoch_end", "rsbench_run_
 BLOCK_VARIABLE: Final = "RSBENCH_BLOCKED_PLUGINS"
 HOME: Final = "rsbench"  # the distribution whose names nobody takes
 UNKNOWN: Final = "unknown"
+ALIASES: Final = {"recipe": ("author",)}  # what stands for a name: the recipe of a model's own authors
 MOST_SPECS: Final = 100_000  # of a hook
 
 T = TypeVar("T")
@@ -188,7 +189,7 @@ class Registry:
 
     def _unknown(self, kind: str, name: str, family: Spec | None) -> str:
         known: Iterable[str] = (family and self.members(kind, name.partition(":")[0])) or self._specs[kind]
-        hint = did_you_mean(name, known, self.namesakes(kind, name))
+        hint = did_you_mean(name, [*ALIASES.get(kind, ()), *known], self.namesakes(kind, name))
         other = next((k for k in self._specs if k != kind and name in self._specs[k]), None)
         text = f"There is no {kind} '{name}'.{hint}{f' It is a {other}.' if other else ''} See: rsbench list {kind}."
         broken = [str(p) for p in self.problems if p.fatal]

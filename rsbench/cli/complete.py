@@ -8,16 +8,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from fnmatch import fnmatchcase
-from typing import Final
 
 from typer import Context
 
 from rsbench.errors import UserError
 from rsbench.execution import OUT
-from rsbench.registry import registry
+from rsbench.registry import ALIASES, registry
 from rsbench.specs import RECIPE_DESCRIPTION, RecipeSpec
-
-AUTHOR: Final = "author"  # the recipe of a model's own authors
 
 
 def names(*kinds: str) -> Callable[[str], list[str]]:
@@ -83,7 +80,7 @@ def protocols(incomplete: str) -> list[str]:
 
 def recipes(incomplete: str) -> list[str]:
     """Complete the name of a recipe."""
-    return [name for name in (AUTHOR, *registry().names("recipe")) if name.startswith(incomplete)]
+    return [name for name in (*ALIASES["recipe"], *registry().names("recipe")) if name.startswith(incomplete)]
 
 
 def recipe_fields(incomplete: str) -> list[str]:

@@ -222,6 +222,8 @@ def test_author_recipe(root: Path) -> None:
     assert plan.recipe["loss_options"]["class_weights"] == "bmta-author"
     with pytest.raises(UserError, match="ships no recipe"):
         expand(request(root, "tiny-cnn", recipe="author"))
+    with pytest.raises(UserError, match="Did you mean 'author'"):
+        expand(request(root, "bmta", recipe="autor"))
 
 
 def test_an_authors_precision_is_kept_unless_another_is_asked_for(root: Path) -> None:
