@@ -219,7 +219,7 @@ def _timm(
     if weights not in ("none", "imagenet"):
         load_parts(network, read_for(weights, known), list(network.state_dict()), known)
     statistics = (tuple(facts.mean), tuple(facts.std))
-    restated = pretrained and context.channels == 3 and statistics != (IMAGENET_MEAN, IMAGENET_STD)
+    restated = context.channels == 3 and statistics != (IMAGENET_MEAN, IMAGENET_STD)  # whatever the weights come from
     widths = [network.feature_info[i]["num_chs"] for i in stages]
     return _Intermediates(network, stages), widths, statistics if restated else None
 
@@ -240,8 +240,7 @@ def _torchvision(
     if state is not None:
         starts = tuple(f"{prefix}{name}." for name, _ in named)
         load_parts(network, state, [n for n in known if n.startswith(starts)], known)
-    half = ((0.5,) * 3, (0.5,) * 3)
-    expected = half if architecture == "googlenet" and state is not None else None
+    expected = ((0.5,) * 3, (0.5,) * 3) if architecture == "googlenet" else None
     return _Layers([layer for _, layer in named], kept), [width for _, _, width in stages], expected
 
 

@@ -170,7 +170,7 @@ def test_a_few_images_are_learned_by_heart(name):
     model.dropout.p = 0.0
     shown, said = images(), tokens()
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-2)
-    for _ in range(80 if name == "googlenet-hard-attention" else 40):
+    for _ in range(160 if name == "googlenet-hard-attention" else 40):
         optimizer.zero_grad()
         cross_entropy_of(model, shown, said).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from rsbench_timm.encoders import grid_encoder, vector_encoder
+from rsbench_timm.encoders import IMAGENET_MEAN, IMAGENET_STD, grid_encoder, vector_encoder
 
 from rsbench.errors import UserError
 from rsbench.tasks.context import ModelContext
@@ -85,3 +85,13 @@ def test_images_are_resized_inside_the_model():
     shown = images(2, 64)
     larger = F.interpolate(shown, (96, 96), mode="bilinear")
     torch.testing.assert_close(resized(shown)[0], small(larger)[0])
+
+
+@pytest.mark.parametrize(("backbone", "half"), [("timm:tf_efficientnet_lite0", True), ("timm:resnet10t", False)])
+def test_images_are_normalized_as_the_backbone_wants_wherever_its_weights_come_from(backbone, half, tmp_path):
+    """A network is built again with the weights that a run kept, and not with those that it started from."""
+    raw = torch.rand(2, 3, 64, 64)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    encoder = grid_encoder(CONTEXT, backbone)
+    wanted = encoder.trunk((raw - 0.5) / 0.5 if half else (raw - mean) / std)
+    torch.testing.assert_close(encoder((raw - mean) / std)[-1], wanted[-1], atol=1e-4, rtol=1e-4)
