@@ -86,7 +86,7 @@ def test_records_that_contradict_each_other_are_both_shown_in_any_order(order: t
         assert (rows["a",].rank, rows["c",].rank) == (None, None)
         assert rows["b",].flags == ["no predictions available"]
         assert board.census.to_dict() == {"read": 4, "shown": 4, "rows": 4, "left_out": {}}
-    for format_ in formats():
+    for format_ in (name for name, spec in formats().items() if not spec.files):
         texts = [Leaderboard(board).render(format_) for board in boards]
         assert texts[0] == texts[1]
 

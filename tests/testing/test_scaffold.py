@@ -45,7 +45,7 @@ def written(site: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
         ("rsbench-net", "Leave 'rsbench' out"),
         ("losses", "There is a plugin 'losses' already"),
         ("bmta", "There is a model 'bmta' already, of plugin 'convnets'"),
-        ("torchgeo", "There is a dataset 'torchgeo' already"),
+        ("scenes-vqa", "There is a dataset 'scenes-vqa' already"),
         ("focal", "There is a loss 'focal' already"),
         ("spatialnet", "already"),
     ],
