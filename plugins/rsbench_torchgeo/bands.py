@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+DN: Final = "s2_dn"  # the unit of Sentinel-2's digital numbers
 _RGB: Final = {"R": "red", "G": "green", "B": "blue"}
 SENTINEL2: Final = {
     "B1": "coastal",
@@ -55,19 +56,23 @@ SENSORS: Final = {
 
 def common_name(band: str, sensor: str = "sentinel2") -> str:
     """Return what a sensor's band is called by all: ``B08`` and ``SR_B8`` as ``B8``; in lower case where it is none of
-    the sensor's.
-
-    A dataset's bands that are numbered are taken for Sentinel-2's, of which all that come with rsbench are.
-    """
+    the sensor's."""
     name = band.upper().removeprefix("SR_")
     if name[:2] == "B0":
         name = "B" + name[2:]
     return SENSORS[sensor].get(name, band.lower())
 
 
-def places(bands: Sequence[str], sensor: str, wanted: Sequence[str]) -> list[int | None]:
-    """Return where each of the *wanted* bands of a *sensor* stands among a dataset's *bands*; ``None`` where it has
-    none such."""
-    have = [common_name(band) for band in bands]
+def places(bands: Sequence[str], units: Sequence[str], sensor: str, wanted: Sequence[str]) -> list[int | None]:
+    """Return where each band that is wanted stands among those of a dataset; ``None`` where it has none such.
+
+    Args:
+        bands: the dataset's names; numbered ones are Sentinel-2's where their unit says so, else of nobody knows what:
+            Landsat's of the same number are others.
+        units: of their values.
+        sensor: that the weights are for.
+        wanted: its names of bands.
+    """
+    have = [common_name(band) if unit == DN else band.lower() for band, unit in zip(bands, units, strict=True)]
     names = [common_name(band, sensor) for band in wanted]
     return [have.index(name) if name in have else None for name in names]

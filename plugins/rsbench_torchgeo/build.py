@@ -110,7 +110,8 @@ def _places(context: ModelContext, row: dict[str, Any], name: str, missing: str)
     """Where the network's bands stand among the dataset's; by their order where these have no names."""
     if not context.bands and context.channels == len(row["bands"]):
         return [*range(context.channels)]
-    found = places(context.bands, row["sensor"], row["bands"])
+    units = context.units or ("any",) * len(context.bands)
+    found = places(context.bands, units, row["sensor"], row["bands"])
     lacking = [band for band, place in zip(row["bands"], found, strict=True) if place is None]
     if lacking and missing == "refuse":
         more = ", ..." if len(lacking) > SHOWN else ""

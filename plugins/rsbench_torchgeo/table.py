@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from rsbench_torchgeo.bands import DN
+
 FILE: Final = Path(__file__).parent / "weights.json"
 ARCHITECTURES: Final = ("resnet", "vit_", "swin_")  # others take more than an image: wavelengths, dates, two sensors
 PREFIXES: Final = (  # of the names of weights, the longest first
@@ -17,7 +19,7 @@ PREFIXES: Final = (  # of the names of weights, the longest first
     *(("SENTINEL1", "sentinel1"), ("SENTINEL2", "sentinel2"), ("LANDSAT", "landsat"), ("NAIP", "naip")),
     *(("FMOW", "fmow"), ("CITYSCAPES", "cityscapes")),
 )
-DIGITAL_NUMBERS: Final = {"sentinel2": "s2_dn", "landsat": "landsat_dn"}
+DIGITAL_NUMBERS: Final = {"sentinel2": DN, "landsat": "landsat_dn"}
 
 
 def rows() -> list[dict[str, Any]]:

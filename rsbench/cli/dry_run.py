@@ -47,7 +47,7 @@ def dry_run(plans: Sequence[RunPlan], out: Path, as_json: bool, launch: Launch |
         return
     groups: dict[str, list[RunPlan]] = {}
     for plan in plans:
-        groups.setdefault(_configuration(plan.to_dict()), []).append(plan)
+        groups.setdefault(configuration(plan.to_dict()), []).append(plan)
     earlier = _earlier(out)
     for number, (key, group) in enumerate(groups.items()):
         typer.echo("\n" * (number > 0) + f"{group[0].model['label']} on {group[0].dataset['name']}")
@@ -161,7 +161,7 @@ def _option(name: str, value: Any) -> str:
     return f"{name} {f'one of {len(value)}, {value[0]:g} to {value[-1]:g}' if many else value}"
 
 
-def _configuration(plan: dict[str, Any]) -> str:
+def configuration(plan: dict[str, Any]) -> str:
     """What earlier runs must agree in to tell the time."""
     return json.dumps([plan["model"]["label"], plan["protocol"]["fingerprint"], plan["recipe"]], sort_keys=True)
 
@@ -173,7 +173,7 @@ def _earlier(out: Path) -> dict[str, float]:
         with suppress(KeyError, TypeError, ValueError, OverflowError):  # it is damaged
             record = reading.kept(path)
             if record["status"] == "ok" and isfinite(seconds := float(record["timing"]["total"])):
-                found.setdefault(_configuration(record["plan"]), []).append(seconds)
+                found.setdefault(configuration(record["plan"]), []).append(seconds)
     if not found:
         return {}
     import statistics

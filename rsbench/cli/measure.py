@@ -84,13 +84,16 @@ def measure(plans: Sequence[RunPlan]) -> None:
 
     Baselines and probes, which are not trained by steps, and checkpoints, which are not trained, are left out.
     """
+    from rsbench.cli.dry_run import configuration
+
     seen: set[str] = set()
     for plan in plans:
-        title = f"{plan.model['label']} on {plan.dataset['name']}, {plan.recipe['name']}"
+        key = configuration(plan.to_dict())
         by_steps = plan.model["kind"] == "network" and plan.checkpoint is None and not plan.recipe.get("fit")
-        if title in seen or not by_steps:
+        if key in seen or not by_steps:
             continue
-        seen.add(title)
+        seen.add(key)
+        title = f"{plan.model['label']} on {plan.dataset['name']}, {plan.recipe['name']}"
         typer.echo(f"  measured  {title}: {_measured(plan)}")
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from rsbench.cli import measure
 from rsbench.cli.app import build as app
 from rsbench.cli.measure import Stopwatch, _Enough
 
@@ -66,3 +68,17 @@ def test_on_the_command_line(root: Path, tmp_path: Path, monkeypatch: pytest.Mon
     assert [*tmp_path.iterdir()] == []  # nothing is kept
     said = CliRunner().invoke(app("run"), [*call[:-1], *where[-1:], "--measure", "--json"])
     assert str(said.exception) == "--measure goes with --dry-run, and without --json."
+
+
+def test_each_configuration_is_measured_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def plan(seed: int, batch: int) -> SimpleNamespace:
+        model, recipe = {"label": "net", "kind": "network"}, {"name": "short", "batch": batch}
+        facts = {"model": model, "recipe": recipe, "protocol": {"fingerprint": "f"}, "seed": seed}
+        return SimpleNamespace(**facts, dataset={"name": "set"}, checkpoint=None, to_dict=lambda: facts)
+
+    monkeypatch.setattr(measure, "_measured", lambda plan: f"batches of {plan.recipe['batch']}")
+    measure.measure([plan(0, 8), plan(1, 8), plan(0, 16)])  # type: ignore[list-item]
+    said = [line.rpartition(": ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert said == ["batches of 8", "batches of 16"]

@@ -58,9 +58,12 @@ def test_a_band_has_one_name(name: str) -> None:
 
 
 def test_landsats_bands_are_not_those_of_sentinel_2_of_the_same_number() -> None:
-    assert places(MS, "landsat_oli", ("SR_B4", "SR_B5", "SR_B7")) == [3, 12, 11]  # red, near infrared, short wave
-    assert places(RGB, "landsat_tm", ("B3", "B1", "B4")) == [0, 2, None]
-    assert places(("VV", "VH"), "sentinel1", ("VH", "VV")) == [1, 0]
+    numbers, picture = ("s2_dn",) * 13, ("uint8",) * 3
+    oli = ("SR_B4", "SR_B5", "SR_B7")
+    assert places(MS, numbers, "landsat_oli", oli) == [3, 12, 11]  # red, near infrared, short wave
+    assert places(MS, ("landsat_dn",) * 13, "landsat_oli", oli) == [None] * 3  # whose B04 is it?
+    assert places(RGB, picture, "landsat_tm", ("B3", "B1", "B4")) == [0, 2, None]
+    assert places(("VV", "VH"), ("db", "db"), "sentinel1", ("VH", "VV")) == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -69,14 +72,18 @@ def test_landsats_bands_are_not_those_of_sentinel_2_of_the_same_number() -> None
 def test_a_network_sees_what_torchgeo_would_show_it(name: str) -> None:
     row = known()[name]
     unit = row["units"][0]
-    images = torch.from_numpy(np.random.default_rng(0).integers(0, 200, (2, 13, 64, 64)).astype(np.float32))
-    made = backbone(context(MS, unit), backbone=name)
+    bands = MS if unit == "s2_dn" else RGB
+    drawn = np.random.default_rng(0).integers(0, 200, (2, len(bands), 64, 64))
+    images = torch.from_numpy(drawn.astype(np.float32))
+    made = backbone(context(bands, unit), backbone=name)
     assert isinstance(made, Banded)
     made.network = torch.nn.Identity()
     (weights,) = (w for w in get_model_weights(row["architecture"]) if w.name == row["weights"])
     steps = [step for step in weights.transforms.modules() if isinstance(step, v2.Normalize)]
     assert steps
-    order = [MS.index({"B8a": "B8A"}.get(b, b if len(b) == 3 else "B0" + b[1:])) for b in row["bands"]]
+    order = [0, 1, 2]
+    if bands == MS:
+        order = [MS.index({"B8a": "B8A"}.get(b, b if len(b) == 3 else "B0" + b[1:])) for b in row["bands"]]
     wanted = images[:, order]
     for step in steps:
         mean, std = (torch.as_tensor(v).float().view(-1, 1, 1) for v in (step.mean, step.std))
